@@ -1,0 +1,52 @@
+//===- AttentionMatch.h - One attention site in onnx -----------------------------*- C++ -*-===//
+//
+// What FuseAttention finds around a softmax, before anything is rewritten.
+//
+//===-------------------------------------------------------------------------------------===//
+#ifndef RAPT_COMPILER_FUSE_ATTENTIONMATCH_H
+#define RAPT_COMPILER_FUSE_ATTENTIONMATCH_H
+
+#include "compiler/Fuse/Match.h"
+#include "dialects/Attn/Attn.h"
+
+#include <string>
+
+namespace rapt::fuse {
+
+/// A term added to the scores; `factor` is what the sum is multiplied by further down.
+struct BiasTerm {
+  mlir::Value value;
+  double factor = 1.0;
+};
+
+/// A boolean tensor that chooses between the scores and a sentinel.
+struct MaskTerm {
+  mlir::Value condition;
+  bool seenWhenTrue = true;
+  double sentinel = 0.0;
+};
+
+/// The parts of  [guard] softmax([where] (bias + factor * (q' k'))) v.
+struct AttentionMatch {
+  onnx::MatMulOp scores; // q' k', scalars and transposes still inside
+  onnx::MatMulOp output; // the MatMul with v
+  double factor = 1.0;   // product of the scalars after the first MatMul
+  bool nanGuard = false; // Where(IsNaN(p), 0, p) stands before the second MatMul
+  llvm::SmallVector<BiasTerm> biases;
+  llvm::SmallVector<MaskTerm> masks;
+};
+
+/// Follows `softmax` down to its MatMul and up to the scores. Without a match `reason` says why.
+std::optional<AttentionMatch> matchAttention(onnx::SoftmaxOp softmax, std::string &reason);
+
+/// What can be known about the values of an additive mask.
+enum class BiasValues { Finite, Unknown };
+BiasValues biasValues(mlir::Value bias);
+
+/// Where(condition, 0, -inf) or Where(condition, -inf, 0), below Expands: an additive mask that is a
+/// boolean one.
+std::optional<MaskTerm> booleanMask(mlir::Value bias);
+
+} // namespace rapt::fuse
+
+#endif // RAPT_COMPILER_FUSE_ATTENTIONMATCH_H

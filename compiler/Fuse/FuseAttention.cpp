@@ -1,0 +1,317 @@
+//===- FuseAttention.cpp - softmax(scale * q k^T + mask) v => attn.sdpa ----------------===//
+//
+// In:  onnx after Simplify, weights as kernel.weight.
+// Out: each matched site is one attn.sdpa on [batch, heads, length, head_dim], with the location of
+//      its Softmax; every other Softmax has `attn.not_fused = "reason"`, and a remark says the same.
+//
+// Where the scale stands does not matter: scalars before, after, or on both sides of the first MatMul
+// multiply into one. Additive masks are `bias`, boolean ones `mask`; Where(c, 0, -inf) as an additive
+// mask is boolean too. `empty_row` keeps what the graph gives in a row where every key is excluded:
+// -inf gives NaN, or zero behind a guard Where(IsNaN(p), 0, p); a finite sentinel gives the mean.
+//
+//===-------------------------------------------------------------------------------------===//
+
+#include "compiler/Fuse/AttentionMatch.h"
+#include "compiler/Fuse/Fuse.h"
+#include "dialects/Onnx/ShapeInference.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/Pass/Pass.h"
+#include "llvm/Support/FormatVariadic.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace rapt;
+using fuse::tensorType;
+
+namespace {
+
+/// Rewrites one matched site. Ranks 2 and 3 get dims of size one: [I, D] is [1, 1, I, D] and
+/// [B, I, D] is [B, 1, I, D].
+class Rewriter {
+public:
+  Rewriter(onnx::SoftmaxOp softmax, fuse::AttentionMatch &match, onnx::ShapeInference &shapes)
+      : softmax(softmax), match(match), shapes(shapes), builder(match.output), loc(softmax.getLoc()),
+        rank(tensorType(softmax.getInput()).getRank()) {}
+
+  /// Nothing has changed when it fails; `reason` says why it does.
+  LogicalResult run(std::string &reason) {
+    if (failed(checkOperands(reason)) || failed(checkTerms(reason)))
+      return failure();
+    double scale = match.factor;
+    Value query = stripScalars(match.scores.getA(), scale);
+    Value key = keyOf(stripScalars(match.scores.getB(), scale), scale);
+    if (!std::isfinite(scale)) {
+      reason = "scale is not finite";
+      return failure();
+    }
+    Value bias = joinBiases(), mask = joinMasks();
+    RankedTensorType scoreType = tensorType(match.scores.getOutput());
+    Value value = match.output.getB();
+    auto output = attn::SdpaOp::create(
+        builder, loc, withRank4(tensorType(match.output.getOutput())), toRank4(query), toRank4(key),
+        toRank4(value), bias ? termToRank4(bias, scoreType) : Value(),
+        mask ? termToRank4(mask, scoreType) : Value(), builder.getF64FloatAttr(scale),
+        builder.getF64FloatAttr(0.0), IntegerAttr(),
+        attn::EmptyRowAttr::get(builder.getContext(), emptyRow()));
+    match.output.getOutput().replaceAllUsesWith(fromRank4(output.getOutput()));
+    return success();
+  }
+
+private:
+  LogicalResult fail(std::string &reason, const llvm::Twine &text) {
+    reason = text.str();
+    return failure();
+  }
+
+  std::string shapeText(Value value) {
+    std::string text = "[";
+    for (auto [index, dim] : llvm::enumerate(shapes.shape(value)))
+      text += (index ? ", " : "") + dim.str();
+    return text + "]";
+  }
+
+  bool sameDim(Value a, int64_t i, Value b, int64_t j) {
+    return shapes.shape(a)[i] == shapes.shape(b)[j];
+  }
+
+  LogicalResult checkOperands(std::string &reason) {
+    Value a = match.scores.getA(), b = match.scores.getB(), v = match.output.getB();
+    if (rank < 2 || rank > 4)
+      return fail(reason, "scores of rank " + llvm::Twine(rank));
+    for (Value value : {a, b, v}) {
+      if (tensorType(value).getRank() != rank)
+        return fail(reason, "operands of different ranks");
+      if (!isa<FloatType>(tensorType(value).getElementType()))
+        return fail(reason, "operands are not floats");
+    }
+    if (rank == 4 && (tensorType(a).isDynamicDim(1) || tensorType(b).isDynamicDim(1)))
+      return fail(reason, "the number of heads is not static");
+    for (Value value : {b, v})
+      for (int64_t i = 0; i + 2 < rank; ++i)
+        if (!sameDim(a, i, value, i))
+          return fail(reason, "query " + shapeText(a) + " and " + (value == v ? "value " : "key ") +
+                                  shapeText(value) + " are broadcast");
+    if (!sameDim(b, rank - 1, v, rank - 2))
+      return fail(reason, "key " + shapeText(b) + " and value " + shapeText(v) + " differ in length");
+    return success();
+  }
+
+  /// A bias or mask may be broadcast to the scores, never the scores to it.
+  LogicalResult checkTerms(std::string &reason) {
+    Value scores = match.scores.getOutput();
+    SmallVector<Value> terms;
+    for (fuse::BiasTerm &term : match.biases)
+      terms.push_back(term.value = withoutExpand(term.value));
+    for (fuse::MaskTerm &term : match.masks)
+      terms.push_back(term.condition = withoutExpand(term.condition));
+    for (Value term : terms) {
+      int64_t skipped = rank - tensorType(term).getRank();
+      bool fits = skipped >= 0;
+      for (int64_t i = 0; fits && i < tensorType(term).getRank(); ++i)
+        fits = shapes.shape(term)[i].is(1) || sameDim(term, i, scores, i + skipped);
+      if (!fits)
+        return fail(reason, "mask " + shapeText(term) + " does not broadcast to scores " + shapeText(scores));
+    }
+    return success();
+  }
+
+  static Value withoutExpand(Value value) {
+    while (auto expand = value.getDefiningOp<onnx::ExpandOp>())
+      value = expand.getInput();
+    return value;
+  }
+
+  /// Follows Mul and Div by scalars up, multiplying them into `scale`.
+  static Value stripScalars(Value value, double &scale) {
+    while (Operation *op = value.getDefiningOp()) {
+      if (!isa<onnx::MulOp, onnx::DivOp>(op))
+        break;
+      int scalar = isa<onnx::MulOp>(op) && fuse::scalarConstant(op->getOperand(0)) ? 0 : 1;
+      std::optional<double> number = fuse::scalarConstant(op->getOperand(scalar));
+      Value other = op->getOperand(1 - scalar);
+      if (!number || !std::isfinite(*number) || *number == 0 || other.getType() != value.getType())
+        break;
+      scale = isa<onnx::MulOp>(op) ? scale * *number : scale / *number;
+      value = other;
+    }
+    return value;
+  }
+
+  Value transpose(Value value, ArrayRef<int64_t> perm) {
+    if (llvm::equal(perm, llvm::seq<int64_t>(0, perm.size())))
+      return value;
+    auto type = tensorType(value);
+    SmallVector<int64_t> shape;
+    for (int64_t dim : perm)
+      shape.push_back(type.getDimSize(dim));
+    return onnx::TransposeOp::create(builder, loc, type.clone(shape), value,
+                                     builder.getDenseI64ArrayAttr(perm))
+        .getTransposed();
+  }
+
+  /// k from k^T: the transpose that stands there is undone, or another one is put on top.
+  Value keyOf(Value transposed, double &scale) {
+    if (Value key = throughMergedTranspose(transposed))
+      return stripScalars(key, scale);
+    SmallVector<int64_t> perm = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+    Value source = transposed;
+    if (auto op = transposed.getDefiningOp<onnx::TransposeOp>()) {
+      perm.assign(op.getPerm().begin(), op.getPerm().end());
+      source = op.getData();
+    }
+    std::swap(perm[rank - 2], perm[rank - 1]);
+    return stripScalars(transpose(source, perm), scale);
+  }
+
+  /// Reshape(Transpose(Reshape(k -> [B*H, J, D]), [0, 2, 1]) -> [B, H, D, J]) of k [B, H, J, D].
+  Value throughMergedTranspose(Value transposed) {
+    auto split = transposed.getDefiningOp<onnx::ReshapeOp>();
+    auto swap = split ? split.getData().getDefiningOp<onnx::TransposeOp>() : nullptr;
+    auto merge = swap ? swap.getData().getDefiningOp<onnx::ReshapeOp>() : nullptr;
+    if (!merge || rank != 4 || !llvm::equal(swap.getPerm(), ArrayRef<int64_t>{0, 2, 1}))
+      return {};
+    Value key = merge.getData(), merged = merge.getReshaped();
+    bool same = tensorType(key).getRank() == 4 && sameDim(key, 2, merged, 1) && sameDim(key, 3, merged, 2);
+    for (auto [i, j] : {std::pair(0, 0), {1, 1}, {2, 3}, {3, 2}})
+      same = same && sameDim(key, i, transposed, j);
+    return same ? key : Value();
+  }
+
+  Value joinBiases() {
+    Value joined;
+    SmallVector<fuse::BiasTerm> rest;
+    for (fuse::BiasTerm &term : match.biases) {
+      std::optional<fuse::MaskTerm> mask = term.factor > 0 ? fuse::booleanMask(term.value) : std::nullopt;
+      if (mask && (match.masks.empty() || std::isinf(match.masks.front().sentinel)))
+        match.masks.push_back({withoutExpand(mask->condition), mask->seenWhenTrue, mask->sentinel});
+      else
+        rest.push_back(term);
+    }
+    unknownBias = llvm::any_of(
+        rest, [](auto &term) { return fuse::biasValues(term.value) == fuse::BiasValues::Unknown; });
+    for (fuse::BiasTerm &term : rest) {
+      Value value = term.value;
+      if (term.factor != 1.0) {
+        auto type = RankedTensorType::get({}, tensorType(value).getElementType());
+        auto factor = DenseElementsAttr::get(
+            type, builder.getFloatAttr(type.getElementType(), term.factor).getValue());
+        Value constant = onnx::ConstantOp::create(builder, loc, type, factor).getOutput();
+        value = onnx::MulOp::create(builder, loc, value.getType(), value, constant).getOutput();
+      }
+      joined = joined ? combine<onnx::AddOp>(joined, value) : value;
+    }
+    return joined;
+  }
+
+  Value joinMasks() {
+    Value joined;
+    for (fuse::MaskTerm &term : match.masks) {
+      Value seen = term.condition;
+      if (!term.seenWhenTrue)
+        seen = onnx::NotOp::create(builder, loc, seen.getType(), seen).getOutput();
+      joined = joined ? combine<onnx::AndOp>(joined, seen) : seen;
+    }
+    return joined;
+  }
+
+  /// One operation on two terms, with the type that broadcasting gives.
+  template <typename OpTy> Value combine(Value a, Value b) {
+    if (tensorType(a).getRank() < tensorType(b).getRank())
+      std::swap(a, b);
+    SmallVector<int64_t> shape(tensorType(a).getShape());
+    int64_t skipped = shape.size() - tensorType(b).getRank();
+    for (auto [i, size] : llvm::enumerate(tensorType(b).getShape()))
+      if (shape[i + skipped] == 1)
+        shape[i + skipped] = size;
+    return OpTy::create(builder, loc, tensorType(a).clone(shape), a, b).getOutput();
+  }
+
+  attn::EmptyRow emptyRow() {
+    attn::EmptyRow infinite = match.nanGuard ? attn::EmptyRow::Zero : attn::EmptyRow::Nan;
+    if (!match.masks.empty() && std::isinf(match.masks.front().sentinel))
+      return infinite;
+    if (unknownBias)
+      return infinite;
+    return match.masks.empty() && match.biases.empty() ? attn::EmptyRow::Zero : attn::EmptyRow::Mean;
+  }
+
+  Value unsqueeze(Value value, ArrayRef<int64_t> axes) {
+    if (axes.empty())
+      return value;
+    SmallVector<int64_t> shape(tensorType(value).getShape());
+    for (int64_t axis : axes)
+      shape.insert(shape.begin() + axis, 1);
+    return onnx::UnsqueezeOp::create(builder, loc, tensorType(value).clone(shape), value,
+                                     builder.getDenseI64ArrayAttr(axes))
+        .getExpanded();
+  }
+
+  /// The axes of size one that an operand of the site's rank gets.
+  SmallVector<int64_t> addedAxes() {
+    if (rank == 2)
+      return {0, 1};
+    return rank == 3 ? SmallVector<int64_t>{1} : SmallVector<int64_t>{};
+  }
+
+  Value toRank4(Value value) { return unsqueeze(value, addedAxes()); }
+
+  RankedTensorType withRank4(RankedTensorType type) {
+    SmallVector<int64_t> shape(type.getShape());
+    for (int64_t axis : addedAxes())
+      shape.insert(shape.begin() + axis, 1);
+    return type.clone(shape);
+  }
+
+  Value fromRank4(Value value) {
+    if (rank == 4)
+      return value;
+    return onnx::SqueezeOp::create(builder, loc, match.output.getOutput().getType(), value,
+                                   builder.getDenseI64ArrayAttr(addedAxes()))
+        .getSqueezed();
+  }
+
+  Value termToRank4(Value term, RankedTensorType scores) {
+    SmallVector<int64_t> leading = llvm::to_vector(llvm::seq<int64_t>(0, scores.getRank() - tensorType(term).getRank()));
+    return toRank4(unsqueeze(term, leading));
+  }
+
+  onnx::SoftmaxOp softmax;
+  fuse::AttentionMatch &match;
+  onnx::ShapeInference &shapes;
+  OpBuilder builder;
+  Location loc;
+  int64_t rank;
+  bool unknownBias = false;
+};
+
+struct FuseAttention : PassWrapper<FuseAttention, OperationPass<func::FuncOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(FuseAttention)
+  StringRef getArgument() const final { return "fuse-attention"; }
+  StringRef getDescription() const final { return "softmax(scale * q k^T + mask) v => attn.sdpa"; }
+  void getDependentDialects(DialectRegistry &registry) const final {
+    registry.insert<attn::AttnDialect>();
+  }
+
+  void runOnOperation() final {
+    Block &body = getOperation().getBody().front();
+    onnx::ShapeInference shapes;
+    if (failed(shapes.run(getOperation())))
+      return signalPassFailure();
+    for (auto softmax : llvm::make_early_inc_range(body.getOps<onnx::SoftmaxOp>())) {
+      std::string reason;
+      std::optional<fuse::AttentionMatch> match = fuse::matchAttention(softmax, reason);
+      if (match && succeeded(Rewriter(softmax, *match, shapes).run(reason)))
+        continue;
+      softmax->setAttr("attn.not_fused", StringAttr::get(&getContext(), reason));
+      softmax.emitRemark() << "attention not fused: " << reason;
+    }
+    fuse::eraseDead(body);
+  }
+};
+
+} // namespace
+
+std::unique_ptr<Pass> rapt::createFuseAttentionPass() { return std::make_unique<FuseAttention>(); }

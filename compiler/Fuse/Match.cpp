@@ -1,0 +1,86 @@
+//===- Match.cpp - What the matchers of onnx share -------------------------------------===//
+
+#include "compiler/Fuse/Match.h"
+
+#include "mlir/IR/Block.h"
+
+#include <cmath>
+
+using namespace mlir;
+
+namespace rapt::fuse {
+
+std::optional<double> scalarConstant(Value value) {
+  auto constant = value.getDefiningOp<onnx::ConstantOp>();
+  if (!constant)
+    return std::nullopt;
+  auto elements = dyn_cast<DenseElementsAttr>(constant.getValue());
+  if (!elements || elements.empty() || !elements.isSplat())
+    return std::nullopt;
+  Type type = elements.getElementType();
+  if (isa<FloatType>(type)) {
+    APFloat number = elements.getSplatValue<APFloat>();
+    bool lost;
+    number.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &lost);
+    return number.convertToDouble();
+  }
+  if (auto integer = dyn_cast<IntegerType>(type)) {
+    APInt number = elements.getSplatValue<APInt>();
+    bool isUnsigned = integer.isUnsigned() || integer.getWidth() == 1;
+    return isUnsigned ? static_cast<double>(number.getZExtValue())
+                      : static_cast<double>(number.getSExtValue());
+  }
+  return std::nullopt;
+}
+
+bool closeTo(double a, double b, double tolerance) {
+  return std::abs(a - b) <= tolerance * std::abs(b);
+}
+
+bool isScalar(Value value, double constant) {
+  std::optional<double> number = scalarConstant(value);
+  return number && closeTo(*number, constant);
+}
+
+Value otherThanScalar(Operation *op, double constant) {
+  if (isScalar(op->getOperand(0), constant))
+    return op->getOperand(1);
+  if (isScalar(op->getOperand(1), constant))
+    return op->getOperand(0);
+  return {};
+}
+
+Product product(Value value) {
+  Product result;
+  SmallVector<Value> work{value};
+  while (!work.empty()) {
+    Value next = work.pop_back_val();
+    if (std::optional<double> number = scalarConstant(next)) {
+      result.coefficient *= *number;
+      continue;
+    }
+    bool follow = next == value || next.hasOneUse();
+    if (auto mul = next.getDefiningOp<onnx::MulOp>(); mul && follow) {
+      work.append({mul.getB(), mul.getA()});
+      continue;
+    }
+    if (auto div = next.getDefiningOp<onnx::DivOp>(); div && follow) {
+      std::optional<double> divisor = scalarConstant(div.getB());
+      if (divisor && *divisor != 0) {
+        result.coefficient /= *divisor;
+        work.push_back(div.getA());
+        continue;
+      }
+    }
+    result.factors.push_back(next);
+  }
+  return result;
+}
+
+void eraseDead(Block &block) {
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+    if (isOpTriviallyDead(&op))
+      op.erase();
+}
+
+} // namespace rapt::fuse

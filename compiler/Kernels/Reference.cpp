@@ -1,0 +1,260 @@
+//===- Reference.cpp - kernel.func => LLVM function, through plain loops ----------------===//
+//
+// In:  kernel.func @sym without `object`, its body in linalg, attn, tensor, arith, math on tensors.
+// Out: llvm.func internal @sym (uniform convention) that fills in memref descriptors and calls
+//      llvm.func private @sym.body, which is upstream's lowering of the body.
+//
+// Everything happens in a module of its own, so that upstream's conversions never see the host's code.
+//
+//===-------------------------------------------------------------------------------------===//
+
+#include "compiler/Kernels/Reference.h"
+
+#include "dialects/Attn/Attn.h"
+#include "dialects/Kernel/Kernel.h"
+#include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
+#include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVMPass.h"
+#include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
+#include "mlir/Conversion/MathToLibm/MathToLibm.h"
+#include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
+#include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
+#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/Transforms/BufferizableOpInterfaceImpl.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/Linalg/Transforms/BufferizableOpInterfaceImpl.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/SCF/Transforms/BufferizableOpInterfaceImpl.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Tensor/Transforms/BufferizableOpInterfaceImpl.h"
+#include "mlir/Dialect/Tensor/Transforms/Transforms.h"
+#include "mlir/Pass/Pass.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace rapt;
+
+namespace {
+
+/// What the wrapper needs to know once the body is LLVM code.
+struct Signature {
+  std::string name;
+  Location loc;
+  int64_t numDims;
+  SmallVector<MemRefType> tensors;                // inputs, then results
+  SmallVector<SmallVector<int64_t>> dynamicSizes; // of each tensor: dim numbers of its `?`s
+};
+
+MemRefType bufferOf(Type tensor) {
+  auto type = cast<RankedTensorType>(tensor);
+  return MemRefType::get(type.getShape(), type.getElementType());
+}
+
+std::string bodyName(StringRef kernel) { return (kernel + ".body").str(); }
+
+Signature describe(kernel::FuncOp kernel) {
+  Signature result{kernel.getSymName().str(), kernel.getLoc(), int64_t(kernel.getNumDims()), {}, {}};
+  Block &block = kernel.getBody().front();
+  auto add = [&](TypeRange types, ArrayAttr shapes) {
+    for (auto [index, type] : llvm::enumerate(types)) {
+      result.tensors.push_back(bufferOf(type));
+      result.dynamicSizes.push_back(llvm::to_vector(kernel::dynamicDims(shapes, index)));
+    }
+  };
+  add(TypeRange(block.getArgumentTypes()).drop_front(result.numDims), kernel.getInputShapes());
+  add(block.getTerminator()->getOperandTypes(), kernel.getResultShapes());
+  return result;
+}
+
+/// func.func @sym.body(dims, input buffers, output buffers), still computing on tensors inside.
+void buildBody(OpBuilder &builder, kernel::FuncOp kernel, const Signature &signature) {
+  SmallVector<Type> types(signature.numDims, builder.getIndexType());
+  llvm::append_range(types, signature.tensors);
+  auto function = func::FuncOp::create(builder, kernel.getLoc(), bodyName(signature.name),
+                                       builder.getFunctionType(types, {}));
+  function.setPrivate();
+  Block *entry = function.addEntryBlock();
+  OpBuilder inner = OpBuilder::atBlockEnd(entry);
+  Block &block = kernel.getBody().front();
+  IRMapping mapping;
+  for (auto [from, to] : llvm::zip(block.getArguments(), entry->getArguments())) {
+    Value value = to;
+    if (isa<MemRefType>(to.getType()))
+      value = bufferization::ToTensorOp::create(inner, kernel.getLoc(), from.getType(), to,
+                                                /*restrict=*/true);
+    mapping.map(from, value);
+  }
+  for (Operation &op : block.without_terminator())
+    inner.clone(op, mapping);
+  unsigned out = block.getNumArguments();
+  for (Value result : block.getTerminator()->getOperands())
+    bufferization::MaterializeInDestinationOp::create(
+        inner, kernel.getLoc(), TypeRange(), mapping.lookupOrDefault(result),
+        entry->getArgument(out++), /*restrict=*/true, /*writable=*/true);
+  func::ReturnOp::create(inner, kernel.getLoc());
+}
+
+LogicalResult bufferize(ModuleOp module) {
+  SmallVector<attn::SdpaOp> attention;
+  module.walk([&](attn::SdpaOp op) { attention.push_back(op); });
+  for (attn::SdpaOp op : attention)
+    attn::decompose(op);
+  RewritePatternSet patterns(module.getContext());
+  tensor::populateDecomposeTensorConcatPatterns(patterns);
+  if (failed(applyPatternsGreedily(module, std::move(patterns))))
+    return failure();
+
+  bufferization::OneShotBufferizationOptions options;
+  // Copies of slices are strided; as linalg they become loops, as memref.copy a runtime call.
+  options.memCpyFn = [](OpBuilder &builder, Location loc, Value from, Value to) {
+    linalg::CopyOp::create(builder, loc, from, to);
+    return success();
+  };
+  bufferization::BufferizationState state;
+  if (failed(bufferization::runOneShotBufferize(module, options, state)))
+    return failure();
+  // Bodies are straight-line code: what a block allocates lives to its end.
+  module.walk([](memref::AllocOp alloc) {
+    OpBuilder builder(alloc->getBlock()->getTerminator());
+    memref::DeallocOp::create(builder, alloc.getLoc(), alloc);
+  });
+  return success();
+}
+
+void addLowering(OpPassManager &pm) {
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createConvertLinalgToLoopsPass());
+  pm.addPass(memref::createExpandStridedMetadataPass());
+  pm.addPass(createLowerAffinePass());
+  pm.addPass(createSCFToControlFlowPass());
+  pm.addPass(arith::createArithExpandOpsPass());
+  pm.addPass(createConvertMathToLLVMPass({/*approximateLog1p=*/false}));
+  pm.addPass(createConvertMathToLibmPass());
+  pm.addPass(createArithToLLVMConversionPass());
+  pm.addPass(createFinalizeMemRefToLLVMConversionPass());
+  pm.addPass(createConvertFuncToLLVMPass());
+  pm.addPass(createConvertControlFlowToLLVMPass());
+  pm.addPass(createReconcileUnrealizedCastsPass());
+}
+
+/// Appends the arguments that upstream's convention has for one memref: allocated pointer, aligned
+/// pointer, offset, sizes, strides.
+void appendDescriptor(OpBuilder &b, Location loc, MemRefType type, ArrayRef<int64_t> dynamicSizes,
+                      ValueRange dims, Value pointer, SmallVectorImpl<Value> &arguments) {
+  auto number = [&](int64_t value) -> Value {
+    return LLVM::ConstantOp::create(b, loc, b.getI64Type(), b.getI64IntegerAttr(value));
+  };
+  SmallVector<Value> sizes, strides(type.getRank());
+  for (int64_t size : type.getShape()) {
+    if (ShapedType::isDynamic(size)) {
+      sizes.push_back(dims[dynamicSizes.front()]);
+      dynamicSizes = dynamicSizes.drop_front();
+    } else {
+      sizes.push_back(number(size));
+    }
+  }
+  for (int64_t i = type.getRank() - 1; i >= 0; --i)
+    strides[i] = i + 1 == type.getRank()
+                     ? number(1)
+                     : LLVM::MulOp::create(b, loc, strides[i + 1], sizes[i + 1]).getResult();
+  arguments.append({pointer, pointer, number(0)});
+  llvm::append_range(arguments, sizes);
+  llvm::append_range(arguments, strides);
+}
+
+void buildWrapper(OpBuilder &builder, const Signature &signature) {
+  MLIRContext *context = builder.getContext();
+  Type pointer = LLVM::LLVMPointerType::get(context), word = builder.getI64Type();
+  SmallVector<Type> types{pointer};
+  types.append(signature.numDims, word);
+  types.append(signature.tensors.size(), pointer);
+  auto function = LLVM::LLVMFuncOp::create(builder, signature.loc, signature.name,
+                                           LLVM::LLVMFunctionType::get(builder.getI32Type(), types),
+                                           LLVM::Linkage::Internal);
+  Block *entry = function.addEntryBlock(builder);
+  OpBuilder b = OpBuilder::atBlockEnd(entry);
+  ValueRange arguments = ValueRange(entry->getArguments()).drop_front(1);
+  ValueRange dims = arguments.take_front(signature.numDims);
+  SmallVector<Value> operands(dims);
+  for (auto [index, type] : llvm::enumerate(signature.tensors))
+    appendDescriptor(b, signature.loc, type, signature.dynamicSizes[index], dims,
+                     arguments[signature.numDims + index], operands);
+  LLVM::CallOp::create(b, signature.loc, TypeRange(), bodyName(signature.name), operands);
+  Value zero = LLVM::ConstantOp::create(b, signature.loc, b.getI32Type(), b.getI32IntegerAttr(0));
+  LLVM::ReturnOp::create(b, signature.loc, zero);
+}
+
+struct ReferenceKernels : PassWrapper<ReferenceKernels, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ReferenceKernels)
+  StringRef getArgument() const override { return "reference-kernels"; }
+  StringRef getDescription() const override {
+    return "kernel.func without object code => LLVM function through plain loops";
+  }
+
+  void getDependentDialects(DialectRegistry &registry) const override {
+    registry.insert<affine::AffineDialect, arith::ArithDialect, bufferization::BufferizationDialect,
+                    cf::ControlFlowDialect, func::FuncDialect, linalg::LinalgDialect,
+                    LLVM::LLVMDialect, math::MathDialect, memref::MemRefDialect, scf::SCFDialect,
+                    tensor::TensorDialect>();
+    arith::registerBufferizableOpInterfaceExternalModels(registry);
+    linalg::registerBufferizableOpInterfaceExternalModels(registry);
+    scf::registerBufferizableOpInterfaceExternalModels(registry);
+    tensor::registerBufferizableOpInterfaceExternalModels(registry);
+  }
+
+  void runOnOperation() override {
+    OpBuilder builder = OpBuilder::atBlockEnd(getOperation().getBody());
+    ModuleOp nested = ModuleOp::create(builder, getOperation().getLoc());
+    OpBuilder inner = OpBuilder::atBlockEnd(nested.getBody());
+    SmallVector<Signature> signatures;
+    for (auto kernel : llvm::make_early_inc_range(getOperation().getOps<kernel::FuncOp>())) {
+      if (kernel.getObject())
+        continue;
+      if (llvm::any_of(kernel.getInputPanels(), [](int64_t panel) { return panel != 0; })) {
+        kernel.emitOpError() << "has panel-packed inputs, but its reference reads row-major weights";
+        return signalPassFailure();
+      }
+      signatures.push_back(describe(kernel));
+      buildBody(inner, kernel, signatures.back());
+      kernel.erase();
+    }
+    OpPassManager pm(ModuleOp::getOperationName());
+    addLowering(pm);
+    if (failed(bufferize(nested)) || failed(runPipeline(pm, nested)))
+      return signalPassFailure();
+    adopt(nested);
+    for (const Signature &signature : signatures)
+      buildWrapper(builder, signature);
+  }
+
+  /// Moves the functions of `nested` out: bodies become internal, declarations of libm appear once.
+  void adopt(ModuleOp nested) {
+    SymbolTable symbols(getOperation());
+    for (auto function : llvm::make_early_inc_range(nested.getOps<LLVM::LLVMFuncOp>())) {
+      if (function.isExternal() && symbols.lookup(function.getSymName()))
+        continue;
+      if (!function.isExternal())
+        function.setLinkage(LLVM::Linkage::Internal);
+      function->moveBefore(nested);
+    }
+    nested.erase();
+  }
+};
+
+} // namespace
+
+std::unique_ptr<Pass> rapt::createReferenceKernelsPass() { return std::make_unique<ReferenceKernels>(); }

@@ -1,0 +1,62 @@
+//===- ScheduleAttr.cpp - #kernel.schedule to and from kernels::Schedule ---------------===//
+
+#include "compiler/Kernels/ScheduleAttr.h"
+
+#include "mlir/IR/Builders.h"
+
+using namespace mlir;
+using namespace rapt;
+using namespace rapt::kernels;
+using R = Schedule::Recipe;
+
+static constexpr std::pair<R, kernel::Recipe> kRecipes[] = {
+    {R::Reference, kernel::Recipe::Reference}, {R::Gemm, kernel::Recipe::Gemm},
+    {R::Attention, kernel::Recipe::Attention}, {R::Rows, kernel::Recipe::Rows},
+    {R::Pointwise, kernel::Recipe::Pointwise}, {R::Loops, kernel::Recipe::Loops}};
+
+kernel::ScheduleAttr rapt::kernels::toAttr(MLIRContext *context, const Schedule &schedule) {
+  Builder builder(context);
+  NamedAttrList params;
+  auto number = [&](StringRef name, int64_t value) { params.set(name, builder.getI64IntegerAttr(value)); };
+  if (schedule.recipe != R::Reference) {
+    number("vector", schedule.vector);
+    params.set("parallel", builder.getBoolAttr(schedule.parallel));
+  }
+  if (schedule.recipe == R::Gemm) {
+    number("tile_rows", schedule.tileRows);
+    number("tile_cols", schedule.tileCols);
+    number("prefetch", schedule.prefetch);
+  }
+  if (schedule.recipe == R::Attention) {
+    bool strip = schedule.variant == Schedule::Variant::Strip;
+    params.set("variant", builder.getStringAttr(strip ? "strip" : "unfused"));
+    number("block_query", schedule.blockQuery);
+  }
+  for (auto [recipe, attr] : kRecipes)
+    if (recipe == schedule.recipe)
+      return kernel::ScheduleAttr::get(context, attr, params.getDictionary(context));
+  llvm_unreachable("every recipe is in the table");
+}
+
+Schedule rapt::kernels::fromAttr(kernel::ScheduleAttr attr) {
+  Schedule schedule;
+  for (auto [recipe, kind] : kRecipes)
+    if (kind == attr.getRecipe())
+      schedule.recipe = recipe;
+  DictionaryAttr params = attr.getParams();
+  auto number = [&](StringRef name, int64_t &field) {
+    if (auto value = params.getAs<IntegerAttr>(name))
+      field = value.getInt();
+  };
+  number("vector", schedule.vector);
+  number("tile_rows", schedule.tileRows);
+  number("tile_cols", schedule.tileCols);
+  number("prefetch", schedule.prefetch);
+  number("block_query", schedule.blockQuery);
+  if (auto parallel = params.getAs<BoolAttr>("parallel"))
+    schedule.parallel = parallel.getValue();
+  if (auto variant = params.getAs<StringAttr>("variant"))
+    schedule.variant =
+        variant == "unfused" ? Schedule::Variant::Unfused : Schedule::Variant::Strip;
+  return schedule;
+}

@@ -1,0 +1,154 @@
+//===- Compile.cpp - KernelSpec to object code, in this process ----------------*- C++ -*-===//
+//
+// Chooses the recipe, makes one function for each tile variant, and lets Halide compile them into one
+// object file.
+//
+//===-------------------------------------------------------------------------------------===//
+#include "compiler/Kernels/halide/Compile.h"
+#include "compiler/Kernels/halide/Emit.h"
+#include "compiler/Kernels/halide/Recipes.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace rapt::kernels::halide {
+
+namespace H = Halide;
+
+std::string version() {
+  return std::to_string(HALIDE_VERSION_MAJOR) + "." + std::to_string(HALIDE_VERSION_MINOR) + "." +
+         std::to_string(HALIDE_VERSION_PATCH);
+}
+
+/// Halide's target for `cpu`. Objects carry no runtime and check nothing: the caller promises that
+/// buffers are what the spec says.
+static H::Target halideTarget(const TargetCpu &cpu, bool strict) {
+  auto has = [&](const char *feature) {
+    return std::find(cpu.features.begin(), cpu.features.end(), feature) != cpu.features.end();
+  };
+  H::Target target(H::Target::Linux, H::Target::X86, 64,
+                   {H::Target::NoRuntime, H::Target::NoAsserts, H::Target::NoBoundsQuery, H::Target::UserContext});
+  auto set = [&](H::Target::Feature feature, bool value) { target.set_feature(feature, value); };
+  bool avx512 = cpu.vectorBytes >= 64 && has("avx512f") && has("avx512vl") && has("avx512dq") && has("avx512bw");
+  set(H::Target::SSE41, has("sse4.1"));
+  set(H::Target::AVX, has("avx"));
+  set(H::Target::AVX2, has("avx2"));
+  set(H::Target::FMA, has("fma"));
+  set(H::Target::F16C, has("f16c"));
+  set(H::Target::AVX512, avx512);
+  set(H::Target::AVX512_Skylake, avx512);
+  set(H::Target::AVX512_Zen4, avx512 && (cpu.cpu == "znver4" || cpu.cpu == "znver5"));
+  set(H::Target::AVX512_Zen5, avx512 && cpu.cpu == "znver5");
+  set(H::Target::StrictFloat, strict);
+  return target;
+}
+
+/// Compiles `module` and returns the object file's bytes. Halide writes to a path: one in memory.
+static std::string objectBytes(const H::Module &module) {
+  int file = memfd_create("kernel.o", MFD_CLOEXEC);
+  if (file < 0)
+    throw H::RuntimeError(std::string("cannot make a file in memory: ") + strerror(errno));
+  module.compile({{H::OutputFileType::object, "/proc/self/fd/" + std::to_string(file)}});
+  std::string bytes;
+  char block[65536];
+  lseek(file, 0, SEEK_SET);
+  for (ssize_t count; (count = read(file, block, sizeof block)) > 0;)
+    bytes.append(block, count);
+  close(file);
+  return bytes;
+}
+
+/// Builds the pipeline of one variant with the schedule's recipe, or with Loops where that does not fit.
+static Recipe buildVariant(std::unique_ptr<Lowering> &lowering, const KernelSpec &spec, const Schedule &schedule,
+                           const TargetCpu &cpu, int tileRows) {
+  lowering = std::make_unique<Lowering>(spec, schedule, cpu);
+  Recipe recipe;
+  bool built = false;
+  switch (schedule.recipe) {
+  case Schedule::Recipe::Gemm:
+    built = tileRows > 0 && buildGemm(*lowering, tileRows, recipe);
+    break;
+  case Schedule::Recipe::Attention:
+    built = buildAttention(*lowering, recipe);
+    break;
+  case Schedule::Recipe::Rows:
+    built = buildRows(*lowering, recipe);
+    break;
+  case Schedule::Recipe::Pointwise:
+    built = buildPointwise(*lowering, recipe);
+    break;
+  default:
+    break;
+  }
+  if (built)
+    return recipe;
+  lowering = std::make_unique<Lowering>(spec, schedule, cpu);
+  recipe = {};
+  if (!buildLoops(*lowering, recipe))
+    throw H::CompileError("the spec has an attention stage and the schedule is not for attention: " +
+                          schedule.print());
+  return recipe;
+}
+
+/// The register tiles that are compiled: one for a static number of rows, all up to the largest for a
+/// dynamic one. {0} where the kernel has no tile.
+static std::vector<int> tileHeights(const KernelSpec &spec, const Schedule &schedule, Extent &rows) {
+  if (schedule.recipe != Schedule::Recipe::Gemm)
+    return {0};
+  std::optional<Extent> found = gemmRows(spec, schedule);
+  if (!found)
+    return {0};
+  rows = *found;
+  int64_t largest = schedule.tileRows;
+  if (rows.isStatic()) {
+    int64_t blocks = (rows.factor + largest - 1) / largest;
+    return {static_cast<int>((rows.factor + blocks - 1) / blocks)};
+  }
+  std::vector<int> heights;
+  for (int height = 1; height <= largest; ++height)
+    heights.push_back(height);
+  return heights;
+}
+
+static void compileVariants(const KernelSpec &spec, const Schedule &schedule, const TargetCpu &cpu,
+                            const std::string &prefix, KernelObject &result) {
+  H::Target target = halideTarget(cpu, schedule.recipe != Schedule::Recipe::Gemm && needsStrictFloat(spec));
+  std::vector<H::Module> modules;
+  for (int height : tileHeights(spec, schedule, result.rows)) {
+    std::unique_ptr<Lowering> lowering;
+    Recipe recipe = buildVariant(lowering, spec, schedule, cpu, height);
+    H::Pipeline pipeline(recipe.outputs);
+    if (recipe.pass)
+      pipeline.add_custom_lowering_pass(recipe.pass);
+    std::string symbol = height ? prefix + "_r" + std::to_string(height) : prefix;
+    modules.push_back(pipeline.compile_to_module(lowering->arguments(), symbol, target,
+                                                 H::LinkageType::ExternalPlusMetadata));
+    // A pass that matches loop names and finds none would silently do nothing.
+    if (recipe.passHits && *recipe.passHits == 0)
+      throw H::CompileError("the prefetch pass found no loop in " + symbol);
+    result.variants.push_back({symbol, height});
+    // The variants run one at a time: the largest need of any counts, and all have the same terms.
+    if (recipe.scratch.size() >= result.scratchBytes.size())
+      result.scratchBytes = recipe.scratch;
+  }
+  result.object = objectBytes(modules.size() == 1 ? modules[0] : H::link_modules(prefix, modules));
+}
+
+bool compileKernel(const KernelSpec &spec, const Schedule &schedule, const TargetCpu &target,
+                   const std::string &symbolPrefix, KernelObject &result, std::string &error) {
+  try {
+    compileVariants(spec, schedule, target, symbolPrefix, result);
+    return true;
+  } catch (const std::exception &exception) { // Halide::Error among them
+    error = exception.what();
+    while (!error.empty() && (error.back() == '\n' || error.back() == '.'))
+      error.pop_back();
+    return false;
+  }
+}
+
+} // namespace rapt::kernels::halide

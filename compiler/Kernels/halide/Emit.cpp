@@ -1,0 +1,161 @@
+//===- Emit.cpp - Runs the Halide compiler in a process of its own -------------*- C++ -*-===//
+//
+// Halide numbers its names with counters of the whole process, and names reach the object file. Each
+// kernel is therefore compiled in a forked child, whose counters are those of a process that has
+// compiled nothing: the same arguments give the same bytes, in any order and from several threads at
+// once. A crash inside Halide becomes an error text as well.
+//
+//===-------------------------------------------------------------------------------------===//
+#include "compiler/Kernels/halide/Emit.h"
+#include "compiler/Kernels/halide/Compile.h"
+
+#include <cerrno>
+#include <cstring>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace rapt::kernels::halide {
+
+namespace {
+
+/// The child's answer as bytes: integers of 8 bytes, strings with their length before them.
+struct Writer {
+  std::string bytes;
+  void integer(int64_t value) { bytes.append(reinterpret_cast<const char *>(&value), sizeof value); }
+  void string(const std::string &value) {
+    integer(value.size());
+    bytes += value;
+  }
+  void extent(const Extent &extent) {
+    integer(extent.factor);
+    integer(extent.dims.size());
+    for (int dim : extent.dims)
+      integer(dim);
+  }
+};
+
+/// Reads the same back; `ok` turns false at the first byte that is missing.
+struct Reader {
+  const std::string &bytes;
+  size_t position = 0;
+  bool ok = true;
+
+  int64_t integer() {
+    int64_t value = 0;
+    if (!ok || bytes.size() - position < sizeof value)
+      return ok = false;
+    memcpy(&value, bytes.data() + position, sizeof value);
+    position += sizeof value;
+    return value;
+  }
+  std::string string() {
+    uint64_t size = integer();
+    if (!ok || bytes.size() - position < size)
+      return ok = false, std::string();
+    position += size;
+    return bytes.substr(position - size, size);
+  }
+  Extent extent() {
+    Extent extent{integer(), {}};
+    for (int64_t left = integer(); ok && left > 0; --left)
+      extent.dims.push_back(integer());
+    return extent;
+  }
+};
+
+std::string pack(bool compiled, const KernelObject &object, const std::string &error) {
+  Writer writer;
+  writer.integer(compiled);
+  writer.string(error);
+  writer.integer(object.variants.size());
+  for (const KernelObject::Variant &variant : object.variants) {
+    writer.string(variant.symbol);
+    writer.integer(variant.tileRows);
+  }
+  writer.extent(object.rows);
+  writer.integer(object.scratchBytes.size());
+  for (const Extent &extent : object.scratchBytes)
+    writer.extent(extent);
+  writer.string(object.object);
+  return std::move(writer.bytes);
+}
+
+bool unpack(const std::string &bytes, KernelObject &object, std::string &error) {
+  Reader reader{bytes};
+  bool compiled = reader.integer();
+  error = reader.string();
+  for (int64_t left = reader.integer(); reader.ok && left > 0; --left) {
+    std::string symbol = reader.string();
+    object.variants.push_back({symbol, reader.integer()});
+  }
+  object.rows = reader.extent();
+  for (int64_t left = reader.integer(); reader.ok && left > 0; --left)
+    object.scratchBytes.push_back(reader.extent());
+  object.object = reader.string();
+  if (!reader.ok && error.empty())
+    error = "the kernel compiler gave no complete answer";
+  return compiled && reader.ok;
+}
+
+void writeAll(int file, const std::string &bytes) {
+  for (size_t done = 0; done < bytes.size();) {
+    ssize_t count = write(file, bytes.data() + done, bytes.size() - done);
+    if (count < 0 && errno != EINTR)
+      return;
+    done += count > 0 ? count : 0;
+  }
+}
+
+std::string readAll(int file) {
+  std::string bytes;
+  char block[65536];
+  for (;;) {
+    ssize_t count = read(file, block, sizeof block);
+    if (count > 0)
+      bytes.append(block, count);
+    else if (count == 0 || errno != EINTR)
+      return bytes;
+  }
+}
+
+} // namespace
+
+bool emitKernel(const KernelSpec &spec, const Schedule &schedule, const TargetCpu &target,
+                const std::string &symbolPrefix, KernelObject &result, std::string &error) {
+  result = {};
+  error.clear();
+  int ends[2];
+  if (pipe(ends) != 0) {
+    error = std::string("cannot make a pipe to the kernel compiler: ") + strerror(errno);
+    return false;
+  }
+  pid_t child = fork();
+  if (child < 0) {
+    error = std::string("cannot start the kernel compiler: ") + strerror(errno);
+    close(ends[0]);
+    close(ends[1]);
+    return false;
+  }
+  if (child == 0) {
+    close(ends[0]);
+    KernelObject object;
+    std::string text;
+    bool compiled = compileKernel(spec, schedule, target, symbolPrefix, object, text);
+    writeAll(ends[1], pack(compiled, object, text));
+    _exit(0); // no destructors, no flushing: what the parent has buffered is the parent's
+  }
+  close(ends[1]);
+  std::string answer = readAll(ends[0]);
+  close(ends[0]);
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFSIGNALED(status)) {
+    error = "the kernel compiler ended with signal " + std::to_string(WTERMSIG(status)) + " on\n" +
+            spec.print() + schedule.print();
+    return false;
+  }
+  return unpack(answer, result, error);
+}
+
+} // namespace rapt::kernels::halide

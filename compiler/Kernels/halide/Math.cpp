@@ -1,0 +1,103 @@
+//===- Math.cpp - Elementary functions as Halide expressions -------------------*- C++ -*-===//
+//
+// Coefficients of erf and tanh: rational minimax fits (iteratively reweighted least squares in
+// float64, then rounded); of exp, sine and cosine: Taylor on the reduced range, whose last term is
+// below half an ULP there.
+//
+//===-------------------------------------------------------------------------------------===//
+#include "compiler/Kernels/halide/Math.h"
+
+#include <vector>
+
+namespace rapt::kernels::halide {
+
+using Halide::cast;
+using Halide::Expr;
+using Halide::reinterpret;
+
+/// c[0] + c[1] x + ... by Horner's rule.
+static Expr polynomial(const Expr &x, const std::vector<double> &coefficients) {
+  Expr sum = static_cast<float>(coefficients.back());
+  for (size_t i = coefficients.size() - 1; i-- > 0;)
+    sum = sum * x + static_cast<float>(coefficients[i]);
+  return sum;
+}
+
+/// 2^n for -126 <= n <= 127 by writing the exponent field.
+static Expr powerOfTwo(const Expr &n) { return reinterpret<float>((n + 127) << 23); }
+
+Expr expAny(Expr x) {
+  // x = n ln 2 + r with ln 2 in two parts, so that r is exact to the last bit for |n| < 2^11.
+  Expr bounded = Halide::max(Halide::min(x, 89.5f), -104.0f);
+  Expr n = Halide::round(bounded * 1.44269504f);
+  Expr r = bounded - n * 0.693359375f;
+  r = r + n * 2.12194440e-4f;
+  Expr p = polynomial(r, {1, 1, 1 / 2.0, 1 / 6.0, 1 / 24.0, 1 / 120.0, 1 / 720.0, 1 / 5040.0});
+  // Two factors: 2^n itself does not exist as f32 at both ends of the range.
+  Expr whole = cast<int>(n), half = whole >> 1;
+  return p * powerOfTwo(half) * powerOfTwo(whole - half);
+}
+
+Expr expNonPositive(Expr x) {
+  // 2^z = 2^n 2^r, |r| <= 1/2, degree 5 (minimax). n is added to the exponent field of the polynomial.
+  Expr z = Halide::max(x * 1.442695041f, -126.0f);
+  Expr n = Halide::round(z);
+  Expr p = polynomial(z - n, {1.0, 0.693146967, 0.240221197, 0.0555071327, 0.00967554133, 0.00132764718});
+  return reinterpret<float>(reinterpret<int>(p) + (cast<int>(n) << 23));
+}
+
+Expr logAny(Expr x) { return Halide::Internal::halide_log(x); }
+
+Expr erfAny(Expr x) {
+  Expr z = Halide::max(Halide::min(x, 3.92f), -3.92f), t = z * z;
+  Expr p = polynomial(t, {1.128378777487957, 0.20611506101470237, 0.05139739577961286, 0.003972930174187375,
+                          0.00014898776360820719, -1.99430453119553e-06, 1.992142371840719e-08});
+  Expr q = polynomial(t, {1.0, 0.515993482521213, 0.11756490996007177, 0.014889293680971492,
+                          0.0010241334276590707});
+  return z * p / q;
+}
+
+Expr tanhAny(Expr x) {
+  Expr z = Halide::max(Halide::min(x, 9.0f), -9.0f), t = z * z;
+  Expr p = polynomial(t, {0.9999999987258725, 0.1368085593133457, 0.003869507360670969,
+                          2.8031298631045538e-05, 3.064250000503924e-08, -1.2246227165964812e-11});
+  Expr q = polynomial(t, {1.0, 0.47014188021790454, 0.027250154280800312, 0.0003940712283120368,
+                          1.2890342598793542e-06});
+  return z * p / q;
+}
+
+Expr powAny(Expr x, Expr y) {
+  if (std::optional<double> exponent = Halide::Internal::as_const_float(y)) {
+    if (*exponent == 0.5)
+      return Halide::sqrt(x);
+    if (*exponent == -0.5)
+      return 1.0f / Halide::sqrt(x);
+    if (*exponent == -1)
+      return 1.0f / x;
+    for (int whole = 0; whole <= 4; ++whole)
+      if (*exponent == whole)
+        return Halide::Internal::raise_to_integer_power(x, whole);
+  }
+  Expr magnitude = expAny(logAny(Halide::max(Halide::abs(x), 1e-38f)) * y);
+  Expr odd = Halide::floor(y * 0.5f) * 2.0f != y;
+  Expr power = Halide::select(x < 0.0f && odd, -magnitude, magnitude);
+  return Halide::select(y == 0.0f, 1.0f, x == 0.0f && y > 0.0f, 0.0f, power);
+}
+
+/// Sine of x + quarter * pi/2: x = n pi/2 + r with pi/2 in three parts, then the quadrant picks the
+/// polynomial and the sign.
+static Expr sineQuadrant(const Expr &x, int quarter) {
+  Expr n = Halide::round(x * 0.636619772f);
+  Expr r = ((x - n * 1.5703125f) - n * 4.837512969970703e-4f) - n * 7.549789948768648e-8f;
+  Expr t = r * r;
+  Expr sine = r * polynomial(t, {1, -1 / 6.0, 1 / 120.0, -1 / 5040.0, 1 / 362880.0});
+  Expr cosine = polynomial(t, {1, -1 / 2.0, 1 / 24.0, -1 / 720.0, 1 / 40320.0});
+  Expr quadrant = cast<int>(n) + quarter;
+  Expr value = Halide::select((quadrant & 1) == 0, sine, cosine);
+  return Halide::select((quadrant & 2) == 0, value, -value);
+}
+
+Expr sinAny(Expr x) { return sineQuadrant(x, 0); }
+Expr cosAny(Expr x) { return sineQuadrant(x, 1); }
+
+} // namespace rapt::kernels::halide

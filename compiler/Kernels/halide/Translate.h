@@ -1,0 +1,78 @@
+//===- Translate.h - KernelSpec expressions as Halide expressions --------------*- C++ -*-===//
+//
+// The Halide side of one KernelSpec: parameters for its dims, image parameters with promised extents
+// and strides for its inputs, one Func per stage. Recipes (Recipes.h) schedule what is built here.
+//
+// Types: I64 index arithmetic is int32, as Halide's coordinates are; I64 data stays int64. A Bool in
+// memory is a byte, and a Bool value is UInt(1). Loads whose index is itself loaded are clamped into
+// the tensor, so that no data can make a kernel read outside its buffers.
+//
+//===-------------------------------------------------------------------------------------===//
+#ifndef RAPT_COMPILER_KERNELS_HALIDE_TRANSLATE_H
+#define RAPT_COMPILER_KERNELS_HALIDE_TRANSLATE_H
+
+#include "compiler/Kernels/KernelSpec.h"
+
+#include <Halide.h>
+#include <map>
+
+namespace rapt::kernels::halide {
+
+/// The element type in memory.
+Halide::Type storageType(ScalarType type);
+
+class Lowering {
+public:
+  Lowering(const KernelSpec &spec, const Schedule &schedule, const TargetCpu &cpu);
+
+  const KernelSpec &spec;
+  const Schedule &schedule;
+  const TargetCpu &cpu;
+
+  std::vector<Halide::Param<int>> dims;
+  std::vector<Halide::ImageParam> inputs;
+  std::map<int, Halide::Func> results; ///< stage results by tensor number
+
+  /// dims, then inputs: the arguments of the kernel before its outputs.
+  std::vector<Halide::Argument> arguments() const;
+
+  Halide::Expr extent(const Extent &extent) const;
+
+  /// Index variables i0, i1, ... of a stage, outermost first.
+  static std::vector<Halide::Var> loopVars(int count);
+  /// The same in Halide's order, innermost first.
+  static std::vector<Halide::Var> coordinates(int count);
+
+  /// `expr` with Loop(i) = loops[i]. With `finite`, infinite constants become +-FLT_MAX.
+  Halide::Expr translate(const ExprRef &expr, const std::vector<Halide::Expr> &loops,
+                         bool finite = false) const;
+
+  /// Defines the Func of a pointwise or reduction stage over its own loops and records it as the result.
+  /// The reduction variables, innermost first, come back in `reduced` (none for a pointwise stage).
+  Halide::Func define(const Stage &stage, std::vector<Halide::RVar> *reduced = nullptr);
+
+  /// Promises row-major density of an output buffer.
+  void describe(Halide::OutputImageParam buffer, const Tensor &tensor) const;
+
+  const Stage &stageOf(int tensor) const;
+  bool isInput(int tensor) const { return tensor < spec.numInputs; }
+
+  /// Lanes for a loop whose narrowest vectorised type is f32.
+  int lanes() const { return static_cast<int>(schedule.vector); }
+};
+
+/// How often `expr` loads `tensor`, counting a shared subtree once.
+int countLoads(const ExprRef &expr, int tensor);
+
+/// True if Loop(loop) occurs in `expr`.
+bool usesLoop(const ExprRef &expr, int loop);
+
+/// True if `expr` is Load(t, [Loop 0, ..., Loop n-1]).
+bool isPlainLoad(const ExprRef &expr);
+
+/// True if the kernel computes with infinities or asks for NaN: fast-math must be off.
+bool needsStrictFloat(const KernelSpec &spec);
+
+} // namespace rapt::kernels::halide
+
+#endif // RAPT_COMPILER_KERNELS_HALIDE_TRANSLATE_H

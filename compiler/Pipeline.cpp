@@ -1,0 +1,224 @@
+//===- Pipeline.cpp - The one list of what runs when -----------------------------------===//
+//
+// Read `compile` from top to bottom: that is the compiler.
+//
+//===-------------------------------------------------------------------------------------===//
+
+#include "compiler/Pipeline.h"
+
+#include "compiler/Fuse/Fuse.h"
+#include "compiler/Host/Host.h"
+#include "compiler/Kernels/Kernels.h"
+#include "compiler/Kernels/Reference.h"
+#include "compiler/Kernels/halide/Emit.h"
+#include "compiler/Link/Link.h"
+#include "compiler/Schedule/Schedule.h"
+#include "compiler/Schedule/Target.h"
+#include "compiler/Simplify/Simplify.h"
+#include "frontends/onnx/Import.h"
+#include "frontends/onnx/Model.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+#include "llvm/Config/llvm-config.h"
+#include "llvm/Support/Format.h"
+
+#include <chrono>
+
+using namespace mlir;
+using namespace rapt;
+
+StringRef rapt::stageName(Stage stage) {
+  for (const auto &[value, name] : kStages)
+    if (value == stage)
+      return name;
+  llvm_unreachable("every stage is in the table");
+}
+
+std::string rapt::producerText() {
+  return "raptc " RAPT_VERSION " (LLVM " LLVM_VERSION_STRING ", Halide " + kernels::halide::version() + ")";
+}
+
+namespace {
+
+void buildSimplify(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createSimplifyShapesPass());
+  pm.addNestedPass<func::FuncOp>(createSimplifyCanonicalizePass());
+  pm.addNestedPass<func::FuncOp>(createSimplifyFoldPass());
+  pm.addPass(createCSEPass());
+}
+
+/// The part of the fuse stage that still has the graph's own operations: afterwards it is known what
+/// became attention and what did not.
+void buildRaise(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createFuseWeightsPass());
+  pm.addNestedPass<func::FuncOp>(createRaiseLayerNormPass());
+  pm.addNestedPass<func::FuncOp>(createRaiseGeluPass());
+  pm.addNestedPass<func::FuncOp>(createFuseAttentionPass());
+  pm.addNestedPass<func::FuncOp>(createFuseProjectionsPass());
+  pm.addPass(createCSEPass());
+}
+
+void buildRegions(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createFuseLowerPass());
+  pm.addPass(createCSEPass());
+  pm.addNestedPass<func::FuncOp>(createFormRegionsPass());
+  pm.addPass(createCSEPass());
+}
+
+void buildHost(OpPassManager &pm) {
+  pm.addPass(createHostBufferizePass());
+  pm.addPass(createHostPlanMemoryPass());
+  pm.addPass(createReferenceKernelsPass());
+  pm.addPass(createHostToLLVMPass());
+}
+
+/// One run of the compiler: what the stages share, and the few lines around each of them.
+class Compilation {
+public:
+  Compilation(const CompileOptions &options, MLIRContext &context, Report &report)
+      : options(options), context(context), report(report) {}
+
+  bool run(llvm::raw_ostream &irOutput);
+
+private:
+  bool fail(llvm::Error error) {
+    emitError(UnknownLoc::get(&context)) << llvm::toString(std::move(error));
+    return false;
+  }
+
+  bool runPasses(void (*build)(OpPassManager &)) {
+    PassManager pm(&context, ModuleOp::getOperationName());
+    if (!options.printIrAfter.empty())
+      pm.enableIRPrinting([](Pass *, Operation *) { return false; },
+                          [this](Pass *pass, Operation *) {
+                            return pass->getArgument() == options.printIrAfter;
+                          });
+    build(pm);
+    return succeeded(pm.run(*module));
+  }
+
+  bool importStage();
+  bool simplifyStage() { return runPasses(buildSimplify); }
+  bool fuseStage();
+  bool scheduleStage();
+  bool kernelsStage();
+  bool hostStage();
+  bool linkStage();
+
+  void say(const llvm::Twine &text) {
+    if (options.progress)
+      llvm::errs() << "\r\033[K" << text;
+  }
+  void printIr(llvm::raw_ostream &os) {
+    OpPrintingFlags flags;
+    flags.elideLargeResourceString(64);
+    flags.enableDebugInfo(false);
+    module->print(os, flags);
+    os << "\n";
+  }
+
+  const CompileOptions &options;
+  MLIRContext &context;
+  Report &report;
+  kernels::TargetCpu target;
+  std::unique_ptr<onnx::Model> model; // owns the bytes that the module's weights point to
+  OwningOpRef<ModuleOp> module;
+  KernelObjects objects;
+};
+
+bool Compilation::importStage() {
+  onnx::LoadOptions load;
+  load.externalDataDir = options.externalDataDir;
+  auto loaded = onnx::loadModel(options.input, load);
+  if (!loaded)
+    return fail(loaded.takeError());
+  model = std::move(*loaded);
+  if (auto error = onnx::inlineFunctions(*model))
+    return fail(std::move(error));
+  onnx::ImportOptions import;
+  import.dims = options.dims;
+  module = onnx::importModel(*model, import, context);
+  return module && succeeded(verify(*module));
+}
+
+bool Compilation::fuseStage() {
+  if (!runPasses(buildRaise))
+    return false;
+  report.addAttention(*module);
+  return runPasses(buildRegions);
+}
+
+bool Compilation::scheduleStage() {
+  PassManager pm(&context, ModuleOp::getOperationName());
+  pm.addNestedPass<func::FuncOp>(createSelectSchedulesPass({target, options.referenceKernels}));
+  return succeeded(pm.run(*module));
+}
+
+bool Compilation::kernelsStage() {
+  PassManager pm(&context, ModuleOp::getOperationName());
+  pm.addPass(createOutlineKernelsPass());
+  if (failed(pm.run(*module)))
+    return false;
+  compileKernels(*module, target, objects, [&](size_t done, size_t all) {
+    say("kernels " + llvm::Twine(done) + " of " + llvm::Twine(all));
+  });
+  report.addKernels(*module);
+  return true;
+}
+
+bool Compilation::hostStage() {
+  if (!runPasses(buildHost))
+    return false;
+  MemoryReport memory = memoryReport(*module);
+  report.buffers = memory.buffers;
+  report.arenaBytes = memory.bytes;
+  report.weightBytes = memory.weightBytes;
+  return true;
+}
+
+bool Compilation::run(llvm::raw_ostream &irOutput) {
+  auto resolved = resolveTarget(options.targetCpu);
+  if (!resolved)
+    return fail(resolved.takeError());
+  target = std::move(*resolved);
+  report.target = target.cpu;
+
+  struct Step {
+    Stage stage;
+    bool (Compilation::*run)();
+  };
+  static constexpr Step steps[] = {
+      {Stage::Import, &Compilation::importStage},     {Stage::Simplify, &Compilation::simplifyStage},
+      {Stage::Fuse, &Compilation::fuseStage},         {Stage::Schedule, &Compilation::scheduleStage},
+      {Stage::Kernels, &Compilation::kernelsStage},   {Stage::Host, &Compilation::hostStage},
+      {Stage::Link, &Compilation::linkStage}};
+  for (const Step &step : steps) {
+    say(stageName(step.stage));
+    auto start = std::chrono::steady_clock::now();
+    bool done = (this->*step.run)();
+    say("");
+    if (!done)
+      return false;
+    std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    if (options.verbose)
+      llvm::errs() << llvm::format("%-9s %8.3f s\n", stageName(step.stage).data(), seconds.count());
+    if (options.printIrAfter == stageName(step.stage) || options.printIrAfter == "all") {
+      llvm::errs() << "// IR after " << stageName(step.stage) << "\n";
+      printIr(llvm::errs());
+    }
+    if (step.stage == options.stopAfter)
+      break;
+  }
+  printIr(irOutput);
+  return true;
+}
+
+} // namespace
+
+bool rapt::compile(const CompileOptions &options, MLIRContext &context, llvm::raw_ostream &irOutput,
+                   Report &report) {
+  return Compilation(options, context, report).run(irOutput);
+}

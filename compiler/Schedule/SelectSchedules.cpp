@@ -1,0 +1,83 @@
+//===- SelectSchedules.cpp - A schedule for every region --------------------------------===//
+//
+// In:  kernel.region ops without a schedule (one that has it keeps it).
+// Out: each has a #kernel.schedule that fits its body; the weight of a Gemm is a kernel.weight of its
+//      own with the panel width of that schedule. A body that has no KernelSpec gets the reference
+//      recipe and an attribute `kernel.reference_reason` that says why.
+//
+//===-------------------------------------------------------------------------------------===//
+
+#include "compiler/Schedule/Schedule.h"
+
+#include "compiler/Kernels/BuildSpec.h"
+#include "compiler/Kernels/ScheduleAttr.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/Pass/Pass.h"
+
+using namespace mlir;
+using namespace rapt;
+
+namespace {
+
+class SelectSchedules : public PassWrapper<SelectSchedules, OperationPass<func::FuncOp>> {
+public:
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(SelectSchedules)
+  explicit SelectSchedules(SelectSchedulesOptions options) : options(std::move(options)) {}
+  SelectSchedules(const SelectSchedules &other) : PassWrapper(other), options(other.options) {}
+
+  StringRef getArgument() const final { return "select-schedules"; }
+  StringRef getDescription() const final {
+    return "kernel.region => kernel.region schedule(#kernel.schedule<...>), weights packed";
+  }
+
+  void runOnOperation() final {
+    getOperation().walk([&](kernel::RegionOp region) {
+      if (!region.getSchedule())
+        select(region);
+    });
+  }
+
+private:
+  void select(kernel::RegionOp region) {
+    kernels::Schedule schedule;
+    schedule.recipe = kernels::Schedule::Recipe::Reference;
+    if (options.reference)
+      return region.setScheduleAttr(kernels::toAttr(&getContext(), schedule));
+
+    std::vector<bool> weights;
+    for (Value input : region.getInputs())
+      weights.push_back(input.getDefiningOp<kernel::WeightOp>() != nullptr);
+    auto spec = kernels::buildSpec(region.getBody().front(), region.getDims().size(),
+                                   region.getInputShapes(), {});
+    if (spec) {
+      schedule = chooseSchedule(*spec, weights, options.target);
+      if (schedule.recipe == kernels::Schedule::Recipe::Gemm)
+        packWeight(region, gemmWeight(*spec, weights), schedule.tileCols);
+    } else {
+      region->setAttr("kernel.reference_reason",
+                      StringAttr::get(&getContext(), llvm::toString(spec.takeError())));
+    }
+    region.setScheduleAttr(kernels::toAttr(&getContext(), schedule));
+  }
+
+  /// A weight may serve several regions with different layouts, so each takes a copy of the op; equal
+  /// ones share their bytes in the artifact.
+  void packWeight(kernel::RegionOp region, int input, int64_t panel) {
+    auto weight = region.getInputs()[input].getDefiningOp<kernel::WeightOp>();
+    OpBuilder builder(weight);
+    auto packed = cast<kernel::WeightOp>(builder.clone(*weight));
+    packed.setPanel(panel);
+    region.getInputsMutable()[input].set(packed.getResult());
+    if (weight->use_empty())
+      weight->erase();
+  }
+
+  SelectSchedulesOptions options;
+};
+
+} // namespace
+
+std::unique_ptr<Pass> rapt::createSelectSchedulesPass(SelectSchedulesOptions options) {
+  return std::make_unique<SelectSchedules>(std::move(options));
+}

@@ -1,0 +1,151 @@
+//===- Kernel.cpp - The kernel dialect and its verifiers -------------------------------===//
+
+#include "dialects/Kernel/Kernel.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+#include "dialects/Kernel/KernelDialect.cpp.inc"
+#include "dialects/Kernel/KernelEnums.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/Kernel/KernelAttrs.cpp.inc"
+#define GET_OP_CLASSES
+#include "dialects/Kernel/KernelOps.cpp.inc"
+
+namespace rapt::kernel {
+
+void KernelDialect::initialize() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialects/Kernel/KernelAttrs.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/Kernel/KernelOps.cpp.inc"
+      >();
+}
+
+ArrayRef<int64_t> dynamicDims(ArrayAttr shapes, unsigned index) {
+  return cast<DenseI64ArrayAttr>(shapes[index]).asArrayRef();
+}
+
+/// `shapes` has one DenseI64ArrayAttr a type, with one number below `numDims` for each of its `?`s.
+static LogicalResult verifyShapes(Operation *op, ArrayAttr shapes, TypeRange types, int64_t numDims,
+                                  StringRef what) {
+  if (shapes.size() != types.size())
+    return op->emitOpError() << "expects one shape for each of the " << types.size() << " " << what
+                             << ", but has " << shapes.size();
+  for (auto [index, type] : llvm::enumerate(types)) {
+    auto dims = dyn_cast<DenseI64ArrayAttr>(shapes[index]);
+    auto shaped = dyn_cast<ShapedType>(type);
+    if (!dims || !shaped)
+      return op->emitOpError() << "expects shape " << index << " of the " << what
+                               << " to be an array of dim numbers of a shaped type";
+    if (static_cast<size_t>(dims.size()) != shaped.getNumDynamicDims())
+      return op->emitOpError() << "expects " << shaped.getNumDynamicDims() << " dim numbers for " << what
+                               << " " << index << ", but has " << dims.size();
+    for (int64_t dim : dims.asArrayRef())
+      if (dim < 0 || dim >= numDims)
+        return op->emitOpError() << "expects dim numbers from 0 to " << numDims - 1 << ", but has " << dim;
+  }
+  return success();
+}
+
+LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError, Recipe recipe,
+                                   DictionaryAttr params) {
+  auto allowed = [&](StringRef name) -> bool {
+    if (name == "vector" || name == "parallel")
+      return recipe != Recipe::Reference;
+    if (name == "tile_rows" || name == "tile_cols" || name == "prefetch")
+      return recipe == Recipe::Gemm;
+    return recipe == Recipe::Attention && (name == "variant" || name == "block_query");
+  };
+  for (NamedAttribute param : params) {
+    StringRef name = param.getName();
+    if (!allowed(name))
+      return emitError() << "recipe '" << stringifyRecipe(recipe) << "' has no parameter '" << name << "'";
+    if (name == "parallel") {
+      if (!isa<BoolAttr>(param.getValue()))
+        return emitError() << "expects parameter 'parallel' to be a bool, but it is " << param.getValue();
+    } else if (name == "variant") {
+      auto text = dyn_cast<StringAttr>(param.getValue());
+      if (!text || (text != "strip" && text != "unfused"))
+        return emitError() << "expects parameter 'variant' to be \"strip\" or \"unfused\", but it is "
+                           << param.getValue();
+    } else {
+      auto number = dyn_cast<IntegerAttr>(param.getValue());
+      int64_t least = name == "prefetch" ? 0 : 1;
+      if (!number || number.getInt() < least || number.getInt() > 4096)
+        return emitError() << "expects parameter '" << name << "' to be an integer from " << least
+                           << " to 4096, but it is " << param.getValue();
+    }
+  }
+  return success();
+}
+
+LogicalResult WeightOp::verify() {
+  auto type = cast<RankedTensorType>(getResult().getType());
+  int64_t rank = type.getRank(), concatDim = getConcatDim(), extent = 0;
+  if (getSources().empty())
+    return emitOpError() << "expects at least one source";
+  if (concatDim != 0 && (concatDim < 0 || concatDim >= rank))
+    return emitOpError() << "expects concat_dim below the rank " << rank << ", but it is " << concatDim;
+  if (getPerm()) {
+    SmallVector<int64_t> sorted(*getPerm());
+    llvm::sort(sorted);
+    if (static_cast<int64_t>(sorted.size()) != rank || !llvm::equal(sorted, llvm::seq<int64_t>(0, rank)))
+      return emitOpError() << "expects perm to be a permutation of 0 to " << rank - 1;
+  }
+  for (Attribute source : getSources()) {
+    auto elements = dyn_cast<ElementsAttr>(source);
+    if (!elements || elements.getElementType() != type.getElementType() ||
+        elements.getShapedType().getRank() != rank)
+      return emitOpError() << "expects every source to have rank " << rank << " and element type "
+                           << type.getElementType();
+    for (int64_t i = 0; i < rank; ++i) {
+      int64_t size = elements.getShapedType().getDimSize(getPerm() ? (*getPerm())[i] : i);
+      if (i == concatDim)
+        extent += size;
+      else if (size != type.getDimSize(i))
+        return emitOpError() << "expects dim " << i << " of every source to be " << type.getDimSize(i)
+                             << ", but one has " << size;
+    }
+  }
+  if (rank > 0 && extent != type.getDimSize(concatDim))
+    return emitOpError() << "expects the sources to add up to " << type.getDimSize(concatDim)
+                         << " along dim " << concatDim << ", but they have " << extent;
+  if (getPanel() < 0 || (getPanel() > 0 && rank != 2))
+    return emitOpError() << "expects a panel width of 0, or a positive one on a matrix, but it is "
+                         << getPanel();
+  return success();
+}
+
+LogicalResult RegionOp::verify() {
+  int64_t numDims = getDims().size();
+  if (failed(verifyShapes(*this, getInputShapes(), getInputs().getTypes(), numDims, "inputs")) ||
+      failed(verifyShapes(*this, getResultShapes(), getResultTypes(), numDims, "results")))
+    return failure();
+  Block &block = getBody().front();
+  SmallVector<Type> expected(numDims, IndexType::get(getContext()));
+  llvm::append_range(expected, getInputs().getTypes());
+  if (!llvm::equal(block.getArgumentTypes(), expected))
+    return emitOpError() << "expects its block to take the dims and then the inputs";
+  if (!llvm::equal(block.getTerminator()->getOperandTypes(), getResultTypes()))
+    return emitOpError() << "expects its block to yield the result types";
+  return success();
+}
+
+LogicalResult CallOp::verify() {
+  int64_t numDims = getDims().size();
+  if (!getOuts().empty() && !getOutputs().empty())
+    return emitOpError() << "expects either results or outs, but has both";
+  TypeRange results = getOuts().empty() ? TypeRange(getResultTypes()) : TypeRange(getOuts().getTypes());
+  if (failed(verifyShapes(*this, getInputShapes(), getInputs().getTypes(), numDims, "inputs")))
+    return failure();
+  return verifyShapes(*this, getResultShapes(), results, numDims, "results");
+}
+
+} // namespace rapt::kernel

@@ -1,0 +1,36 @@
+//===- Kernel.h - The kernel dialect ---------------------------------------------*- C++ -*-===//
+//
+// Declarations of the dialect, and the few helpers that every reader of kernel shapes needs.
+//
+//===-------------------------------------------------------------------------------------===//
+#ifndef RAPT_DIALECTS_KERNEL_KERNEL_H
+#define RAPT_DIALECTS_KERNEL_KERNEL_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialects/Kernel/KernelDialect.h.inc"
+#include "dialects/Kernel/KernelEnums.h.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/Kernel/KernelAttrs.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/Kernel/KernelOps.h.inc"
+
+namespace rapt::kernel {
+
+/// Attribute of the model's func.func: array of strings, the symbolic dims in interface order.
+inline constexpr llvm::StringLiteral kSymbolsAttr = "kernel.symbols";
+
+/// The dims that the `?`s of tensor number `index` in `shapes` stand for, in order.
+llvm::ArrayRef<int64_t> dynamicDims(mlir::ArrayAttr shapes, unsigned index);
+
+} // namespace rapt::kernel
+
+#endif // RAPT_DIALECTS_KERNEL_KERNEL_H

@@ -1,0 +1,24 @@
+//===- Onnx.cpp - The onnx dialect -----------------------------------------------------===//
+
+#include "dialects/Onnx/Onnx.h"
+
+#include "mlir/IR/Builders.h"
+
+using namespace mlir;
+
+#include "dialects/Onnx/OnnxDialect.cpp.inc"
+#define GET_OP_CLASSES
+#include "dialects/Onnx/OnnxOps.cpp.inc"
+
+namespace rapt::onnx {
+
+void OnnxDialect::initialize() {
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/Onnx/OnnxOps.cpp.inc"
+      >();
+}
+
+OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
+
+} // namespace rapt::onnx

@@ -1,0 +1,281 @@
+//===- OnnxOps.td - The imported vocabulary ------------------------------*- tablegen -*-===//
+//
+// ONNX operators in one form, whatever opset the file had: the newest meaning, with what must be
+// known at compile time (axes, permutations, steps) as attributes and what may be computed by the
+// graph (shapes, slice bounds) as operands. frontends/onnx/Versions upgrades older forms to this one.
+// Negative axes are normalised at import: every axis attribute counts from 0 over the operand's rank.
+//
+//===----------------------------------------------------------------------------------------===//
+#ifndef RAPT_DIALECTS_ONNX_ONNXOPS
+#define RAPT_DIALECTS_ONNX_ONNXOPS
+
+include "mlir/IR/OpBase.td"
+include "mlir/IR/BuiltinAttributes.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Onnx_Dialect : Dialect {
+  let name = "onnx";
+  let cppNamespace = "::rapt::onnx";
+  let summary = "ONNX operators in their newest form";
+  let description = [{
+    Tensors are builtin tensors; unsigned ONNX types are MLIR's `ui8`, `ui16`, ..., bool is `i1`.
+    Results carry the types that shape inference gave them (ShapeInference.h); `?` stands for a
+    dim that depends on a symbolic dim of an input. The location of an operation names its ONNX node.
+  }];
+}
+
+class Onnx_Op<string mnemonic, list<Trait> traits = []> : Op<Onnx_Dialect, mnemonic, !listconcat([Pure], traits)>;
+
+class Onnx_Unary<string mnemonic, string text> : Onnx_Op<mnemonic> {
+  let summary = text;
+  let arguments = (ins AnyTensor:$input);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
+}
+class Onnx_Binary<string mnemonic, string text> : Onnx_Op<mnemonic> {
+  let summary = text # ", with NumPy broadcasting";
+  let arguments = (ins AnyTensor:$a, AnyTensor:$b);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$a `,` $b attr-dict `:` functional-type(operands, results)";
+}
+class Onnx_Variadic<string mnemonic, string text> : Onnx_Op<mnemonic> {
+  let summary = text # " of one or more tensors, with NumPy broadcasting";
+  let arguments = (ins Variadic<AnyTensor>:$inputs);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$inputs attr-dict `:` functional-type(operands, results)";
+}
+class Onnx_Reduce<string mnemonic, string text> : Onnx_Op<mnemonic> {
+  let summary = text # " over `axes` (all of them when empty was given in ONNX: the importer lists them)";
+  let arguments = (ins AnyTensor:$data, DenseI64ArrayAttr:$axes, DefaultValuedAttr<BoolAttr, "true">:$keepdims);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$data attr-dict `:` functional-type(operands, results)";
+}
+
+// --- Elementwise ---------------------------------------------------------------------------------
+def Onnx_NegOp : Onnx_Unary<"Neg", "-x">;
+def Onnx_AbsOp : Onnx_Unary<"Abs", "|x|">;
+def Onnx_ExpOp : Onnx_Unary<"Exp", "e to the x">;
+def Onnx_LogOp : Onnx_Unary<"Log", "natural logarithm">;
+def Onnx_SqrtOp : Onnx_Unary<"Sqrt", "square root">;
+def Onnx_ReciprocalOp : Onnx_Unary<"Reciprocal", "1 / x">;
+def Onnx_ErfOp : Onnx_Unary<"Erf", "error function">;
+def Onnx_TanhOp : Onnx_Unary<"Tanh", "hyperbolic tangent">;
+def Onnx_SigmoidOp : Onnx_Unary<"Sigmoid", "1 / (1 + e to the -x)">;
+def Onnx_ReluOp : Onnx_Unary<"Relu", "max(x, 0)">;
+def Onnx_FloorOp : Onnx_Unary<"Floor", "largest integer not above x">;
+def Onnx_CeilOp : Onnx_Unary<"Ceil", "smallest integer not below x">;
+def Onnx_RoundOp : Onnx_Unary<"Round", "nearest integer, ties to even">;
+def Onnx_SinOp : Onnx_Unary<"Sin", "sine">;
+def Onnx_CosOp : Onnx_Unary<"Cos", "cosine">;
+def Onnx_SignOp : Onnx_Unary<"Sign", "-1, 0 or 1">;
+def Onnx_NotOp : Onnx_Unary<"Not", "logical not">;
+def Onnx_IsNaNOp : Onnx_Unary<"IsNaN", "whether x is not a number">;
+def Onnx_IdentityOp : Onnx_Unary<"Identity", "x">;
+
+def Onnx_GeluOp : Onnx_Op<"Gelu"> {
+  let summary = "x * Phi(x); `approximate` is \"none\" (erf form) or \"tanh\"";
+  let arguments = (ins AnyTensor:$input, DefaultValuedAttr<StrAttr, "\"none\"">:$approximate);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
+}
+
+def Onnx_AddOp : Onnx_Binary<"Add", "a + b">;
+def Onnx_SubOp : Onnx_Binary<"Sub", "a - b">;
+def Onnx_MulOp : Onnx_Binary<"Mul", "a * b">;
+def Onnx_DivOp : Onnx_Binary<"Div", "a / b; integers truncate">;
+def Onnx_PowOp : Onnx_Binary<"Pow", "a to the b; the result has a's type">;
+def Onnx_ModOp : Onnx_Op<"Mod"> {
+  let summary = "remainder with the sign of b, or of a when `fmod`";
+  let arguments = (ins AnyTensor:$a, AnyTensor:$b, DefaultValuedAttr<BoolAttr, "false">:$fmod);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$a `,` $b attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_AndOp : Onnx_Binary<"And", "logical and">;
+def Onnx_OrOp : Onnx_Binary<"Or", "logical or">;
+def Onnx_XorOp : Onnx_Binary<"Xor", "logical exclusive or">;
+def Onnx_EqualOp : Onnx_Binary<"Equal", "a == b">;
+def Onnx_GreaterOp : Onnx_Binary<"Greater", "a > b">;
+def Onnx_GreaterOrEqualOp : Onnx_Binary<"GreaterOrEqual", "a >= b">;
+def Onnx_LessOp : Onnx_Binary<"Less", "a < b">;
+def Onnx_LessOrEqualOp : Onnx_Binary<"LessOrEqual", "a <= b">;
+def Onnx_MinOp : Onnx_Variadic<"Min", "minimum">;
+def Onnx_MaxOp : Onnx_Variadic<"Max", "maximum">;
+
+def Onnx_WhereOp : Onnx_Op<"Where"> {
+  let summary = "condition ? x : y, with NumPy broadcasting of all three";
+  let arguments = (ins AnyTensor:$condition, AnyTensor:$x, AnyTensor:$y);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$condition `,` $x `,` $y attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_ClipOp : Onnx_Op<"Clip", [AttrSizedOperandSegments]> {
+  let summary = "min(max(x, min), max); a missing bound does not bind";
+  let arguments = (ins AnyTensor:$input, Optional<AnyTensor>:$min, Optional<AnyTensor>:$max);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$input (`min` $min^)? (`max` $max^)? attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_CastOp : Onnx_Op<"Cast"> {
+  let summary = "converts to the result's element type; float to integer saturates";
+  let arguments = (ins AnyTensor:$input);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
+}
+
+// --- Linear algebra and norms ----------------------------------------------------------------------
+def Onnx_MatMulOp : Onnx_Binary<"MatMul", "numpy.matmul(a, b): leading dims are a batch">;
+def Onnx_GemmOp : Onnx_Op<"Gemm"> {
+  let summary = "alpha * op(a) op(b) + beta * c, op transposing where transA / transB say so";
+  let arguments = (ins AnyTensor:$a, AnyTensor:$b, Optional<AnyTensor>:$c,
+                   DefaultValuedAttr<F32Attr, "1.0f">:$alpha, DefaultValuedAttr<F32Attr, "1.0f">:$beta,
+                   DefaultValuedAttr<BoolAttr, "false">:$transA, DefaultValuedAttr<BoolAttr, "false">:$transB);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$a `,` $b (`,` $c^)? attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_SoftmaxOp : Onnx_Op<"Softmax"> {
+  let summary = "exp(x - max) / sum along one axis (the meaning of opset 13 and later)";
+  let arguments = (ins AnyTensor:$input, I64Attr:$axis);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_LayerNormalizationOp : Onnx_Op<"LayerNormalization"> {
+  let summary = "(x - mean) / sqrt(variance + epsilon) * scale + bias over the dims from `axis` on";
+  let arguments = (ins AnyTensor:$x, AnyTensor:$scale, Optional<AnyTensor>:$bias, I64Attr:$axis,
+                   DefaultValuedAttr<F32Attr, "1.0e-5f">:$epsilon);
+  let results = (outs AnyTensor:$y);
+  let assemblyFormat = "$x `,` $scale (`,` $bias^)? attr-dict `:` functional-type(operands, results)";
+}
+
+// --- Reductions and scans ----------------------------------------------------------------------------
+def Onnx_ReduceMeanOp : Onnx_Reduce<"ReduceMean", "mean">;
+def Onnx_ReduceSumOp : Onnx_Reduce<"ReduceSum", "sum">;
+def Onnx_ReduceMaxOp : Onnx_Reduce<"ReduceMax", "maximum">;
+def Onnx_ReduceMinOp : Onnx_Reduce<"ReduceMin", "minimum">;
+def Onnx_ReduceProdOp : Onnx_Reduce<"ReduceProd", "product">;
+def Onnx_ReduceL1Op : Onnx_Reduce<"ReduceL1", "sum of |x|">;
+def Onnx_ReduceL2Op : Onnx_Reduce<"ReduceL2", "square root of the sum of squares">;
+def Onnx_ReduceSumSquareOp : Onnx_Reduce<"ReduceSumSquare", "sum of squares">;
+def Onnx_CumSumOp : Onnx_Op<"CumSum"> {
+  let summary = "running sum along one axis";
+  let arguments = (ins AnyTensor:$x, I64Attr:$axis, DefaultValuedAttr<BoolAttr, "false">:$exclusive,
+                   DefaultValuedAttr<BoolAttr, "false">:$reverse);
+  let results = (outs AnyTensor:$y);
+  let assemblyFormat = "$x attr-dict `:` functional-type(operands, results)";
+}
+
+// --- Data movement -------------------------------------------------------------------------------------
+def Onnx_ReshapeOp : Onnx_Op<"Reshape"> {
+  let summary = "the same elements in another shape; -1 infers one dim, 0 copies one unless `allowzero`";
+  let arguments = (ins AnyTensor:$data, AnyTensor:$shape, DefaultValuedAttr<BoolAttr, "false">:$allowzero);
+  let results = (outs AnyTensor:$reshaped);
+  let assemblyFormat = "$data `,` $shape attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_ExpandOp : Onnx_Op<"Expand"> {
+  let summary = "broadcasts to `shape` (both ways, as numpy.broadcast_shapes)";
+  let arguments = (ins AnyTensor:$input, AnyTensor:$shape);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$input `,` $shape attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_TransposeOp : Onnx_Op<"Transpose"> {
+  let summary = "dim i of the result is dim perm[i] of the operand";
+  let arguments = (ins AnyTensor:$data, DenseI64ArrayAttr:$perm);
+  let results = (outs AnyTensor:$transposed);
+  let assemblyFormat = "$data attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_SqueezeOp : Onnx_Op<"Squeeze"> {
+  let summary = "drops the dims of size one at `axes`";
+  let arguments = (ins AnyTensor:$data, DenseI64ArrayAttr:$axes);
+  let results = (outs AnyTensor:$squeezed);
+  let assemblyFormat = "$data attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_UnsqueezeOp : Onnx_Op<"Unsqueeze"> {
+  let summary = "inserts dims of size one so that they stand at `axes` of the result";
+  let arguments = (ins AnyTensor:$data, DenseI64ArrayAttr:$axes);
+  let results = (outs AnyTensor:$expanded);
+  let assemblyFormat = "$data attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_FlattenOp : Onnx_Op<"Flatten"> {
+  let summary = "a matrix: the dims before `axis` times the dims from it on";
+  let arguments = (ins AnyTensor:$input, I64Attr:$axis);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_ConcatOp : Onnx_Op<"Concat"> {
+  let summary = "the operands one after the other along one axis";
+  let arguments = (ins Variadic<AnyTensor>:$inputs, I64Attr:$axis);
+  let results = (outs AnyTensor:$concat_result);
+  let assemblyFormat = "$inputs attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_SplitOp : Onnx_Op<"Split"> {
+  let summary = "cuts one axis into pieces of the given sizes; no sizes: equal pieces, the last may be smaller";
+  let arguments = (ins AnyTensor:$input, I64Attr:$axis, OptionalAttr<DenseI64ArrayAttr>:$sizes);
+  let results = (outs Variadic<AnyTensor>:$outputs);
+  let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_SliceOp : Onnx_Op<"Slice"> {
+  let summary = "data[starts:ends:steps] on `axes`, bounds clamped as ONNX says; one bound an axis";
+  let arguments = (ins AnyTensor:$data, AnyTensor:$starts, AnyTensor:$ends, DenseI64ArrayAttr:$axes,
+                   DenseI64ArrayAttr:$steps);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$data `,` $starts `,` $ends attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_GatherOp : Onnx_Op<"Gather"> {
+  let summary = "numpy.take(data, indices, axis); a negative index counts from the end";
+  let arguments = (ins AnyTensor:$data, AnyTensor:$indices, I64Attr:$axis);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$data `,` $indices attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_GatherElementsOp : Onnx_Op<"GatherElements"> {
+  let summary = "numpy.take_along_axis(data, indices, axis)";
+  let arguments = (ins AnyTensor:$data, AnyTensor:$indices, I64Attr:$axis);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$data `,` $indices attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_GatherNDOp : Onnx_Op<"GatherND"> {
+  let summary = "slices of data at the index tuples in the last dim of `indices`";
+  let arguments = (ins AnyTensor:$data, AnyTensor:$indices, DefaultValuedAttr<I64Attr, "0">:$batch_dims);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$data `,` $indices attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_TileOp : Onnx_Op<"Tile"> {
+  let summary = "numpy.tile(input, repeats)";
+  let arguments = (ins AnyTensor:$input, AnyTensor:$repeats);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$input `,` $repeats attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_TriluOp : Onnx_Op<"Trilu"> {
+  let summary = "the upper or lower triangle of the last two dims, zero elsewhere; diagonal `k`";
+  let arguments = (ins AnyTensor:$input, DefaultValuedAttr<BoolAttr, "true">:$upper,
+                   DefaultValuedAttr<I64Attr, "0">:$k);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
+}
+
+// --- Shapes and constants ----------------------------------------------------------------------------
+def Onnx_ShapeOp : Onnx_Op<"Shape"> {
+  let summary = "dims `start` up to, not including, `end` of the operand, as i64";
+  let arguments = (ins AnyTensor:$data, I64Attr:$start, I64Attr:$end);
+  let results = (outs AnyTensor:$shape);
+  let assemblyFormat = "$data attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_SizeOp : Onnx_Unary<"Size", "number of elements, as an i64 scalar">;
+def Onnx_ConstantOfShapeOp : Onnx_Op<"ConstantOfShape"> {
+  let summary = "a tensor of the given shape filled with the one element of `value`";
+  let arguments = (ins AnyTensor:$input, ElementsAttr:$value);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_RangeOp : Onnx_Op<"Range"> {
+  let summary = "start, start + delta, ... up to, not including, limit";
+  let arguments = (ins AnyTensor:$start, AnyTensor:$limit, AnyTensor:$delta);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$start `,` $limit `,` $delta attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_ConstantOp : Onnx_Op<"Constant", [ConstantLike]> {
+  let summary = "an initialiser or constant; large ones are dense_resource over the mapped file";
+  let arguments = (ins ElementsAttr:$value);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "attr-dict $value `:` type($output)";
+  let hasFolder = 1;
+}
+
+#endif // RAPT_DIALECTS_ONNX_ONNXOPS

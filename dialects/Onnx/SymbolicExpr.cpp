@@ -1,0 +1,364 @@
+//===- SymbolicExpr.cpp - Integer expressions over named dims ---------------------------===//
+
+#include "dialects/Onnx/SymbolicExpr.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace rapt::onnx {
+
+namespace {
+// Real shape arithmetic stays far below these; a hostile graph must not make expressions explode.
+constexpr size_t maxTerms = 32, maxDegree = 8;
+constexpr unsigned maxDepth = 6;
+
+constexpr int64_t lowest = std::numeric_limits<int64_t>::min();
+constexpr int64_t highest = std::numeric_limits<int64_t>::max();
+
+int compareAtoms(const Atom &a, const Atom &b) {
+  if (a == b)
+    return 0;
+  if (a->kind != b->kind)
+    return a->kind < b->kind ? -1 : 1;
+  if (a->kind == SymbolicAtom::Symbol)
+    return a->name.compare(b->name);
+  if (int order = SymbolicExpr::compare(a->lhs, b->lhs))
+    return order;
+  return SymbolicExpr::compare(a->rhs, b->rhs);
+}
+
+// Higher degrees first, so that constants print last.
+int compareFactors(llvm::ArrayRef<Atom> a, llvm::ArrayRef<Atom> b) {
+  if (a.size() != b.size())
+    return a.size() > b.size() ? -1 : 1;
+  for (auto [x, y] : llvm::zip(a, b))
+    if (int order = compareAtoms(x, y))
+      return order;
+  return 0;
+}
+
+/// A closed interval whose ends saturate at the ends of int64, which mean "no bound".
+struct Interval {
+  int64_t low, high;
+};
+
+int64_t clampTo64(__int128 value) {
+  return value < lowest ? lowest : value > highest ? highest : static_cast<int64_t>(value);
+}
+
+int64_t addBound(int64_t a, int64_t b, int64_t none) {
+  return a == none || b == none ? none : clampTo64(static_cast<__int128>(a) + b);
+}
+
+Interval multiply(Interval a, Interval b) {
+  // An open end times zero is zero, so open ends may take part as large numbers: the saturated
+  // product of anything else with them is an open end again.
+  __int128 products[] = {static_cast<__int128>(a.low) * b.low, static_cast<__int128>(a.low) * b.high,
+                         static_cast<__int128>(a.high) * b.low,
+                         static_cast<__int128>(a.high) * b.high};
+  return {clampTo64(*std::min_element(std::begin(products), std::end(products))),
+          clampTo64(*std::max_element(std::begin(products), std::end(products)))};
+}
+
+Interval bounds(const SymbolicExpr &expr) { return {expr.lowerBound(), expr.upperBound()}; }
+
+Interval boundsOf(const SymbolicAtom &atom) {
+  if (atom.kind == SymbolicAtom::Symbol)
+    return {1, highest};
+  Interval a = bounds(atom.lhs), b = bounds(atom.rhs);
+  switch (atom.kind) {
+  case SymbolicAtom::Min:
+    return {std::min(a.low, b.low), std::min(a.high, b.high)};
+  case SymbolicAtom::Max:
+    return {std::max(a.low, b.low), std::max(a.high, b.high)};
+  case SymbolicAtom::Mod:
+    return {0, b.high == highest ? highest : b.high - 1};
+  default: // FloorDiv by something positive moves towards zero
+    return {std::min<int64_t>(a.low, 0), std::max<int64_t>(a.high, 0)};
+  }
+}
+
+Interval boundsOf(const SymbolicTerm &term) {
+  Interval result = {term.coefficient, term.coefficient};
+  for (const Atom &atom : term.factors)
+    result = multiply(result, boundsOf(*atom));
+  return result;
+}
+} // namespace
+
+SymbolicExpr::SymbolicExpr(int64_t value) {
+  auto terms = std::make_shared<Poly>();
+  if (value != 0)
+    terms->push_back({value, {}});
+  poly = std::move(terms);
+}
+
+SymbolicExpr SymbolicExpr::symbol(llvm::StringRef name) {
+  auto atom = std::make_shared<SymbolicAtom>();
+  atom->name = name.str();
+  SymbolicTerm term{1, {}};
+  term.factors.push_back(std::move(atom));
+  return fromTerms({std::move(term)});
+}
+
+SymbolicExpr SymbolicExpr::fromTerms(Poly terms) {
+  for (SymbolicTerm &term : terms)
+    llvm::sort(term.factors, [](auto &a, auto &b) { return compareAtoms(a, b) < 0; });
+  llvm::sort(terms, [](auto &a, auto &b) { return compareFactors(a.factors, b.factors) < 0; });
+  Poly merged;
+  for (SymbolicTerm &term : terms) {
+    if (term.factors.size() > maxDegree)
+      return {};
+    if (merged.empty() || compareFactors(merged.back().factors, term.factors) != 0) {
+      merged.push_back(std::move(term));
+    } else if (llvm::AddOverflow(merged.back().coefficient, term.coefficient,
+                                 merged.back().coefficient)) {
+      return {};
+    }
+  }
+  llvm::erase_if(merged, [](auto &term) { return term.coefficient == 0; });
+  if (merged.size() > maxTerms)
+    return {};
+  SymbolicExpr result;
+  result.poly = std::make_shared<Poly>(std::move(merged));
+  return result;
+}
+
+SymbolicExpr SymbolicExpr::fromAtom(int kind, const SymbolicExpr &a, const SymbolicExpr &b) {
+  auto atom = std::make_shared<SymbolicAtom>();
+  atom->kind = static_cast<SymbolicAtom::Kind>(kind);
+  atom->lhs = a;
+  atom->rhs = b;
+  for (const SymbolicExpr *side : {&a, &b})
+    for (const SymbolicTerm &term : side->terms())
+      for (const Atom &factor : term.factors)
+        atom->depth = std::max(atom->depth, factor->depth + 1);
+  if (atom->depth > maxDepth)
+    return {};
+  SymbolicTerm term{1, {}};
+  term.factors.push_back(std::move(atom));
+  return fromTerms({std::move(term)});
+}
+
+llvm::ArrayRef<SymbolicTerm> SymbolicExpr::terms() const {
+  return poly ? llvm::ArrayRef<SymbolicTerm>(*poly) : llvm::ArrayRef<SymbolicTerm>();
+}
+
+std::optional<int64_t> SymbolicExpr::constant() const {
+  if (!poly)
+    return std::nullopt;
+  if (poly->empty())
+    return 0;
+  if (poly->size() == 1 && poly->front().factors.empty())
+    return poly->front().coefficient;
+  return std::nullopt;
+}
+
+const SymbolicAtom *SymbolicExpr::atom() const {
+  if (!poly || poly->size() != 1 || poly->front().coefficient != 1 ||
+      poly->front().factors.size() != 1)
+    return nullptr;
+  return poly->front().factors.front().get();
+}
+
+std::optional<llvm::StringRef> SymbolicExpr::symbolName() const {
+  const SymbolicAtom *single = atom();
+  if (!single || single->kind != SymbolicAtom::Symbol)
+    return std::nullopt;
+  return llvm::StringRef(single->name);
+}
+
+int SymbolicExpr::compare(const SymbolicExpr &a, const SymbolicExpr &b) {
+  if (a.poly == b.poly)
+    return 0;
+  if (!a.poly || !b.poly)
+    return a.poly ? 1 : -1;
+  for (auto [x, y] : llvm::zip(*a.poly, *b.poly)) {
+    if (int order = compareFactors(x.factors, y.factors))
+      return order;
+    if (x.coefficient != y.coefficient)
+      return x.coefficient < y.coefficient ? -1 : 1;
+  }
+  return a.poly->size() == b.poly->size() ? 0 : a.poly->size() < b.poly->size() ? -1 : 1;
+}
+
+bool operator==(const SymbolicExpr &a, const SymbolicExpr &b) {
+  return a.poly && b.poly && SymbolicExpr::compare(a, b) == 0;
+}
+
+SymbolicExpr operator+(const SymbolicExpr &a, const SymbolicExpr &b) {
+  if (!a.poly || !b.poly)
+    return {};
+  SymbolicExpr::Poly terms = *a.poly;
+  terms.insert(terms.end(), b.poly->begin(), b.poly->end());
+  return SymbolicExpr::fromTerms(std::move(terms));
+}
+
+SymbolicExpr operator-(const SymbolicExpr &a, const SymbolicExpr &b) {
+  return a + b * SymbolicExpr(-1);
+}
+
+SymbolicExpr operator*(const SymbolicExpr &a, const SymbolicExpr &b) {
+  if (!a.poly || !b.poly)
+    return {};
+  SymbolicExpr::Poly terms;
+  for (const SymbolicTerm &x : *a.poly)
+    for (const SymbolicTerm &y : *b.poly) {
+      SymbolicTerm product = x;
+      if (llvm::MulOverflow(x.coefficient, y.coefficient, product.coefficient))
+        return {};
+      product.factors.append(y.factors.begin(), y.factors.end());
+      terms.push_back(std::move(product));
+    }
+  return SymbolicExpr::fromTerms(std::move(terms));
+}
+
+bool SymbolicExpr::provablyAtMost(const SymbolicExpr &a, const SymbolicExpr &b) {
+  SymbolicExpr difference = b - a;
+  return difference.isKnown() && difference.lowerBound() >= 0;
+}
+
+bool SymbolicExpr::provablyDifferent(const SymbolicExpr &a, const SymbolicExpr &b) {
+  SymbolicExpr difference = a - b;
+  return difference.isKnown() && (difference.lowerBound() > 0 || difference.upperBound() < 0);
+}
+
+SymbolicExpr SymbolicExpr::min(const SymbolicExpr &a, const SymbolicExpr &b) {
+  if (!a.isKnown() || !b.isKnown())
+    return {};
+  if (provablyAtMost(a, b))
+    return a;
+  if (provablyAtMost(b, a))
+    return b;
+  return compare(a, b) < 0 ? fromAtom(SymbolicAtom::Min, a, b)
+                           : fromAtom(SymbolicAtom::Min, b, a);
+}
+
+SymbolicExpr SymbolicExpr::max(const SymbolicExpr &a, const SymbolicExpr &b) {
+  if (!a.isKnown() || !b.isKnown())
+    return {};
+  if (provablyAtMost(a, b))
+    return b;
+  if (provablyAtMost(b, a))
+    return a;
+  return compare(a, b) < 0 ? fromAtom(SymbolicAtom::Max, a, b)
+                           : fromAtom(SymbolicAtom::Max, b, a);
+}
+
+SymbolicExpr SymbolicExpr::exactDiv(const SymbolicExpr &a, const SymbolicExpr &b) {
+  if (!a.isKnown() || !b.isKnown() || b.terms().empty())
+    return {};
+  if (b.terms().size() == 1) { // by a monomial: term by term
+    const SymbolicTerm &divisor = b.terms().front();
+    Poly quotient;
+    for (const SymbolicTerm &term : a.terms()) {
+      // The one overflow of division, INT64_MIN / -1, is left out with it.
+      if (term.coefficient == lowest || term.coefficient % divisor.coefficient != 0)
+        return {};
+      SymbolicTerm result{term.coefficient / divisor.coefficient, term.factors};
+      for (const Atom &factor : divisor.factors) {
+        auto found = llvm::find_if(result.factors,
+                                   [&](const Atom &other) { return !compareAtoms(factor, other); });
+        if (found == result.factors.end())
+          return {};
+        result.factors.erase(found);
+      }
+      quotient.push_back(std::move(result));
+    }
+    return fromTerms(std::move(quotient));
+  }
+  if (a.terms().empty())
+    return SymbolicExpr(0);
+  // By a polynomial: the quotient that the leading terms suggest, checked by multiplying back. Enough
+  // for (2 * seq + 2) * batch / (seq + 1).
+  const SymbolicTerm &top = a.terms().front();
+  if (a.terms().size() % b.terms().size() != 0)
+    return {};
+  SymbolicExpr candidate =
+      exactDiv(fromTerms({top}), fromTerms({b.terms().front()}));
+  return candidate * b == a ? candidate : SymbolicExpr();
+}
+
+SymbolicExpr SymbolicExpr::floorDiv(const SymbolicExpr &a, const SymbolicExpr &b) {
+  if (!a.isKnown() || !b.isKnown() || b.lowerBound() <= 0)
+    return {};
+  if (auto x = a.constant(), y = b.constant(); x && y)
+    return SymbolicExpr(*x / *y - (*x % *y < 0));
+  if (SymbolicExpr quotient = exactDiv(a, b); quotient.isKnown())
+    return quotient;
+  return fromAtom(SymbolicAtom::FloorDiv, a, b);
+}
+
+SymbolicExpr SymbolicExpr::mod(const SymbolicExpr &a, const SymbolicExpr &b) {
+  if (!a.isKnown() || !b.isKnown() || b.lowerBound() <= 0)
+    return {};
+  if (auto x = a.constant(), y = b.constant(); x && y)
+    return SymbolicExpr(*x % *y + (*x % *y < 0 ? *y : 0));
+  if (exactDiv(a, b).isKnown())
+    return SymbolicExpr(0);
+  return fromAtom(SymbolicAtom::Mod, a, b);
+}
+
+int64_t SymbolicExpr::lowerBound() const {
+  if (!poly)
+    return lowest;
+  int64_t sum = 0;
+  for (const SymbolicTerm &term : *poly)
+    sum = addBound(sum, boundsOf(term).low, lowest);
+  return sum;
+}
+
+int64_t SymbolicExpr::upperBound() const {
+  if (!poly)
+    return highest;
+  int64_t sum = 0;
+  for (const SymbolicTerm &term : *poly)
+    sum = addBound(sum, boundsOf(term).high, highest);
+  return sum;
+}
+
+unsigned SymbolicExpr::complexity() const {
+  unsigned result = 0;
+  for (const SymbolicTerm &term : terms()) {
+    result += term.factors.empty() ? 0 : (term.coefficient != 1);
+    for (const Atom &factor : term.factors)
+      result += factor->kind == SymbolicAtom::Symbol
+                    ? 1
+                    : 2 + factor->lhs.complexity() + factor->rhs.complexity();
+  }
+  return result + (terms().size() > 1 ? terms().size() : 0);
+}
+
+std::string SymbolicExpr::str() const {
+  if (!poly)
+    return "?";
+  if (poly->empty())
+    return "0";
+  static const char *const names[] = {"", "floordiv", "mod", "min", "max"};
+  std::string text;
+  for (const SymbolicTerm &term : *poly) {
+    std::string product;
+    for (const Atom &factor : term.factors) {
+      product += product.empty() ? "" : " * ";
+      product += factor->kind == SymbolicAtom::Symbol ? factor->name
+                                                      : names[factor->kind] + ("(" + factor->lhs.str()) +
+                                                            ", " + factor->rhs.str() + ")";
+    }
+    bool negative = term.coefficient < 0;
+    std::string magnitude = std::to_string(term.coefficient).substr(negative ? 1 : 0);
+    if (text.empty())
+      text = negative ? "-" : "";
+    else
+      text += negative ? " - " : " + ";
+    if (product.empty())
+      text += magnitude;
+    else
+      text += (magnitude == "1" ? "" : magnitude + " * ") + product;
+  }
+  return text;
+}
+
+} // namespace rapt::onnx

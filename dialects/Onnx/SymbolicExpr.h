@@ -1,0 +1,100 @@
+//===- SymbolicExpr.h - Integer expressions over named dims ----------------------*- C++ -*-===//
+//
+// What a dynamic dim or an element of a shape tensor is: a polynomial with int64 coefficients over
+// atoms, where an atom is a symbol (`batch`) or one of floordiv, mod, min, max of two expressions.
+// Expressions are immutable and kept in normal form, so that equal expressions compare equal.
+//
+// Every symbol is at least 1: it is a dim of an input, and inputs have no empty dims.
+// Arithmetic that leaves int64, or grows past a fixed size, gives the unknown expression.
+//
+//===-------------------------------------------------------------------------------------===//
+#ifndef RAPT_DIALECTS_ONNX_SYMBOLICEXPR_H
+#define RAPT_DIALECTS_ONNX_SYMBOLICEXPR_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringRef.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace rapt::onnx {
+
+struct SymbolicAtom;
+using Atom = std::shared_ptr<const SymbolicAtom>;
+
+/// coefficient * product of factors; the factors are sorted and may repeat.
+struct SymbolicTerm {
+  int64_t coefficient = 0;
+  llvm::SmallVector<Atom, 2> factors;
+};
+
+class SymbolicExpr {
+public:
+  SymbolicExpr() = default; ///< unknown
+  SymbolicExpr(int64_t value);
+  static SymbolicExpr symbol(llvm::StringRef name);
+
+  bool isKnown() const { return poly != nullptr; }
+  /// The value, when the expression has no symbols.
+  std::optional<int64_t> constant() const;
+  bool is(int64_t value) const { return constant() == value; }
+  /// The symbol, when the expression is nothing else.
+  std::optional<llvm::StringRef> symbolName() const;
+  /// The atom, when the expression is one atom and nothing else; else null.
+  const SymbolicAtom *atom() const;
+  llvm::ArrayRef<SymbolicTerm> terms() const;
+
+  /// Same normal form. Unknown equals nothing, itself included.
+  friend bool operator==(const SymbolicExpr &a, const SymbolicExpr &b);
+  friend bool operator!=(const SymbolicExpr &a, const SymbolicExpr &b) { return !(a == b); }
+  friend SymbolicExpr operator+(const SymbolicExpr &a, const SymbolicExpr &b);
+  friend SymbolicExpr operator-(const SymbolicExpr &a, const SymbolicExpr &b);
+  friend SymbolicExpr operator*(const SymbolicExpr &a, const SymbolicExpr &b);
+  static SymbolicExpr min(const SymbolicExpr &a, const SymbolicExpr &b);
+  static SymbolicExpr max(const SymbolicExpr &a, const SymbolicExpr &b);
+  /// Rounds towards minus infinity; `b` must be provably positive, else unknown.
+  static SymbolicExpr floorDiv(const SymbolicExpr &a, const SymbolicExpr &b);
+  /// a - b * floorDiv(a, b); `b` must be provably positive, else unknown.
+  static SymbolicExpr mod(const SymbolicExpr &a, const SymbolicExpr &b);
+  /// The polynomial q with q * b == a for all values of the symbols; unknown if none was found.
+  static SymbolicExpr exactDiv(const SymbolicExpr &a, const SymbolicExpr &b);
+
+  /// What holds for all values of the symbols; INT64_MIN and INT64_MAX stand for no bound.
+  int64_t lowerBound() const;
+  int64_t upperBound() const;
+  /// a != b for all values of the symbols.
+  static bool provablyDifferent(const SymbolicExpr &a, const SymbolicExpr &b);
+  /// a <= b for all values of the symbols.
+  static bool provablyAtMost(const SymbolicExpr &a, const SymbolicExpr &b);
+
+  /// How much there is to compute: 0 for a constant, 1 for a symbol, more for the rest.
+  unsigned complexity() const;
+  /// "2 * seq + 1", "min(seq, 512)", "?" for unknown.
+  std::string str() const;
+
+  /// A total order of known expressions, by structure.
+  static int compare(const SymbolicExpr &a, const SymbolicExpr &b);
+
+private:
+  using Poly = std::vector<SymbolicTerm>; // sorted by factors, no zero coefficients
+  static SymbolicExpr fromTerms(Poly terms);
+  static SymbolicExpr fromAtom(int kind, const SymbolicExpr &a, const SymbolicExpr &b);
+
+  std::shared_ptr<const Poly> poly; // null: unknown
+};
+
+/// A symbol, or an operation that polynomials cannot express.
+struct SymbolicAtom {
+  enum Kind { Symbol, FloorDiv, Mod, Min, Max } kind = Symbol;
+  std::string name;      ///< of a Symbol
+  SymbolicExpr lhs, rhs; ///< of the others
+  unsigned depth = 0;    ///< how deep operations nest in it
+};
+
+} // namespace rapt::onnx
+
+#endif // RAPT_DIALECTS_ONNX_SYMBOLICEXPR_H

@@ -1,0 +1,76 @@
+//===- Run.cpp - Running a model on a workspace ------------------------------*- C++ -*-===//
+//
+// Bind inputs -> plan -> bind outputs -> memory -> generated code. With enough workspace memory nothing
+// is allocated on this path.
+//===------------------------------------------------------------------------------------===//
+#include "Error.h"
+#include "Workspace.h"
+
+using namespace rapt;
+
+namespace {
+
+/// Holds a workspace for one call, or finds that another thread does.
+class Hold {
+public:
+  explicit Hold(rapt_workspace *workspace)
+      : workspace(workspace), held(!workspace->busy.exchange(true, std::memory_order_acquire)) {}
+  ~Hold() {
+    if (held)
+      workspace->busy.store(false, std::memory_order_release);
+  }
+  explicit operator bool() const { return held; }
+
+private:
+  rapt_workspace *workspace;
+  bool held;
+};
+
+} // namespace
+
+static rapt_status inUse() {
+  return fail(RAPT_ERROR_ARGUMENT, "the workspace is in use by another thread");
+}
+
+rapt_status rapt_workspace_reserve(rapt_workspace *workspace, const rapt_tensor *inputs,
+                                   int32_t num_inputs) {
+  if (!workspace)
+    return fail(RAPT_ERROR_ARGUMENT, "rapt_workspace_reserve: the workspace pointer is null");
+  Hold hold(workspace);
+  if (!hold)
+    return inUse();
+  rapt_abi_plan plan;
+  Binding &binding = workspace->binding;
+  if (rapt_status status = bindInputs(workspace->model, inputs, num_inputs, false, binding))
+    return status;
+  if (rapt_status status = planFor(workspace->model, binding, plan))
+    return status;
+  return prepareMemory(workspace, plan);
+}
+
+rapt_status rapt_run(rapt_workspace *workspace, const rapt_tensor *inputs, int32_t num_inputs,
+                     const rapt_tensor *outputs, int32_t num_outputs) {
+  if (!workspace)
+    return fail(RAPT_ERROR_ARGUMENT, "rapt_run: the workspace pointer is null");
+  Hold hold(workspace);
+  if (!hold)
+    return inUse();
+  const rapt_model *model = workspace->model;
+  Binding &binding = workspace->binding;
+  rapt_abi_plan plan;
+  if (rapt_status status = bindInputs(model, inputs, num_inputs, true, binding))
+    return status;
+  if (rapt_status status = planFor(model, binding, plan))
+    return status;
+  if (rapt_status status = bindOutputs(model, outputs, num_outputs, binding))
+    return status;
+  if (rapt_status status = prepareMemory(workspace, plan))
+    return status;
+  RunError &error = workspace->error;
+  error.clear();
+  if (model->abi->run(&workspace->contexts[0].abi, binding.dims, binding.inputs, binding.outputs,
+                      workspace->memory, model->weights))
+    return fail(RAPT_ERROR_RUN, "the model refuses these values: %s",
+                error.text[0] ? error.text : "no reason given");
+  return RAPT_OK;
+}

@@ -1,0 +1,181 @@
+//===- ThreadPool.cpp - Parallel loops on the threads of one workspace -------*- C++ -*-===//
+//
+// A loop is published by storing a ticket (loop number, tasks left). A thread claims a task by lowering
+// the ticket with compare-exchange; success proves that the loop is still the one whose fields it read,
+// so a worker that was delayed between two loops can never run a stale task. The caller waits until
+// `done` reaches the size; it does not wait for workers that never woke up.
+//===------------------------------------------------------------------------------------===//
+#include "ThreadPool.h"
+#include "CpuCount.h"
+
+#include <immintrin.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+using namespace rapt;
+
+/// Longer than the gap between two kernels, short enough not to be felt by other processes.
+static constexpr int64_t maxSpinNanoseconds = 200 * 1000;
+
+static int64_t now() {
+  timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return int64_t(time.tv_sec) * 1000000000 + time.tv_nsec;
+}
+
+static void futexWait(std::atomic<uint32_t> &word, uint32_t seen) {
+  syscall(SYS_futex, reinterpret_cast<uint32_t *>(&word), FUTEX_WAIT_PRIVATE, seen, nullptr,
+          nullptr, 0);
+}
+
+static void futexWake(std::atomic<uint32_t> &word, int count) {
+  syscall(SYS_futex, reinterpret_cast<uint32_t *>(&word), FUTEX_WAKE_PRIVATE, count, nullptr,
+          nullptr, 0);
+}
+
+/// Spins until `ready()` or until the time is over; returns what `ready()` last said.
+template <typename Ready> static bool spin(int64_t nanoseconds, Ready ready) {
+  if (ready())
+    return true;
+  if (nanoseconds == 0)
+    return false;
+  for (int64_t deadline = now() + nanoseconds; now() < deadline;)
+    for (int i = 0; i < 32; ++i) {
+      if (ready())
+        return true;
+      _mm_pause();
+    }
+  return ready();
+}
+
+void ThreadPool::init(Context *theContexts, int theNumThreads) {
+  contexts = theContexts;
+  numThreads = theNumThreads;
+  spinNanoseconds = numThreads <= numUsableCpus() ? maxSpinNanoseconds : 0;
+}
+
+bool ThreadPool::start() {
+  if (numThreads <= 1)
+    return true;
+  workers = static_cast<Worker *>(calloc(numThreads - 1, sizeof(Worker)));
+  if (!workers)
+    return false;
+  // Signals are the program's business: its handlers run on its own threads.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  bool ok = true;
+  for (; ok && numWorkers < numThreads - 1; numWorkers += ok) {
+    Worker &worker = workers[numWorkers];
+    worker.pool = this;
+    worker.context = &contexts[numWorkers + 1];
+    ok = pthread_create(&worker.thread, nullptr, workerMain, &worker) == 0;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return ok;
+}
+
+void ThreadPool::stop() {
+  stopping.store(true);
+  wakeups.fetch_add(1);
+  futexWake(wakeups, numThreads);
+  for (int i = 0; i < numWorkers; ++i)
+    pthread_join(workers[i].thread, nullptr);
+  free(workers);
+  workers = nullptr;
+  numWorkers = 0;
+}
+
+//===-- Working ---------------------------------------------------------------------------===//
+
+/// Claims and runs one task of the loop that `seen` belongs to; false when another thread was faster.
+bool ThreadPool::claim(uint64_t seen, Context &context) {
+  rapt_abi_task theTask = task.load(std::memory_order_relaxed);
+  uint8_t *theClosure = closure.load(std::memory_order_relaxed);
+  int64_t theEnd = end.load(std::memory_order_relaxed);
+  if (!ticket.compare_exchange_strong(seen, seen - 1, std::memory_order_acq_rel))
+    return false;
+  // After a failure the remaining tasks are claimed but not run.
+  if (result.load(std::memory_order_relaxed) == 0) {
+    int index = int(theEnd - int64_t(uint32_t(seen)));
+    if (int status = theTask(&context.abi, index, theClosure)) {
+      int none = 0;
+      result.compare_exchange_strong(none, status);
+    }
+  }
+  return true;
+}
+
+/// Runs tasks until none is left to claim; returns how many this thread ran and did not yet report.
+uint32_t ThreadPool::work(Context &context) {
+  uint32_t count = 0;
+  context.inTask = true;
+  for (;;) {
+    uint64_t seen = ticket.load(std::memory_order_acquire);
+    if (uint32_t(seen) == 0)
+      break;
+    count += claim(seen, context);
+  }
+  context.inTask = false;
+  return count;
+}
+
+void *ThreadPool::workerMain(void *argument) {
+  Worker *worker = static_cast<Worker *>(argument);
+  worker->pool->workerLoop(*worker->context);
+  return nullptr;
+}
+
+void ThreadPool::workerLoop(Context &context) {
+  while (!stopping.load(std::memory_order_relaxed)) {
+    uint32_t seen = wakeups.load();
+    if (uint32_t count = work(context)) {
+      done.fetch_add(count);
+      if (callerSleeps.load())
+        futexWake(done, 1);
+      continue;
+    }
+    if (spin(spinNanoseconds, [&] { return wakeups.load(std::memory_order_relaxed) != seen; }))
+      continue;
+    // The caller raises `wakeups` before it reads `sleepers`, and this thread does the reverse, so
+    // either the caller wakes it or the kernel sees that the word has changed.
+    sleepers.fetch_add(1);
+    while (wakeups.load() == seen)
+      futexWait(wakeups, seen);
+    sleepers.fetch_sub(1);
+  }
+}
+
+//===-- Calling ---------------------------------------------------------------------------===//
+
+int ThreadPool::parallelFor(Context &caller, rapt_abi_task theTask, int min, int size,
+                            uint8_t *theClosure) {
+  task.store(theTask, std::memory_order_relaxed);
+  closure.store(theClosure, std::memory_order_relaxed);
+  end.store(int64_t(min) + size, std::memory_order_relaxed);
+  result.store(0, std::memory_order_relaxed);
+  done.store(0, std::memory_order_relaxed);
+  uint64_t number = (ticket.load(std::memory_order_relaxed) >> 32) + 1;
+  ticket.store(number << 32 | uint32_t(size), std::memory_order_release);
+  wakeups.fetch_add(1);
+  if (sleepers.load())
+    futexWake(wakeups, size - 1 < numWorkers ? size - 1 : numWorkers);
+
+  uint32_t mine = work(caller);
+  done.fetch_add(mine);
+  waitForRest(uint32_t(size));
+  return result.load();
+}
+
+void ThreadPool::waitForRest(uint32_t size) {
+  if (spin(spinNanoseconds, [&] { return done.load(std::memory_order_acquire) == size; }))
+    return;
+  callerSleeps.store(1);
+  for (uint32_t seen; (seen = done.load()) != size;)
+    futexWait(done, seen);
+  callerSleeps.store(0);
+}

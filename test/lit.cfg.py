@@ -1,0 +1,40 @@
+"""lit configuration of the whole test folder; test/CMakeLists.txt writes lit.site.cfg.py around it.
+
+Substitutions: %raptc, %rapt-opt, %rapt-run, %python, %models (this source tree's test/models), %minilm
+(folder of MiniLM's weights and tokenizer) and the plain names raptc, rapt-opt, rapt-run, FileCheck,
+not, split-file, %s, %t.
+"""
+
+import os
+
+import lit.formats
+
+config.name = "rapt"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir", ".test", ".onnxtxt"]
+config.excludes = ["models", "Inputs"]
+config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = config.rapt_build_dir + "/test"
+
+for name in ("HOME", "RAPT_NUM_THREADS", "ASAN_OPTIONS", "UBSAN_OPTIONS"):
+    if name in os.environ:
+        config.environment[name] = os.environ[name]
+# Compiled kernels that one run writes must not hide what the compiler of the next run does.
+config.environment["XDG_CACHE_HOME"] = config.test_exec_root + "/cache"
+config.environment["PYTHONDONTWRITEBYTECODE"] = "1"
+config.environment["PATH"] = os.pathsep.join(
+    [config.rapt_bin_dir, config.llvm_bin_dir, os.environ.get("PATH", "")])
+
+# Longer names first: %rapt-run must not be read as a shorter one.
+config.substitutions += [
+    ("%rapt-run", config.rapt_bin_dir + "/rapt-run"),
+    ("%rapt-opt", config.rapt_bin_dir + "/rapt-opt"),
+    ("%raptc", config.rapt_bin_dir + "/raptc"),
+    ("%python", config.python),
+    ("%models", config.test_source_root + "/models"),
+    ("%minilm", config.minilm_dir),
+    ("%tools", f"--raptc={config.rapt_bin_dir}/raptc --rapt-run={config.rapt_bin_dir}/rapt-run"),
+]
+config.available_features.add("halide")
+if os.path.exists(config.minilm_dir + "/model.safetensors"):
+    config.available_features.add("minilm")
