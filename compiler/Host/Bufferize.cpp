@@ -76,11 +76,13 @@ private:
     builder.setInsertionPointToEnd(entry);
     unsigned numInputs = from.getNumArguments(), numOutputs = from.getNumResults();
     for (unsigned i = 0; i < numInputs; ++i) {
-      to.setArgAttrs(i, from.getArgAttrs(i));
+      to.setArgAttrs(i, from.getArgAttrDict(i));
       mapping.map(from.getArgument(i), entry->getArgument(i));
     }
     for (unsigned i = 0; i < numOutputs; ++i) {
-      NamedAttrList attrs(from.getResultAttrs(i));
+      NamedAttrList attrs;
+      if (DictionaryAttr given = from.getResultAttrDict(i))
+        attrs.append(given.getValue());
       attrs.set(kOutputAttr, builder.getUnitAttr());
       to.setArgAttrs(numInputs + i, attrs);
       outputs.push_back(entry->getArgument(numInputs + i));

@@ -32,7 +32,9 @@ bool covers(const SymbolicSize &a, const SymbolicSize &b, const std::vector<bool
 template <typename Size> std::vector<size_t> largestFirst(size_t count, Size size) {
   std::vector<size_t> order(count);
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return size(a) > size(b); });
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return size(a) != size(b) ? size(a) > size(b) : a < b;
+  });
   return order;
 }
 

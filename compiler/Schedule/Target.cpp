@@ -4,6 +4,7 @@
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/TargetParser/Host.h"
 #include "llvm/TargetParser/X86TargetParser.h"
@@ -57,8 +58,13 @@ Expected<TargetCpu> rapt::resolveTarget(StringRef name) {
     target.cpu = name.str();
     SmallVector<StringRef> features;
     X86::getFeaturesForCPU(name, features);
-    for (StringRef feature : features)
-      target.features.push_back(feature.str());
+    StringMap<bool> all; // with those that others imply
+    for (StringRef feature : features) {
+      X86::updateImpliedFeatures(feature, /*Enabled=*/true, all);
+      all[feature] = true;
+    }
+    for (const auto &entry : all)
+      target.features.push_back(entry.getKey().str());
   }
   sort(target.features);
   addVectors(target);

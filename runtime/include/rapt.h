@@ -18,7 +18,8 @@
  *    that names what was wrong, what was seen and what was expected. On failure nothing was written
  *    to result pointers, except that pointers to new objects are set to null.
  *  - Strings are UTF-8 and end in a zero byte. Strings that the library returns live as long as the
- *    object they came from; the library copies or forgets strings that it is given before it returns.
+ *    object they came from; the library copies or forgets strings that it is given before it
+ *returns.
  *  - Sizes are in bytes, dims in elements, outermost first. Tensor data is dense and row-major.
  *  - A model may be used by many threads at once, a workspace by one at a time.
  *  - Opening a model runs code from that file: open only files that you would execute.
@@ -42,18 +43,18 @@ extern "C" {
 
 typedef enum rapt_status {
   RAPT_OK = 0,
-  RAPT_ERROR_ARGUMENT = 1,  /* a null pointer, an index out of range, a workspace already in use */
-  RAPT_ERROR_FILE = 2,      /* a file that cannot be opened, read or mapped */
-  RAPT_ERROR_FORMAT = 3,    /* not a compiled model, or a truncated or damaged one */
-  RAPT_ERROR_VERSION = 4,   /* compiled for another version of the runtime */
-  RAPT_ERROR_CPU = 5,       /* this CPU lacks a feature that the model was compiled for */
-  RAPT_ERROR_MEMORY = 6,    /* out of memory or threads */
-  RAPT_ERROR_NAME = 7,      /* an unknown, missing or repeated input or output */
-  RAPT_ERROR_DTYPE = 8,     /* an element type that is not the model's */
-  RAPT_ERROR_RANK = 9,      /* a number of dims that is not the model's */
-  RAPT_ERROR_SHAPE = 10,    /* a dim that contradicts the model or another input, or is below 1 */
+  RAPT_ERROR_ARGUMENT = 1,   /* a null pointer, an index out of range, a workspace already in use */
+  RAPT_ERROR_FILE = 2,       /* a file that cannot be opened, read or mapped */
+  RAPT_ERROR_FORMAT = 3,     /* not a compiled model, or a truncated or damaged one */
+  RAPT_ERROR_VERSION = 4,    /* compiled for another version of the runtime */
+  RAPT_ERROR_CPU = 5,        /* this CPU lacks a feature that the model was compiled for */
+  RAPT_ERROR_MEMORY = 6,     /* out of memory or threads */
+  RAPT_ERROR_NAME = 7,       /* an unknown, missing or repeated input or output */
+  RAPT_ERROR_DTYPE = 8,      /* an element type that is not the model's */
+  RAPT_ERROR_RANK = 9,       /* a number of dims that is not the model's */
+  RAPT_ERROR_SHAPE = 10,     /* a dim that contradicts the model or another input, or is below 1 */
   RAPT_ERROR_WORKSPACE = 11, /* the caller's workspace memory is too small */
-  RAPT_ERROR_RUN = 12       /* the model refused the values, e.g. an index outside its table */
+  RAPT_ERROR_RUN = 12        /* the model refused the values, e.g. an index outside its table */
 } rapt_status;
 
 /* Element types, with ONNX's own numbers (TensorProto.DataType). */
@@ -91,8 +92,8 @@ typedef struct rapt_tensor_info {
   const char *name;
   int32_t dtype; /* rapt_dtype */
   int32_t rank;
-  int64_t dims[RAPT_MAX_RANK];            /* -1 where the dim depends on the inputs */
-  const char *dim_texts[RAPT_MAX_RANK];   /* for people: "batch", "384", "batch * seq" */
+  int64_t dims[RAPT_MAX_RANK];          /* -1 where the dim depends on the inputs */
+  const char *dim_texts[RAPT_MAX_RANK]; /* for people: "batch", "384", "batch * seq" */
 } rapt_tensor_info;
 
 typedef struct rapt_model_info {
@@ -109,7 +110,8 @@ typedef struct rapt_model_info {
 
 /* How a workspace is made; zero-initialise it and set what matters. */
 typedef struct rapt_workspace_options {
-  /* Threads that a run uses, the calling one included; 0: rapt_default_num_threads(). At most 1024. */
+  /* Threads that a run uses, the calling one included; 0: rapt_default_num_threads(). At most 1024.
+   */
   int32_t num_threads;
   /* Null: the workspace allocates its memory and grows it to the largest shapes that it meets. Else
    * memory of the caller, 64-byte aligned, that must outlive the workspace and is used by nobody
@@ -125,40 +127,43 @@ typedef struct rapt_workspace_options {
  * Errors: RAPT_ERROR_ARGUMENT, _FILE, _FORMAT, _VERSION, _CPU, _MEMORY. Any thread. */
 RAPT_API rapt_status rapt_open(const char *path, rapt_model **model);
 
-/* Opens a model that is linked into the program (`raptc -o model.o` and its header). `abi` must stay
- * valid until rapt_close. A weights side file is looked for beside the running executable. Errors and
- * threads as rapt_open. */
+/* Opens a model that is linked into the program (`raptc -o model.o` and its header). `abi` must
+ * stay valid until rapt_close. A weights side file is looked for beside the running executable.
+ * Errors and threads as rapt_open. */
 RAPT_API rapt_status rapt_open_static(const struct rapt_abi_model *abi, rapt_model **model);
 
-/* Gives the model up; null is fine. Workspaces that still exist keep what they need of it, but strings
- * from rapt_describe and the _info functions end here. No other call may use `model` meanwhile. */
+/* Gives the model up; null is fine. Workspaces that still exist keep what they need of it, but
+ * strings from rapt_describe and the _info functions end here. No other call may use `model`
+ * meanwhile. */
 RAPT_API void rapt_close(rapt_model *model);
 
 /* Fills *info. The strings live as long as the model. Error: RAPT_ERROR_ARGUMENT. Any thread. */
 RAPT_API rapt_status rapt_describe(const rapt_model *model, rapt_model_info *info);
 
-/* Fills *info for input or output number `index`, in the order of the ONNX graph. The strings live as
- * long as the model. Error: RAPT_ERROR_ARGUMENT. Any thread. */
-RAPT_API rapt_status rapt_input_info(const rapt_model *model, int32_t index, rapt_tensor_info *info);
+/* Fills *info for input or output number `index`, in the order of the ONNX graph. The strings live
+ * as long as the model. Error: RAPT_ERROR_ARGUMENT. Any thread. */
+RAPT_API rapt_status rapt_input_info(const rapt_model *model, int32_t index,
+                                     rapt_tensor_info *info);
 RAPT_API rapt_status rapt_output_info(const rapt_model *model, int32_t index,
                                       rapt_tensor_info *info);
 
-/* Writes name, dtype, rank and dims of every output to outputs[0 .. num_outputs), in the model's order
- * and with null data, for inputs of the given shapes. `inputs` need no data. Errors: _ARGUMENT, _NAME,
- * _DTYPE, _RANK, _SHAPE as rapt_run, _MEMORY. Any thread. */
+/* Writes name, dtype, rank and dims of every output to outputs[0 .. num_outputs), in the model's
+ * order and with null data, for inputs of the given shapes. `inputs` need no data. Errors:
+ * _ARGUMENT, _NAME, _DTYPE, _RANK, _SHAPE as rapt_run, _MEMORY. Any thread. */
 RAPT_API rapt_status rapt_output_shapes(const rapt_model *model, const rapt_tensor *inputs,
                                         int32_t num_inputs, rapt_tensor *outputs);
 
 /* -- Workspaces -------------------------------------------------------------------------------- */
 
-/* Writes to *bytes how much workspace memory a run on inputs of these shapes needs with `num_threads`
- * threads (0: rapt_default_num_threads()). `inputs` need no data. Errors: as rapt_output_shapes. */
+/* Writes to *bytes how much workspace memory a run on inputs of these shapes needs with
+ * `num_threads` threads (0: rapt_default_num_threads()). `inputs` need no data. Errors: as
+ * rapt_output_shapes. */
 RAPT_API rapt_status rapt_workspace_size(const rapt_model *model, const rapt_tensor *inputs,
                                          int32_t num_inputs, int32_t num_threads, uint64_t *bytes);
 
-/* Makes a workspace for `model`; `options` may be null. It starts num_threads - 1 threads of its own,
- * so that runs on two workspaces never wait for each other; they sleep between runs. The caller
- * destroys *workspace. Errors: RAPT_ERROR_ARGUMENT, _MEMORY. Any thread. */
+/* Makes a workspace for `model`; `options` may be null. It starts num_threads - 1 threads of its
+ * own, so that runs on two workspaces never wait for each other; they sleep between runs. The
+ * caller destroys *workspace. Errors: RAPT_ERROR_ARGUMENT, _MEMORY. Any thread. */
 RAPT_API rapt_status rapt_workspace_create(rapt_model *model, const rapt_workspace_options *options,
                                            rapt_workspace **workspace);
 
@@ -174,23 +179,24 @@ RAPT_API void rapt_workspace_destroy(rapt_workspace *workspace);
 /* -- Running ----------------------------------------------------------------------------------- */
 
 /* Computes every output from every input: each must be given exactly once, in any order when named.
- * Input dims must be >= 1 and agree with the model's constants and, where inputs share a symbol, with
- * each other; output dims must be those of rapt_output_shapes. Outputs may overlap neither inputs nor
- * each other. Blocks until done; allocates nothing when the workspace has run or reserved shapes at
- * least as large, or uses the caller's memory. After an error outputs hold unspecified values and the
- * workspace stays usable. Errors: RAPT_ERROR_ARGUMENT (also when another thread is running on this
- * workspace), _NAME, _DTYPE, _RANK, _SHAPE, _WORKSPACE, _MEMORY, _RUN. */
+ * Input dims must be >= 1 and agree with the model's constants and, where inputs share a symbol,
+ * with each other; output dims must be those of rapt_output_shapes. Outputs may overlap neither
+ * inputs nor each other. Blocks until done; allocates nothing when the workspace has run or
+ * reserved shapes at least as large, or uses the caller's memory. After an error outputs hold
+ * unspecified values and the workspace stays usable. Errors: RAPT_ERROR_ARGUMENT (also when another
+ * thread is running on this workspace), _NAME, _DTYPE, _RANK, _SHAPE, _WORKSPACE, _MEMORY, _RUN. */
 RAPT_API rapt_status rapt_run(rapt_workspace *workspace, const rapt_tensor *inputs,
                               int32_t num_inputs, const rapt_tensor *outputs, int32_t num_outputs);
 
-/* -- Small helpers, usable from any thread --------------------------------------------------------- */
+/* -- Small helpers, usable from any thread
+ * --------------------------------------------------------- */
 
-/* The text of the last failure on the calling thread, "" when there was none; a later success leaves
- * it. Valid until the next call on this thread. */
+/* The text of the last failure on the calling thread, "" when there was none; a later success
+ * leaves it. Valid until the next call on this thread. */
 RAPT_API const char *rapt_last_error(void);
 
 /* "RAPT_ERROR_SHAPE"; "unknown" for a number that is no status. A constant string. */
-RAPT_API const char *rapt_status_name(rapt_status status);
+RAPT_API const char *rapt_status_name(int32_t status);
 
 /* "f32", "i64", "bool"; "unknown" for a number that is no element type. A constant string. */
 RAPT_API const char *rapt_dtype_name(int32_t dtype);
@@ -198,12 +204,12 @@ RAPT_API const char *rapt_dtype_name(int32_t dtype);
 /* Bytes of one element, 0 for a number that is no element type. */
 RAPT_API int32_t rapt_dtype_bytes(int32_t dtype);
 
-/* Bytes of dense data for the tensor's dtype and dims; 0 when dtype, rank or a dim is invalid, or when
- * the size exceeds INT64_MAX. */
+/* Bytes of dense data for the tensor's dtype and dims; 0 when dtype, rank or a dim is invalid, or
+ * when the size exceeds INT64_MAX. */
 RAPT_API uint64_t rapt_tensor_bytes(const rapt_tensor *tensor);
 
-/* Threads for num_threads = 0: RAPT_NUM_THREADS when that is a number from 1 to 1024, else the CPUs in
- * this process's affinity mask, limited by its cgroup's CPU quota (rounded up). At least 1. */
+/* Threads for num_threads = 0: RAPT_NUM_THREADS when that is a number from 1 to 1024, else the CPUs
+ * in this process's affinity mask, limited by its cgroup's CPU quota (rounded up). At least 1. */
 RAPT_API int32_t rapt_default_num_threads(void);
 
 /* "0.1.0". */

@@ -1,7 +1,7 @@
 //===- Arrays.cpp - Named arrays from and to .npy and .npz files -------------*- C++ -*-===//
 //
-// A file is read as a whole (never mapped: another process may shorten it), then each array is copied
-// out of it into memory of its own.
+// A file is read as a whole (never mapped: another process may shorten it), then each array is
+// copied out of it into memory of its own.
 //===------------------------------------------------------------------------------------===//
 #include "Arrays.h"
 #include "Npy.h"
@@ -175,8 +175,8 @@ bool rapt::io::readArrays(const char *path, List<Array> &arrays, IoError &error)
 
 namespace {
 
-/// A file under a temporary name in the folder of `path`; it gets its own name on commit and vanishes
-/// otherwise.
+/// A file under a temporary name in the folder of `path`; it gets its own name on commit and
+/// vanishes otherwise.
 class OutputFile {
 public:
   OutputFile(const char *path, IoError &error) : path(path), error(error) {

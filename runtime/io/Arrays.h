@@ -1,8 +1,9 @@
 //===- Arrays.h - Named arrays from and to .npy and .npz files ---------------*- C++ -*-===//
 //
 // Reading trusts nothing: every size is checked against the file before memory is taken. Files with
-// Fortran order come out in row-major order; big-endian data is refused. Writing goes to a temporary
-// file in the same folder that is renamed at the end, so a file appears complete or not at all.
+// Fortran order come out in row-major order; big-endian data is refused. Writing goes to a
+// temporary file in the same folder that is renamed at the end, so a file appears complete or not
+// at all.
 //===------------------------------------------------------------------------------------===//
 #ifndef RAPT_IO_ARRAYS_H
 #define RAPT_IO_ARRAYS_H
@@ -24,8 +25,8 @@ public:
   }
   ~Array();
 
-  /// Takes zeroed memory for the tensor's name (null: ""), dtype, rank and dims. Error: too large, or
-  /// out of memory.
+  /// Takes zeroed memory for the tensor's name (null: ""), dtype, rank and dims. Error: too large,
+  /// or out of memory.
   bool allocate(const rapt_tensor &like, IoError &error);
   bool setName(const char *name, size_t length, IoError &error);
 
@@ -38,8 +39,8 @@ private:
   void swap(Array &other);
 };
 
-/// Appends the arrays of the .npy file (one, named "") or .npz archive at `path`; the kind is told from
-/// the first bytes.
+/// Appends the arrays of the .npy file (one, named "") or .npz archive at `path`; the kind is told
+/// from the first bytes.
 bool readArrays(const char *path, List<Array> &arrays, IoError &error);
 
 /// Writes one array as .npy. bfloat16 is written as the two-byte void type, as ml_dtypes does.

@@ -1,7 +1,7 @@
 //===- IoError.h - The text of a failed read or write ------------------------*- C++ -*-===//
 //
-// Functions of RaptIo return false after `return error.fail(...)`. Texts are lower case, without a full
-// stop, and name the file; longer ones are cut.
+// Functions of RaptIo return false after `return error.fail(...)`. Texts are lower case, without a
+// full stop, and name the file; longer ones are cut.
 //===------------------------------------------------------------------------------------===//
 #ifndef RAPT_IO_IOERROR_H
 #define RAPT_IO_IOERROR_H

@@ -1,7 +1,7 @@
 //===- Npy.cpp - The header of a .npy file -----------------------------------*- C++ -*-===//
 //
-// A small parser for the one kind of Python literal that numpy writes. Keys may come in any order; each
-// must be there; anything else is an error.
+// A small parser for the one kind of Python literal that numpy writes. Keys may come in any order;
+// each must be there; anything else is an error.
 //===------------------------------------------------------------------------------------===//
 #include "Npy.h"
 
@@ -17,7 +17,7 @@ struct TypeRow {
   int32_t dtype;
 };
 constexpr TypeRow typeRows[] = {
-    {"f4", RAPT_F32}, {"u1", RAPT_U8},  {"i1", RAPT_I8},  {"u2", RAPT_U16},  {"i2", RAPT_I16},
+    {"f4", RAPT_F32}, {"u1", RAPT_U8},  {"i1", RAPT_I8},   {"u2", RAPT_U16}, {"i2", RAPT_I16},
     {"i4", RAPT_I32}, {"i8", RAPT_I64}, {"b1", RAPT_BOOL}, {"f2", RAPT_F16}, {"f8", RAPT_F64},
     {"u4", RAPT_U32}, {"u8", RAPT_U64}, {"V2", RAPT_BF16},
 };
@@ -182,8 +182,7 @@ size_t rapt::io::formatNpyHeader(const rapt_tensor &tensor, char *text, size_t c
   };
   append("{'descr': '%c%s', 'fortran_order': False, 'shape': (", order, code);
   for (int32_t i = 0; i < tensor.rank; ++i)
-    append(i == 0 ? "%lld," : i + 1 < tensor.rank ? " %lld," : " %lld",
-           (long long)tensor.dims[i]);
+    append(i == 0 ? "%lld," : i + 1 < tensor.rank ? " %lld," : " %lld", (long long)tensor.dims[i]);
   append("%s", "), }");
   while ((length + 1) % 64 != 0)
     text[length++] = ' ';

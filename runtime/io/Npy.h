@@ -19,13 +19,13 @@ struct NpyHeader {
   size_t dataOffset = 0;
 };
 
-/// Parses the header at bytes[0 .. size); the data that it promises lies within `size`. `name` is for
-/// error texts.
+/// Parses the header at bytes[0 .. size); the data that it promises lies within `size`. `name` is
+/// for error texts.
 bool parseNpyHeader(const unsigned char *bytes, size_t size, const char *name, NpyHeader &header,
                     IoError &error);
 
-/// Writes a version 1.0 header, padded to a multiple of 64 bytes, to text[0 .. capacity) and returns its
-/// length: always below 512.
+/// Writes a version 1.0 header, padded to a multiple of 64 bytes, to text[0 .. capacity) and
+/// returns its length: always below 512.
 size_t formatNpyHeader(const rapt_tensor &tensor, char *text, size_t capacity);
 
 } // namespace rapt::io

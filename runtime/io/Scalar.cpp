@@ -1,7 +1,7 @@
 //===- Scalar.cpp - Single elements of any type as double --------------------*- C++ -*-===//
 //
-// Half and bfloat16 are widened and rounded by integer arithmetic on their bits (IEEE 754), so that no
-// CPU feature is needed.
+// Half and bfloat16 are widened and rounded by integer arithmetic on their bits (IEEE 754), so that
+// no CPU feature is needed.
 //===------------------------------------------------------------------------------------===//
 #include "Scalar.h"
 #include "rapt.h"

@@ -37,8 +37,8 @@ public:
     for (uint64_t i = 0; i < count; ++i) {
       if (end - at < directorySize || get32(data + at) != directoryMagic)
         return damaged("its directory ends early");
-      uint64_t length = directorySize + get16(data + at + 28) + get16(data + at + 30) +
-                        get16(data + at + 32);
+      uint64_t length =
+          directorySize + get16(data + at + 28) + get16(data + at + 30) + get16(data + at + 32);
       if (end - at < length)
         return damaged("its directory ends early");
       ZipMember *member = members.add();

@@ -1,8 +1,8 @@
 //===- Zip.h - The part of ZIP that .npz files use ---------------------------*- C++ -*-===//
 //
-// Format: PKWARE APPNOTE 6.3. Reading: one disk, stored or deflated members, ZIP64 sizes, sizes from
-// the central directory, CRC checked. Writing: stored members, archive below 4 GB, fixed dates, so the
-// same arrays give the same bytes.
+// Format: PKWARE APPNOTE 6.3. Reading: one disk, stored or deflated members, ZIP64 sizes, sizes
+// from the central directory, CRC checked. Writing: stored members, archive below 4 GB, fixed
+// dates, so the same arrays give the same bytes.
 //===------------------------------------------------------------------------------------===//
 #ifndef RAPT_IO_ZIP_H
 #define RAPT_IO_ZIP_H

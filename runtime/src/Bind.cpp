@@ -1,7 +1,7 @@
 //===- Bind.cpp - Callers' tensors meet the model's tables -------------------*- C++ -*-===//
 //
-// Name or place -> dtype -> rank -> each dim -> size -> data pointer: the first thing that is wrong is
-// reported with the value seen and the value expected. Allocates only in Binding::create.
+// Name or place -> dtype -> rank -> each dim -> size -> data pointer: the first thing that is wrong
+// is reported with the value seen and the value expected. Allocates only in Binding::create.
 //===------------------------------------------------------------------------------------===//
 #include "Bind.h"
 #include "Error.h"
@@ -180,9 +180,10 @@ rapt_status rapt::planFor(const rapt_model *model, Binding &binding, rapt_abi_pl
     rapt_tensor tensor = {output.name, nullptr, output.dtype, output.rank, {}};
     memcpy(tensor.dims, dims, size_t(output.rank) * sizeof *dims);
     if (rapt_tensor_bytes(&tensor) == 0)
-      return fail(RAPT_ERROR_SHAPE,
-                  "output '%s' would be empty or have more than 2^63 - 1 bytes for these input dims",
-                  output.name);
+      return fail(
+          RAPT_ERROR_SHAPE,
+          "output '%s' would be empty or have more than 2^63 - 1 bytes for these input dims",
+          output.name);
     dims += output.rank;
   }
   return RAPT_OK;

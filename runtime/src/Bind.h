@@ -1,7 +1,7 @@
 //===- Bind.h - Callers' tensors meet the model's tables ---------------------*- C++ -*-===//
 //
-// Matches tensors with inputs and outputs by name or place, checks dtype, rank and dims, and finds the
-// value of each symbolic dim. Everything here treats the caller's structs as unchecked data.
+// Matches tensors with inputs and outputs by name or place, checks dtype, rank and dims, and finds
+// the value of each symbolic dim. Everything here treats the caller's structs as unchecked data.
 //===------------------------------------------------------------------------------------===//
 #ifndef RAPT_RUNTIME_BIND_H
 #define RAPT_RUNTIME_BIND_H
@@ -26,8 +26,8 @@ struct Binding {
   void destroy();
 };
 
-/// Fills binding.dims and, when `withData`, binding.inputs. Errors: RAPT_ERROR_ARGUMENT, _NAME, _DTYPE,
-/// _RANK, _SHAPE.
+/// Fills binding.dims and, when `withData`, binding.inputs. Errors: RAPT_ERROR_ARGUMENT, _NAME,
+/// _DTYPE, _RANK, _SHAPE.
 rapt_status bindInputs(const rapt_model *model, const rapt_tensor *tensors, int32_t count,
                        bool withData, Binding &binding);
 

@@ -1,7 +1,8 @@
 //===- CheckModel.cpp - Is what an artifact exports a model for this runtime? -*- C++ -*-===//
 //
-// After these checks the rest of the runtime may index the tables without asking again: ranks are at
-// most RAPT_MAX_RANK, dims are constants >= 1 or symbols that exist, every symbol is in some input.
+// After these checks the rest of the runtime may index the tables without asking again: ranks are
+// at most RAPT_MAX_RANK, dims are constants >= 1 or symbols that exist, every symbol is in some
+// input.
 //===------------------------------------------------------------------------------------===//
 #include "CpuFeatures.h"
 #include "Error.h"

@@ -1,7 +1,7 @@
 //===- Context.cpp - What generated code sees of the thread that runs it -----*- C++ -*-===//
 //
-// The five functions behind rapt_abi_context. None of them takes a lock; only scratch that `plan` did
-// not announce reaches the heap.
+// The five functions behind rapt_abi_context. None of them takes a lock; only scratch that `plan`
+// did not announce reaches the heap.
 //===------------------------------------------------------------------------------------===//
 #include "Context.h"
 #include "ThreadPool.h"

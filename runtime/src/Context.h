@@ -27,8 +27,8 @@ struct RunError {
   }
 };
 
-/// A stack of scratch blocks in a slice of the workspace. Blocks freed out of order are reclaimed when
-/// all blocks above them are freed. What does not fit comes from the heap and is counted.
+/// A stack of scratch blocks in a slice of the workspace. Blocks freed out of order are reclaimed
+/// when all blocks above them are freed. What does not fit comes from the heap and is counted.
 class Scratch {
 public:
   static constexpr uint64_t alignment = 128;

@@ -36,8 +36,8 @@ static int wholeCpus(long long quota, long long period) {
   return cpus > maxThreads ? int(maxThreads) : int(cpus);
 }
 
-/// The limit of one group folder: version 2 "max 100000" or "150000 100000" in cpu.max, version 1 two
-/// files with the quota (-1: none) and the period.
+/// The limit of one group folder: version 2 "max 100000" or "150000 100000" in cpu.max, version 1
+/// two files with the quota (-1: none) and the period.
 static int groupLimit(const char *folder) {
   char path[1200], text[64];
   long long quota, period;

@@ -105,9 +105,21 @@ constexpr Feature table[] = {
 /// Names in LLVM's lists that choose between ways to say the same thing.
 constexpr const char *tuningPrefixes[] = {"fast-", "slow-", "prefer-", "false-deps-", "tuning"};
 constexpr const char *tuningNames[] = {
-    "allow-light-256-bit", "branch-hint", "branchfusion", "ermsb",  "fsrm", "idivl-to-divb",
-    "idivq-to-divl",       "macrofusion", "nopl",         "no-bypass-delay-blend",
-    "no-bypass-delay-mov", "no-bypass-delay-shuffle", "sbb-dep-breaking", "vzeroupper", "x87",
+    "allow-light-256-bit",
+    "branch-hint",
+    "branchfusion",
+    "ermsb",
+    "fsrm",
+    "idivl-to-divb",
+    "idivq-to-divl",
+    "macrofusion",
+    "nopl",
+    "no-bypass-delay-blend",
+    "no-bypass-delay-mov",
+    "no-bypass-delay-shuffle",
+    "sbb-dep-breaking",
+    "vzeroupper",
+    "x87",
 };
 
 uint64_t readXcr0() {

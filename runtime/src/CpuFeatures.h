@@ -1,8 +1,8 @@
 //===- CpuFeatures.h - Does this CPU have what a model was compiled for? -----*- C++ -*-===//
 //
 // Artifacts list LLVM's feature names. A feature counts as present when the CPU reports it and the
-// operating system saves the registers it needs. Unknown names count as missing: better a clear error
-// than an illegal instruction.
+// operating system saves the registers it needs. Unknown names count as missing: better a clear
+// error than an illegal instruction.
 //===------------------------------------------------------------------------------------===//
 #ifndef RAPT_RUNTIME_CPUFEATURES_H
 #define RAPT_RUNTIME_CPUFEATURES_H
@@ -11,9 +11,10 @@
 
 namespace rapt {
 
-/// Finds the first feature of the comma-separated list (null: none) that this CPU lacks. Entries may
-/// start with '+'; entries that start with '-' and names that only tune code ("fast-gather") are
-/// skipped. Returns false when nothing is missing; else true, with the name in missing[0..size).
+/// Finds the first feature of the comma-separated list (null: none) that this CPU lacks. Entries
+/// may start with '+'; entries that start with '-' and names that only tune code ("fast-gather")
+/// are skipped. Returns false when nothing is missing; else true, with the name in
+/// missing[0..size).
 bool findMissingFeature(const char *features, char *missing, size_t size);
 
 } // namespace rapt

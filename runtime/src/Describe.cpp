@@ -1,7 +1,7 @@
 //===- Describe.cpp - What a model says about itself -------------------------*- C++ -*-===//
 //
-// Copies of the artifact's tables in the shape of the public header. Symbol numbers stay inside: a dim
-// that depends on the inputs reads -1 and has a text.
+// Copies of the artifact's tables in the shape of the public header. Symbol numbers stay inside: a
+// dim that depends on the inputs reads -1 and has a text.
 //===------------------------------------------------------------------------------------===//
 #include "Error.h"
 #include "Model.h"
@@ -13,8 +13,8 @@ rapt_status rapt_describe(const rapt_model *model, rapt_model_info *info) {
     return fail(RAPT_ERROR_ARGUMENT, "rapt_describe: the %s pointer is null",
                 model ? "info" : "model");
   const rapt_abi_model *abi = model->abi;
-  *info = {abi->name,        abi->producer,   abi->cpu,         abi->features ? abi->features : "",
-           abi->num_symbols, abi->num_inputs, abi->num_outputs, abi->symbols,
+  *info = {abi->name,         abi->producer,   abi->cpu,         abi->features ? abi->features : "",
+           abi->num_symbols,  abi->num_inputs, abi->num_outputs, abi->symbols,
            abi->weights_bytes};
   return RAPT_OK;
 }

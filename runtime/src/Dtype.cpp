@@ -1,7 +1,7 @@
 //===- Dtype.cpp - Names and sizes of element types and tensors --------------*- C++ -*-===//
 //
-// The one table of element types. Sizes are computed in 64 bits with overflow checks, since dims come
-// from callers and files.
+// The one table of element types. Sizes are computed in 64 bits with overflow checks, since dims
+// come from callers and files.
 //===------------------------------------------------------------------------------------===//
 #include "rapt.h"
 #include "rapt_abi.h"
@@ -26,9 +26,9 @@ struct DtypeRow {
 } // namespace
 
 static constexpr DtypeRow rows[] = {
-    {RAPT_F32, 4, "f32"}, {RAPT_U8, 1, "u8"},     {RAPT_I8, 1, "i8"},   {RAPT_U16, 2, "u16"},
-    {RAPT_I16, 2, "i16"}, {RAPT_I32, 4, "i32"},   {RAPT_I64, 8, "i64"}, {RAPT_BOOL, 1, "bool"},
-    {RAPT_F16, 2, "f16"}, {RAPT_F64, 8, "f64"},   {RAPT_U32, 4, "u32"}, {RAPT_U64, 8, "u64"},
+    {RAPT_F32, 4, "f32"},   {RAPT_U8, 1, "u8"},   {RAPT_I8, 1, "i8"},   {RAPT_U16, 2, "u16"},
+    {RAPT_I16, 2, "i16"},   {RAPT_I32, 4, "i32"}, {RAPT_I64, 8, "i64"}, {RAPT_BOOL, 1, "bool"},
+    {RAPT_F16, 2, "f16"},   {RAPT_F64, 8, "f64"}, {RAPT_U32, 4, "u32"}, {RAPT_U64, 8, "u64"},
     {RAPT_BF16, 2, "bf16"},
 };
 

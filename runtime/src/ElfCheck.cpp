@@ -1,7 +1,7 @@
 //===- ElfCheck.cpp - Is this file a whole x86-64 shared library? ------------*- C++ -*-===//
 //
-// Headers are read with pread, never mapped: a file that shrinks meanwhile gives a short read. Offsets
-// are compared in 64 bits by subtraction, so that no sum can wrap.
+// Headers are read with pread, never mapped: a file that shrinks meanwhile gives a short read.
+// Offsets are compared in 64 bits by subtraction, so that no sum can wrap.
 //===------------------------------------------------------------------------------------===//
 #include "ElfCheck.h"
 #include "Error.h"
@@ -48,8 +48,8 @@ private:
   rapt_status checkHeader() {
     if (size < SELFMAG || !readAt(0, header.e_ident, SELFMAG) ||
         memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
-      return fail(RAPT_ERROR_FORMAT, "'%s' is not a compiled model: expected a shared library (ELF)",
-                  path);
+      return fail(RAPT_ERROR_FORMAT,
+                  "'%s' is not a compiled model: expected a shared library (ELF)", path);
     if (!readAt(0, &header, sizeof header))
       return truncated("the ELF header", 0, sizeof header);
     if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB ||
@@ -87,7 +87,8 @@ private:
     return RAPT_OK;
   }
 
-  /// Section headers stand at the end of a linked file, so they also tell of a cut after the segments.
+  /// Section headers stand at the end of a linked file, so they also tell of a cut after the
+  /// segments.
   rapt_status checkSections() {
     if (header.e_shnum == 0)
       return RAPT_OK;

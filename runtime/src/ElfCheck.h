@@ -1,7 +1,7 @@
 //===- ElfCheck.h - Is this file a whole x86-64 shared library? --------------*- C++ -*-===//
 //
-// The dynamic loader maps a file as its headers say; pages that a truncated file does not have then end
-// the process with SIGBUS. So everything that the headers place in the file is checked first.
+// The dynamic loader maps a file as its headers say; pages that a truncated file does not have then
+// end the process with SIGBUS. So everything that the headers place in the file is checked first.
 //===------------------------------------------------------------------------------------===//
 #ifndef RAPT_RUNTIME_ELFCHECK_H
 #define RAPT_RUNTIME_ELFCHECK_H

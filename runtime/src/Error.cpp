@@ -20,7 +20,7 @@ rapt_status rapt::fail(rapt_status status, const char *format, ...) {
 
 const char *rapt_last_error(void) { return lastError; }
 
-const char *rapt_status_name(rapt_status status) {
+const char *rapt_status_name(int32_t status) {
   switch (status) {
   case RAPT_OK:
     return "RAPT_OK";

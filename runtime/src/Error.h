@@ -1,8 +1,8 @@
 //===- Error.h - Status codes with a text per thread -------------------------*- C++ -*-===//
 //
-// A failing function of the public interface returns `fail(status, format, ...)`: the text goes to the
-// calling thread's slot, which rapt_last_error() shows. Texts are lower case, without a full stop, and
-// name the thing, the value seen and the value expected. Longer texts are cut.
+// A failing function of the public interface returns `fail(status, format, ...)`: the text goes to
+// the calling thread's slot, which rapt_last_error() shows. Texts are lower case, without a full
+// stop, and name the thing, the value seen and the value expected. Longer texts are cut.
 //===------------------------------------------------------------------------------------===//
 #ifndef RAPT_RUNTIME_ERROR_H
 #define RAPT_RUNTIME_ERROR_H

@@ -1,7 +1,7 @@
 //===- Load.cpp - Opening and closing models ---------------------------------*- C++ -*-===//
 //
-// path -> whole ELF file? -> dlopen -> rapt_model symbol -> tables and CPU -> weights. Each step has
-// its own status code; what was acquired before a failing step is released.
+// path -> whole ELF file? -> dlopen -> rapt_model symbol -> tables and CPU -> weights. Each step
+// has its own status code; what was acquired before a failing step is released.
 //===------------------------------------------------------------------------------------===//
 #include "ElfCheck.h"
 #include "Error.h"
@@ -47,8 +47,8 @@ static rapt_status mapWeightsFile(rapt_model *model, const char *artifact) {
   } else if (expected > 0) {
     void *mapping = mmap(nullptr, expected, PROT_READ, MAP_PRIVATE, file, 0);
     if (mapping == MAP_FAILED) {
-      status = fail(RAPT_ERROR_MEMORY, "cannot map the weights file '%s': %s", path,
-                    strerror(errno));
+      status =
+          fail(RAPT_ERROR_MEMORY, "cannot map the weights file '%s': %s", path, strerror(errno));
     } else {
       model->mapping = mapping;
       model->mappingBytes = expected;

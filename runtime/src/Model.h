@@ -27,8 +27,8 @@ namespace rapt {
 /// Gives one reference up; the last one unmaps and unloads.
 void release(rapt_model *model);
 
-/// Checks the tables of `abi` (magic, version, names, ranks, symbols, entry points) and that this CPU
-/// can run it. `path` is for texts.
+/// Checks the tables of `abi` (magic, version, names, ranks, symbols, entry points) and that this
+/// CPU can run it. `path` is for texts.
 rapt_status checkModel(const rapt_abi_model *abi, const char *path);
 
 } // namespace rapt

@@ -1,7 +1,7 @@
 //===- Run.cpp - Running a model on a workspace ------------------------------*- C++ -*-===//
 //
-// Bind inputs -> plan -> bind outputs -> memory -> generated code. With enough workspace memory nothing
-// is allocated on this path.
+// Bind inputs -> plan -> bind outputs -> memory -> generated code. With enough workspace memory
+// nothing is allocated on this path.
 //===------------------------------------------------------------------------------------===//
 #include "Error.h"
 #include "Workspace.h"

@@ -1,9 +1,9 @@
 //===- ThreadPool.cpp - Parallel loops on the threads of one workspace -------*- C++ -*-===//
 //
-// A loop is published by storing a ticket (loop number, tasks left). A thread claims a task by lowering
-// the ticket with compare-exchange; success proves that the loop is still the one whose fields it read,
-// so a worker that was delayed between two loops can never run a stale task. The caller waits until
-// `done` reaches the size; it does not wait for workers that never woke up.
+// A loop is published by storing a ticket (loop number, tasks left). A thread claims a task by
+// lowering the ticket with compare-exchange; success proves that the loop is still the one whose
+// fields it read, so a worker that was delayed between two loops can never run a stale task. The
+// caller waits until `done` reaches the size; it does not wait for workers that never woke up.
 //===------------------------------------------------------------------------------------===//
 #include "ThreadPool.h"
 #include "CpuCount.h"
@@ -92,7 +92,8 @@ void ThreadPool::stop() {
 
 //===-- Working ---------------------------------------------------------------------------===//
 
-/// Claims and runs one task of the loop that `seen` belongs to; false when another thread was faster.
+/// Claims and runs one task of the loop that `seen` belongs to; false when another thread was
+/// faster.
 bool ThreadPool::claim(uint64_t seen, Context &context) {
   rapt_abi_task theTask = task.load(std::memory_order_relaxed);
   uint8_t *theClosure = closure.load(std::memory_order_relaxed);

@@ -1,9 +1,9 @@
 //===- ThreadPool.h - Parallel loops on the threads of one workspace ---------*- C++ -*-===//
 //
-// Each workspace owns one pool, so runs on different workspaces share nothing. The thread that calls
-// parallelFor works too and returns when every task is done. Workers look for the next loop for at
-// most 200 microseconds (not at all when there are more threads than CPUs) and then sleep on a futex:
-// an idle pool uses no CPU.
+// Each workspace owns one pool, so runs on different workspaces share nothing. The thread that
+// calls parallelFor works too and returns when every task is done. Workers look for the next loop
+// for at most 200 microseconds (not at all when there are more threads than CPUs) and then sleep on
+// a futex: an idle pool uses no CPU.
 //===------------------------------------------------------------------------------------===//
 #ifndef RAPT_RUNTIME_THREADPOOL_H
 #define RAPT_RUNTIME_THREADPOOL_H
@@ -16,7 +16,8 @@ namespace rapt {
 
 class ThreadPool {
 public:
-  /// Before `start`: `numThreads` contexts, the first of which belongs to the caller of parallelFor.
+  /// Before `start`: `numThreads` contexts, the first of which belongs to the caller of
+  /// parallelFor.
   void init(Context *contexts, int numThreads);
   /// Starts numThreads - 1 workers; false when the system refuses one (then call `stop`).
   bool start();
@@ -44,8 +45,8 @@ private:
   int numThreads = 1;
   int64_t spinNanoseconds = 0;
 
-  // The current loop. Written by the caller while no task is left to claim; a worker's copy counts only
-  // when it then claims a task with the ticket that it saw before.
+  // The current loop. Written by the caller while no task is left to claim; a worker's copy counts
+  // only when it then claims a task with the ticket that it saw before.
   std::atomic<rapt_abi_task> task{nullptr};
   std::atomic<uint8_t *> closure{nullptr};
   std::atomic<int64_t> end{0}; ///< min + size: task index = end - tasks left

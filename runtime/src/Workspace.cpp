@@ -1,7 +1,7 @@
 //===- Workspace.cpp - The memory and threads of runs ------------------------*- C++ -*-===//
 //
-// Creation starts the threads and allocates everything but the arena and the scratch slices; those are
-// mapped once shapes are known and only ever grow.
+// Creation starts the threads and allocates everything but the arena and the scratch slices; those
+// are mapped once shapes are known and only ever grow.
 //===------------------------------------------------------------------------------------===//
 #include "Workspace.h"
 #include "Error.h"
@@ -56,7 +56,8 @@ rapt_status rapt::prepareMemory(rapt_workspace *workspace, const rapt_abi_plan &
       munmap(workspace->memory, workspace->bytes);
     workspace->memory = nullptr;
     workspace->bytes = 0;
-    void *memory = mmap(nullptr, needed, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *memory =
+        mmap(nullptr, needed, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
       return fail(RAPT_ERROR_MEMORY, "cannot allocate a workspace of %llu bytes",
                   (unsigned long long)needed);

@@ -13,7 +13,8 @@
 struct rapt_workspace {
   rapt_model *model = nullptr;
   int numThreads = 1;
-  rapt::Context *contexts = nullptr; ///< [numThreads]; number 0 is for the thread that calls rapt_run
+  rapt::Context *contexts =
+      nullptr; ///< [numThreads]; number 0 is for the thread that calls rapt_run
   rapt::Binding binding = {};
   rapt::RunError error;
   void *memory = nullptr;
@@ -25,11 +26,12 @@ struct rapt_workspace {
 
 namespace rapt {
 
-/// Bytes of workspace memory for `plan` with `numThreads` threads; false when that exceeds INT64_MAX.
+/// Bytes of workspace memory for `plan` with `numThreads` threads; false when that exceeds
+/// INT64_MAX.
 bool workspaceBytes(const rapt_abi_plan &plan, int numThreads, uint64_t &bytes);
 
-/// Makes the workspace's memory large enough and lays it out for `plan`. Errors: RAPT_ERROR_WORKSPACE,
-/// RAPT_ERROR_MEMORY.
+/// Makes the workspace's memory large enough and lays it out for `plan`. Errors:
+/// RAPT_ERROR_WORKSPACE, RAPT_ERROR_MEMORY.
 rapt_status prepareMemory(rapt_workspace *workspace, const rapt_abi_plan &plan);
 
 } // namespace rapt

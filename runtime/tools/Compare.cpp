@@ -96,8 +96,7 @@ static bool compareOne(const List<Array> &outputs, const rapt_tensor &expected, 
                        double atol) {
   const rapt_tensor *seen = nullptr;
   for (const Array &output : outputs)
-    if (strcmp(output.tensor.name, expected.name) == 0 ||
-        (!*expected.name && outputs.size() == 1))
+    if (strcmp(output.tensor.name, expected.name) == 0 || (!*expected.name && outputs.size() == 1))
       seen = &output.tensor;
   printf("expect %s: ", seen ? seen->name : expected.name);
   if (!seen)
@@ -113,8 +112,8 @@ static bool compareOne(const List<Array> &outputs, const rapt_tensor &expected, 
   return compareValues(*seen, expected, rtol, atol);
 }
 
-bool rapt::tools::compareOutputs(const List<Array> &outputs,
-                                 const List<Array> &expected, double rtol, double atol) {
+bool rapt::tools::compareOutputs(const List<Array> &outputs, const List<Array> &expected,
+                                 double rtol, double atol) {
   bool ok = expected.size() > 0;
   if (!ok)
     printf("expect: the file has no arrays\n");

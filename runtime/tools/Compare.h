@@ -9,9 +9,9 @@
 
 namespace rapt::tools {
 
-/// Compares every expected array with the output of its name (one array named "" with the only output).
-/// Dtype and dims must be equal; integers and booleans too; floats within
-/// |seen - expected| <= atol + rtol * |expected|, where NaN equals NaN and infinities equal themselves.
+/// Compares every expected array with the output of its name (one array named "" with the only
+/// output). Dtype and dims must be equal; integers and booleans too; floats within |seen -
+/// expected| <= atol + rtol * |expected|, where NaN equals NaN and infinities equal themselves.
 /// Prints a line for each; false when one differs, or when nothing is expected.
 bool compareOutputs(const io::List<io::Array> &outputs, const io::List<io::Array> &expected,
                     double rtol, double atol);

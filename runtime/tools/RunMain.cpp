@@ -1,6 +1,7 @@
 //===- RunMain.cpp - The command line of rapt-run and of executable models ---*- C++ -*-===//
 //
-// open -> describe? -> inputs (files, then random) -> output arrays -> run -> time -> summary -> save
+// open -> describe? -> inputs (files, then random) -> output arrays -> run -> time -> summary ->
+// save
 // -> compare. Results go to stdout, errors to stderr as "program: error: text".
 //===------------------------------------------------------------------------------------===//
 #include "RunMain.h"
@@ -216,9 +217,9 @@ private:
                  outputs.size());
       return failed(error.text, Usage);
     }
-    bool ok = npy ? writeNpy(options.output, outputTensors[0], error)
-                  : writeNpz(options.output, outputTensors.begin(), int32_t(outputTensors.size()),
-                             error);
+    bool ok =
+        npy ? writeNpy(options.output, outputTensors[0], error)
+            : writeNpz(options.output, outputTensors.begin(), int32_t(outputTensors.size()), error);
     return ok ? Done : failed(error.text);
   }
 

@@ -14,31 +14,32 @@ using namespace rapt::tools;
 
 void rapt::tools::printHelp(const RunOptions &options, bool embedded) {
   printf("usage: %s %s[options]\n\n", options.program, embedded ? "" : "MODEL.so ");
-  fputs("Runs a compiled model and prints a line for each output.\n"
-        "\n"
-        "Inputs (every input of the model exactly once)\n"
-        "  --input FILE.npz       arrays by their names in the archive; repeatable\n"
-        "  --input [NAME=]FILE.npy  one array; NAME may be left out for a model with one input\n"
-        "  --random SEED          fill inputs that no file gives: floats standard normal, integers\n"
-        "                         uniform in [0, N) of --max-int, booleans 0 or 1\n"
-        "  --dim NAME=VALUE       value of a symbolic dim for --random; repeatable\n"
-        "  --max-int N            for --random (default 2: token ids and masks stay valid)\n"
-        "\n"
-        "Outputs\n"
-        "  --output FILE.npz      save all outputs; FILE.npy for a model with one output\n"
-        "  --expect FILE.npz      compare with these arrays, or with FILE.npy: every element must\n"
-        "                         have |seen - expected| <= atol + rtol * |expected|\n"
-        "  --rtol R, --atol A     tolerances (default 1e-3 and 1e-5)\n"
-        "\n"
-        "Running\n"
-        "  --repeat N             after one warm-up run, time N runs: minimum and median\n"
-        "  --threads N            default: RAPT_NUM_THREADS, or the CPUs this process may use\n"
-        "\n"
-        "  --describe             print the model's inputs, outputs and origin, and stop\n"
-        "  --version, --help\n"
-        "\n"
-        "Exit code: 0 done, 1 an error or outputs that differ from --expect, 2 wrong usage.\n",
-        stdout);
+  fputs(
+      "Runs a compiled model and prints a line for each output.\n"
+      "\n"
+      "Inputs (every input of the model exactly once)\n"
+      "  --input FILE.npz       arrays by their names in the archive; repeatable\n"
+      "  --input [NAME=]FILE.npy  one array; NAME may be left out for a model with one input\n"
+      "  --random SEED          fill inputs that no file gives: floats standard normal, integers\n"
+      "                         uniform in [0, N) of --max-int, booleans 0 or 1\n"
+      "  --dim NAME=VALUE       value of a symbolic dim for --random; repeatable\n"
+      "  --max-int N            for --random (default 2: token ids and masks stay valid)\n"
+      "\n"
+      "Outputs\n"
+      "  --output FILE.npz      save all outputs; FILE.npy for a model with one output\n"
+      "  --expect FILE.npz      compare with these arrays, or with FILE.npy: every element must\n"
+      "                         have |seen - expected| <= atol + rtol * |expected|\n"
+      "  --rtol R, --atol A     tolerances (default 1e-3 and 1e-5)\n"
+      "\n"
+      "Running\n"
+      "  --repeat N             after one warm-up run, time N runs: minimum and median\n"
+      "  --threads N            default: RAPT_NUM_THREADS, or the CPUs this process may use\n"
+      "\n"
+      "  --describe             print the model's inputs, outputs and origin, and stop\n"
+      "  --version, --help\n"
+      "\n"
+      "Exit code: 0 done, 1 an error or outputs that differ from --expect, 2 wrong usage.\n",
+      stdout);
 }
 
 namespace {
@@ -68,7 +69,8 @@ public:
   }
 
 private:
-  /// Whether the flag at hand is `flagName`; if so, `value` is its value, or null with an error text.
+  /// Whether the flag at hand is `flagName`; if so, `value` is its value, or null with an error
+  /// text.
   bool takes(const char *flagName) {
     if (strlen(flagName) != nameLength || memcmp(name, flagName, nameLength) != 0)
       return false;

@@ -35,7 +35,7 @@ struct RunOptions {
   bool random = false;
   int64_t seed = 0;
   int64_t maxInt = 2;
-  int64_t repeat = 0; ///< 0: one run, no timing
+  int64_t repeat = 0;  ///< 0: one run, no timing
   int64_t threads = 0; ///< 0: the runtime's default
   bool describe = false, help = false, version = false;
 };

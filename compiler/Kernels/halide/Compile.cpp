@@ -126,7 +126,7 @@ static void compileVariants(const KernelSpec &spec, const Schedule &schedule, co
       pipeline.add_custom_lowering_pass(recipe.pass);
     std::string symbol = height ? prefix + "_r" + std::to_string(height) : prefix;
     modules.push_back(pipeline.compile_to_module(lowering->arguments(), symbol, target,
-                                                 H::LinkageType::ExternalPlusMetadata));
+                                                 H::LinkageType::ExternalPlusArgv));
     // A pass that matches loop names and finds none would silently do nothing.
     if (recipe.passHits && *recipe.passHits == 0)
       throw H::CompileError("the prefetch pass found no loop in " + symbol);

@@ -125,13 +125,14 @@ static std::string deflatedNpz(const std::string &content, uint32_t claimedBytes
       text += char(value >> (8 * i));
     return text;
   };
-  uint32_t crc = uint32_t(crc32(0, reinterpret_cast<const Bytef *>(content.data()),
-                                uInt(content.size())));
-  std::string fields = number(20, 2) + number(0, 2) + number(8, 2) + number(0, 4) +
-                       number(crc, 4) + number(packed.size(), 4) + number(claimedBytes, 4) +
-                       number(5, 2) + number(0, 2);
+  uint32_t crc =
+      uint32_t(crc32(0, reinterpret_cast<const Bytef *>(content.data()), uInt(content.size())));
+  std::string fields = number(20, 2) + number(0, 2) + number(8, 2) + number(0, 4) + number(crc, 4) +
+                       number(packed.size(), 4) + number(claimedBytes, 4) + number(5, 2) +
+                       number(0, 2);
   std::string local = number(0x04034b50, 4) + fields + "x.npy" + packed;
-  std::string directory = number(0x02014b50, 4) + number(20, 2) + fields + number(0, 14) + "x.npy";
+  std::string directory =
+      number(0x02014b50, 4) + number(20, 2) + fields + std::string(14, 0) + "x.npy";
   return local + directory + number(0x06054b50, 4) + number(0, 4) + number(1, 2) + number(1, 2) +
          number(directory.size(), 4) + number(local.size(), 4) + number(0, 2);
 }
@@ -145,7 +146,8 @@ TEST(Npz, Deflated) {
   ASSERT_TRUE(readArrays(path.c_str(), arrays, error)) << error.text;
   EXPECT_STREQ(arrays[0].tensor.name, "x");
   EXPECT_EQ(arrays[0].numElements(), 1000);
-  for (uint32_t lie : {uint32_t(content.size()) - 1, uint32_t(content.size()) + 1, 0u, 0x7fffffffu}) {
+  for (uint32_t lie :
+       {uint32_t(content.size()) - 1, uint32_t(content.size()) + 1, 0u, 0x7fffffffu}) {
     writeBytes(path, deflatedNpz(content, lie));
     EXPECT_FALSE(readArrays(path.c_str(), arrays, error)) << lie;
   }

@@ -1,7 +1,7 @@
 //===- LoadTest.cpp - Opening models and things that are none ----------------*- C++ -*-===//
 
-#include "ElfCheck.h"
 #include "CpuFeatures.h"
+#include "ElfCheck.h"
 #include "Helpers.h"
 
 #include <random>
@@ -49,8 +49,9 @@ TEST(Load, NotAModel) {
   EXPECT_FAILS(open("no-such-file.so"), RAPT_ERROR_FILE, "no-such-file.so");
   EXPECT_FAILS(open(RAPT_TEST_FIXTURES), RAPT_ERROR_FILE, "not a regular file");
   std::string path = scratchFile("text.so");
-  for (const char *text : {"", "hello", "\x7f"
-                                        "EL",
+  for (const char *text : {"", "hello",
+                           "\x7f"
+                           "EL",
                            "\x7f"
                            "ELF"}) {
     writeBytes(path, text);
@@ -87,7 +88,8 @@ TEST(Load, TruncatedAnywhere) {
   unlink(path.c_str());
 }
 
-// The check itself stays sound under any headers; what the system's loader makes of them is not asked.
+// The check itself stays sound under any headers; what the system's loader makes of them is not
+// asked.
 TEST(Load, DamagedHeadersAreCheckedSafely) {
   std::string bytes = readBytes(fixture("good.so")), path = scratchFile("flip.so");
   std::mt19937 random(7);
@@ -150,8 +152,8 @@ TEST(CpuFeatures, Names) {
   using rapt::findMissingFeature;
   EXPECT_FALSE(findMissingFeature(nullptr, missing, sizeof missing));
   EXPECT_FALSE(findMissingFeature("", missing, sizeof missing));
-  EXPECT_FALSE(findMissingFeature("64bit,sse2,+cmov,-avx4096,slow-3ops-lea,", missing,
-                                  sizeof missing));
+  EXPECT_FALSE(
+      findMissingFeature("64bit,sse2,+cmov,-avx4096,slow-3ops-lea,", missing, sizeof missing));
   EXPECT_TRUE(findMissingFeature("sse2,unheard-of-instructions", missing, sizeof missing));
   EXPECT_STREQ(missing, "unheard-of-inst");
   // The compiler's own view of this CPU is the reference.

@@ -73,7 +73,8 @@ TEST_F(Runs, CallersMemory) {
     EXPECT_EQ(memory[bytes + uint64_t(i)], 0x5a);
   }
   rapt_workspace_options odd = {1, memory + 4, bytes};
-  EXPECT_FAILS(rapt_workspace_create(model, &odd, &workspace), RAPT_ERROR_ARGUMENT, "multiple of 64");
+  EXPECT_FAILS(rapt_workspace_create(model, &odd, &workspace), RAPT_ERROR_ARGUMENT,
+               "multiple of 64");
   rapt_workspace_options many = {1025, nullptr, 0};
   EXPECT_FAILS(rapt_workspace_create(model, &many, &workspace), RAPT_ERROR_ARGUMENT, "1025");
   free(block);
@@ -84,7 +85,7 @@ TEST_F(Runs, TwoThreadsOnOneModel) {
     rapt_workspace_options options = {2, nullptr, 0};
     rapt_workspace *mine;
     *ok = rapt_workspace_create(model, &options, &mine) == RAPT_OK;
-    for (int i = 0; *ok && i < 200; ++i) {
+    for (int i = 0; *ok && i < 500; ++i) {
       Problem problem(1 + (i + seed) % 9, 1 + i % 40, seed + i);
       *ok = problem.run(mine) == RAPT_OK && problem.right();
     }

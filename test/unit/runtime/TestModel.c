@@ -3,8 +3,8 @@
  * x: f32[batch, seq, 4], ids: i64[batch, seq]
  *   =>  scaled[b, s, c] = x[b, s, c] * table[ids[b, s]],  total[b] = sum of scaled[b]
  *
- * Uses everything of the context: a parallel loop over the batch, scratch in each task, the index check,
- * and `fail` for seq > 4096. The macros below make the defective variants.
+ * Uses everything of the context: a parallel loop over the batch, scratch in each task, the index
+ *check, and `fail` for seq > 4096. The macros below make the defective variants.
  *===------------------------------------------------------------------------------------===*/
 #include "rapt_abi.h"
 
@@ -71,8 +71,7 @@ static int one_batch(rapt_abi_context *context, int b, uint8_t *argument) {
 
 static int run(rapt_abi_context *context, const int64_t *dims, const void *const *inputs,
                void *const *outputs, void *arena, const void *weights) {
-  Closure closure = {inputs[0],  weights,    inputs[1], outputs[0],
-                     outputs[1], arena, dims[1]};
+  Closure closure = {inputs[0], weights, inputs[1], outputs[0], outputs[1], arena, dims[1]};
   int status = context->check_indices(context, closure.ids, dims[0] * dims[1], 8, 0, TableRows,
                                       "index %lld at position %lld is outside the table");
   if (status)
@@ -95,7 +94,21 @@ static const rapt_abi_tensor outputs[] = {{"scaled", RAPT_ABI_F32, 3, x_dims},
                                           {"total", RAPT_ABI_F32, 1, total_dims}};
 
 extern const rapt_abi_model TEST_SYMBOL;
-const rapt_abi_model TEST_SYMBOL = {
-    TEST_MAGIC, TEST_VERSION, "scale_by_table", "hand 0.1.0", "x86-64",
-    TEST_FEATURES, 2, 2, 2, 0, symbols, inputs, outputs, TEST_WEIGHTS, TableRows * sizeof(float),
-    TEST_WEIGHTS_FILE, plan, run};
+const rapt_abi_model TEST_SYMBOL = {TEST_MAGIC,
+                                    TEST_VERSION,
+                                    "scale_by_table",
+                                    "hand 0.1.0",
+                                    "x86-64",
+                                    TEST_FEATURES,
+                                    2,
+                                    2,
+                                    2,
+                                    0,
+                                    symbols,
+                                    inputs,
+                                    outputs,
+                                    TEST_WEIGHTS,
+                                    TableRows * sizeof(float),
+                                    TEST_WEIGHTS_FILE,
+                                    plan,
+                                    run};

@@ -1,8 +1,8 @@
 //===- ThreadPoolTest.cpp - Parallel loops, scratch memory, CPU limits -------*- C++ -*-===//
 
+#include "ThreadPool.h"
 #include "CpuCount.h"
 #include "Helpers.h"
-#include "ThreadPool.h"
 
 #include <atomic>
 #include <memory>
@@ -59,12 +59,12 @@ TEST(ThreadPool, ManyShortLoops) {
   Pool pool(4);
   std::vector<std::atomic<int>> counts(16);
   int expected[16] = {};
-  for (int i = 0; i < 20000; ++i) {
+  for (int i = 0; i < 5000; ++i) {
     int size = 2 + i % 15;
     ASSERT_EQ(pool.loop(countUp, 0, size, counts.data()), 0);
     for (int k = 0; k < size; ++k)
       ++expected[k];
-    if (i % 4000 == 0)
+    if (i % 1000 == 0)
       usleep(1000); // lets the workers fall asleep
   }
   for (int k = 0; k < 16; ++k)

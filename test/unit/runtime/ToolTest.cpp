@@ -69,6 +69,7 @@ TEST_F(Tool, ExecutableModelDoesTheSame) {
               "total f32[2]");
   expectRightOutput();
   EXPECT_SAYS(shell(std::string(RAPT_TEST_EXECUTABLE) + " model.so"), 2, "unexpected argument");
+  EXPECT_EQ(readBytes(RAPT_TEST_EXECUTABLE).find("libstdc++.so"), std::string::npos);
 }
 
 TEST_F(Tool, Expect) {
@@ -153,8 +154,7 @@ TEST(Size, SharedRuntime) {
   auto *header = reinterpret_cast<const Elf64_Ehdr *>(bytes.data());
   uint64_t code = 0;
   for (int i = 0; i < header->e_shnum; ++i) {
-    auto *section =
-        reinterpret_cast<const Elf64_Shdr *>(bytes.data() + header->e_shoff) + i;
+    auto *section = reinterpret_cast<const Elf64_Shdr *>(bytes.data() + header->e_shoff) + i;
     if (section->sh_flags & SHF_EXECINSTR)
       code += section->sh_size;
   }

@@ -1,0 +1,115 @@
+//===- Lowering.h - Onnx values as views, onnx operations as linalg.generic ------*- C++ -*-===//
+//
+// What the families of LowerXxx.cpp share. Every onnx value is bound to a View: a tensor and a map from
+// the value's indices to the tensor's. Transposes, unit dims, broadcasts, windows and constant indices
+// only change the map, so they cost nothing and vanish into the indexing of whoever reads them.
+//
+//===-------------------------------------------------------------------------------------===//
+#ifndef RAPT_COMPILER_FUSE_LOWERING_H
+#define RAPT_COMPILER_FUSE_LOWERING_H
+
+#include "compiler/Fuse/Match.h"
+#include "dialects/Onnx/ShapeInference.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/AffineMap.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/DenseMap.h"
+
+namespace rapt::fuse {
+
+/// How the elements of an onnx value are read. Exactly one of tensor, literal and scalar is set.
+struct View {
+  mlir::Value tensor;
+  mlir::AffineMap map; ///< (indices of the value, or loops) -> indices of the tensor
+  /// The map reaches a part of the tensor only, so that loops must not take their extents from it.
+  bool window = false;
+  mlir::TypedAttr literal; ///< the same number everywhere
+  mlir::Value scalar;      ///< an integer computed by the host, of type index
+
+  View through(mlir::AffineMap inner) const; ///< map becomes map(inner(...))
+};
+
+/// Computes one element. `args` are the inputs' elements, and for a reduction the accumulator last.
+using Body = llvm::function_ref<mlir::Value(mlir::OpBuilder &, mlir::Location, mlir::ValueRange args)>;
+using Sizes = llvm::SmallVector<mlir::OpFoldResult>;
+
+class Lowering {
+public:
+  Lowering(mlir::func::FuncOp func, onnx::ShapeInference &shapes);
+
+  /// Lowers the whole function. Errors name the operation.
+  mlir::LogicalResult run();
+
+  // --- Values ------------------------------------------------------------------------------------
+  const View &view(mlir::Value value);
+  /// The value as a dense tensor of its own shape; copies when its view is not one.
+  mlir::Value tensor(mlir::Value value);
+  void bind(mlir::Value value, View view) { views[value] = std::move(view); }
+  void bind(mlir::Value value, mlir::Value tensor);
+  /// The view `view` of shape `sizes` as a dense tensor.
+  mlir::Value materialize(const View &view, mlir::ArrayRef<mlir::OpFoldResult> sizes, mlir::Type element);
+
+  // --- Shapes ------------------------------------------------------------------------------------
+  mlir::ArrayRef<onnx::SymbolicExpr> shape(mlir::Value value) { return shapes.shape(value); }
+  mlir::OpFoldResult size(const onnx::SymbolicExpr &expr);
+  Sizes sizes(mlir::Value value);
+  mlir::Value indexValue(mlir::OpFoldResult size);
+
+  // --- Loops -------------------------------------------------------------------------------------
+  /// `value` read where the result's indices are the first `rank` of `loops` loops: aligned at the
+  /// last dim, dims of size one read at 0.
+  View broadcast(mlir::Value value, int64_t rank, int64_t loops);
+  /// result[i...] = body(inputs at i...)
+  mlir::Value map(mlir::ArrayRef<mlir::OpFoldResult> shape, mlir::Type element, mlir::ArrayRef<View> inputs, Body body);
+  /// result[i...] = fold of body over the `reduced` loops that follow the result's. Every reduced loop
+  /// must be a plain index of some input.
+  mlir::Value reduce(mlir::ArrayRef<mlir::OpFoldResult> shape, int64_t reduced, mlir::TypedAttr init,
+                     mlir::ArrayRef<View> inputs, Body body);
+  /// `view` itself if loops may take their extents from it, else a view of a copy.
+  View plain(mlir::Value value);
+  /// Inside a body: the element of `view` at `indices`.
+  mlir::Value load(mlir::OpBuilder &b, mlir::Location loc, const View &view, mlir::Type element,
+                   mlir::ValueRange indices);
+
+  /// Emits kernel.check_indices for `indices` into a dim, unless they are provably in range. Returns
+  /// the view to read them from, negative ones already counted from the end when `wrapped` is set.
+  mlir::LogicalResult checkIndices(mlir::Operation *op, mlir::Value indices, const onnx::SymbolicExpr &extent);
+
+  // --- Families: success when they know the operation -----------------------------------------------
+  mlir::LogicalResult lowerElementwise(mlir::Operation *op);
+  mlir::LogicalResult lowerReduction(mlir::Operation *op);
+  mlir::LogicalResult lowerContraction(onnx::MatMulOp op);
+  mlir::LogicalResult lowerView(mlir::Operation *op);
+  mlir::LogicalResult lowerIndexing(mlir::Operation *op);
+
+  mlir::OpBuilder builder;
+  mlir::Location loc; ///< of the operation being lowered
+
+private:
+  mlir::LogicalResult lower(mlir::Operation *op);
+  mlir::Value generic(mlir::ArrayRef<mlir::OpFoldResult> shape, mlir::Type element, int64_t reduced,
+                      mlir::TypedAttr init, mlir::ArrayRef<View> inputs, Body body);
+  View constantView(onnx::ConstantOp op);
+  View elementsView(mlir::Value value);
+
+  mlir::func::FuncOp func;
+  onnx::ShapeInference &shapes;
+  llvm::DenseMap<mlir::Value, View> views;
+  llvm::DenseMap<mlir::Value, mlir::Value> tensors;
+  llvm::SmallVector<std::pair<onnx::SymbolicExpr, mlir::Value>> materializedSizes;
+  mlir::Operation *lastSize = nullptr; ///< sizes stand at the top of the function, after this one
+};
+
+/// The element that an elementwise onnx operation computes; null when its types are not supported.
+mlir::Value emitElement(mlir::Operation *op, mlir::OpBuilder &b, mlir::Location loc, mlir::ValueRange args);
+
+mlir::Value constantOf(mlir::OpBuilder &b, mlir::Location loc, mlir::Type type, double number);
+/// f32 for narrower floats, the type itself otherwise.
+mlir::Type accumulatorType(mlir::Type element);
+/// Converts between number types: float to integer saturates, to i1 compares with zero.
+mlir::Value convert(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, mlir::Type type);
+
+} // namespace rapt::fuse
+
+#endif // RAPT_COMPILER_FUSE_LOWERING_H

@@ -1,0 +1,156 @@
+//===- HostCode.cpp - What rapt_plan and rapt_run have in common ------------------------===//
+
+#include "compiler/Host/HostCode.h"
+
+#include "compiler/Host/Host.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace rapt;
+using namespace rapt::host;
+
+HostCode::HostCode(OpBuilder &builder, func::FuncOp main, StringRef name, unsigned numArguments)
+    : main(main), code(main.getLoc(), builder) {
+  SmallVector<Type> types(numArguments, code.pointer());
+  function = LLVM::LLVMFuncOp::create(code, name, LLVM::LLVMFunctionType::get(code.status(), types),
+                                      LLVM::Linkage::Internal);
+  Block *entry = function.addEntryBlock(code);
+  code.setInsertionPointToEnd(entry);
+  ValueRange sizes = main.getBody().front().getTerminator()->getOperands();
+  for (BlockArgument output : outputs()) {
+    unsigned count = cast<MemRefType>(output.getType()).getNumDynamicDims();
+    sizesOfOutputs[output] = llvm::to_vector(sizes.take_front(count));
+    sizes = sizes.drop_front(count);
+  }
+}
+
+SmallVector<BlockArgument> HostCode::outputs() {
+  SmallVector<BlockArgument> result;
+  for (BlockArgument argument : main.getArguments())
+    if (main.getArgAttr(argument.getArgNumber(), kOutputAttr))
+      result.push_back(argument);
+  return result;
+}
+
+LogicalResult HostCode::bindSymbols() {
+  llvm::StringMap<Value> byName;
+  if (auto names = main->getAttrOfType<ArrayAttr>(kernel::kSymbolsAttr))
+    for (auto name : names.getAsRange<StringAttr>()) {
+      symbols.push_back(code.load(code.word(), argument(1), 8 * symbols.size()));
+      byName[name.getValue()] = symbols.back();
+    }
+  for (auto dim : main.getOps<kernel::DimOp>()) {
+    auto found = byName.find(dim.getSymbol());
+    if (found == byName.end())
+      return dim.emitOpError() << "names '" << dim.getSymbol() << "', which is not in '" << kernel::kSymbolsAttr
+                               << "'";
+    bind(dim.getValue(), found->second);
+  }
+  return success();
+}
+
+static LLVM::ICmpPredicate predicateOf(arith::CmpIPredicate predicate) {
+  return static_cast<LLVM::ICmpPredicate>(predicate); // both count eq, ne, slt, sle, sgt, sge, ult, ...
+}
+
+LogicalResult HostCode::emitIndex(Operation *op) {
+  if (isa<kernel::DimOp>(op))
+    return success();
+  Value result = op->getResult(0);
+  if (std::optional<int64_t> number = constantIndex(result)) {
+    bind(result, result.getType().isIndex() ? code.number(*number) : code.number(code.getI1Type(), *number & 1));
+    return success();
+  }
+  auto operand = [&](unsigned index) { return lookup(op->getOperand(index)); };
+  auto divisor = [&] {
+    std::optional<int64_t> number = constantIndex(op->getOperand(1));
+    return number && *number >= 1 ? operand(1) : code.max(operand(1), code.number(1));
+  };
+  // Rounds the truncating quotient where the remainder has the given sign.
+  auto divide = [&](LLVM::ICmpPredicate roundWhen, int64_t by) {
+    Value a = operand(0), b = divisor(), quotient = code.div(a, b);
+    Value inexact = code.is(roundWhen, code.rem(a, b), code.number(0));
+    return code.select(inexact, code.add(quotient, code.number(by)), quotient);
+  };
+  Value value;
+  if (isa<arith::AddIOp>(op))
+    value = code.add(operand(0), operand(1));
+  else if (isa<arith::SubIOp>(op))
+    value = code.sub(operand(0), operand(1));
+  else if (isa<arith::MulIOp>(op))
+    value = code.mul(operand(0), operand(1));
+  else if (isa<arith::DivSIOp>(op))
+    value = code.div(operand(0), divisor());
+  else if (isa<arith::RemSIOp>(op))
+    value = code.rem(operand(0), divisor());
+  else if (isa<arith::FloorDivSIOp>(op))
+    value = divide(Code::Compare::slt, -1);
+  else if (isa<arith::CeilDivSIOp>(op))
+    value = divide(Code::Compare::sgt, 1);
+  else if (isa<arith::MaxSIOp>(op))
+    value = code.max(operand(0), operand(1));
+  else if (isa<arith::MinSIOp>(op))
+    value = code.min(operand(0), operand(1));
+  else if (isa<arith::AndIOp>(op))
+    value = LLVM::AndOp::create(code, operand(0), operand(1));
+  else if (auto compare = dyn_cast<arith::CmpIOp>(op))
+    value = code.is(predicateOf(compare.getPredicate()), operand(0), operand(1));
+  else if (isa<arith::SelectOp>(op))
+    value = code.select(operand(0), operand(1), operand(2));
+  else
+    return op->emitOpError() << "is not part of the host's index arithmetic";
+  bind(result, value);
+  return success();
+}
+
+Value HostCode::evaluate(const Product &product) {
+  Value value = code.number(product.factor);
+  for (Value atom : product.atoms)
+    value = code.mul(value, lookup(atom));
+  return value;
+}
+
+Product HostCode::sizeOf(ShapedType type, ValueRange dynamicSizes) {
+  Product result;
+  for (int64_t size : type.getShape()) {
+    if (ShapedType::isDynamic(size)) {
+      result.multiply(dynamicSizes.front());
+      dynamicSizes = dynamicSizes.drop_front();
+    } else {
+      result.multiply(size);
+    }
+  }
+  return result;
+}
+
+Value HostCode::fail(StringRef message, Value a, Value b) {
+  Value callee = code.load(code.pointer(), argument(0), kContextFail);
+  return code.callPointer(callee, {argument(0), text(message), a, b});
+}
+
+Value HostCode::text(StringRef message) {
+  std::string bytes;
+  int holes = 0;
+  for (size_t i = 0; i < message.size(); ++i) {
+    bool isHole = message.substr(i).starts_with("%lld") && holes < 2;
+    holes += isHole;
+    if (message[i] == '%' && !isHole)
+      bytes += '%';
+    if (message[i] != '\0')
+      bytes += message[i];
+  }
+  bytes += '\0';
+  auto module = main->getParentOfType<ModuleOp>();
+  StringAttr content = code.getStringAttr(bytes);
+  unsigned count = 0;
+  for (auto global : module.getOps<LLVM::GlobalOp>()) {
+    if (global.getValueOrNull() == content)
+      return LLVM::AddressOfOp::create(code, global);
+    ++count;
+  }
+  OpBuilder top = OpBuilder::atBlockBegin(module.getBody());
+  auto type = LLVM::LLVMArrayType::get(code.getI8Type(), bytes.size());
+  auto global = LLVM::GlobalOp::create(top, main.getLoc(), type, /*isConstant=*/true, LLVM::Linkage::Internal,
+                                       "rapt_text_" + std::to_string(count), content);
+  return LLVM::AddressOfOp::create(code, global);
+}

@@ -1,0 +1,232 @@
+//===- PlanMemory.cpp - One arena for all intermediate tensors --------------------------===//
+//
+// In:  what host-bufferize leaves.
+// Out: memref.alloc => memref.view of a new argument, the arena (memref<?xi8>), at offsets that are
+//      index arithmetic on the dims; the function's last result is the arena's size in bytes.
+//      Module attribute kernel.memory: what --report prints.
+//
+// A buffer lives from its first use to the last use of any of its views: the function is straight-line
+// code. MemoryPlan.h decides who shares.
+//
+//===-------------------------------------------------------------------------------------===//
+
+#include "compiler/Host/Host.h"
+#include "compiler/Host/IndexExpr.h"
+#include "compiler/Host/MemoryPlan.h"
+#include "compiler/Host/WeightTable.h"
+
+#include "dialects/Kernel/Kernel.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
+#include "mlir/Pass/Pass.h"
+
+using namespace mlir;
+using namespace rapt;
+using namespace rapt::host;
+
+namespace {
+
+class Planner {
+public:
+  explicit Planner(func::FuncOp function)
+      : function(function), block(function.getBody().front()), builder(function.getLoc(), function) {}
+
+  void run() {
+    number();
+    Block::iterator first = block.begin();
+    while (isIndexArithmetic(&*first))
+      ++first;
+    builder.setInsertionPoint(&block, first);
+    arena = block.addArgument(MemRefType::get({ShapedType::kDynamic}, builder.getI8Type()), function.getLoc());
+    offsets.resize(allocs.size());
+    bool isStatic = llvm::all_of(products, [](const Product &product) { return product.atoms.empty(); });
+    Value bytes = isStatic ? placeStatic() : placeSlots();
+    for (auto [alloc, offset] : llvm::zip(allocs, offsets)) {
+      builder.setInsertionPoint(alloc);
+      Value view = memref::ViewOp::create(builder, alloc.getType(), arena, offset, alloc.getDynamicSizes());
+      alloc.replaceAllUsesWith(view);
+      alloc.erase();
+    }
+    finish(bytes);
+  }
+
+private:
+  /// Steps of the function, sizes and lifetimes of its buffers.
+  void number() {
+    int64_t step = 0;
+    for (Operation &op : block)
+      steps[&op] = step++;
+    for (auto alloc : block.getOps<memref::AllocOp>()) {
+      Product bytes;
+      bytes.multiply(elementBytes(alloc.getType().getElementType()));
+      unsigned next = 0;
+      for (int64_t size : alloc.getType().getShape()) {
+        if (ShapedType::isDynamic(size))
+          bytes.multiply(alloc.getDynamicSizes()[next++]);
+        else
+          bytes.multiply(size);
+      }
+      Lifetime lifetime{step, 0};
+      extend(lifetime, alloc);
+      allocs.push_back(alloc);
+      products.push_back(bytes);
+      lifetimes.push_back(lifetime);
+    }
+  }
+
+  void extend(Lifetime &lifetime, Value buffer) {
+    for (Operation *user : buffer.getUsers()) {
+      if (isa<ViewLikeOpInterface>(user)) {
+        extend(lifetime, user->getResult(0));
+        continue;
+      }
+      lifetime.first = std::min(lifetime.first, steps[user]);
+      lifetime.last = std::max(lifetime.last, steps[user]);
+    }
+  }
+
+  Value number(int64_t value) { return arith::ConstantIndexOp::create(builder, value); }
+
+  Value placeStatic() {
+    std::vector<int64_t> bytes;
+    for (const Product &product : products)
+      bytes.push_back(product.factor);
+    StaticPlan plan = planStatic(lifetimes, bytes);
+    for (auto [offset, place] : llvm::zip(offsets, plan.offsets))
+      offset = number(place);
+    numSlots = allocs.size();
+    text = std::to_string(plan.bytes);
+    return number(plan.bytes);
+  }
+
+  Value placeSlots() {
+    std::vector<SymbolicSize> sizes;
+    for (const Product &product : products) {
+      SymbolicSize size{product.factor, {}};
+      for (Value atom : product.atoms)
+        size.atoms.push_back(atomNumber(atom));
+      llvm::sort(size.atoms);
+      sizes.push_back(std::move(size));
+    }
+    std::vector<bool> positive;
+    for (Value atom : atoms)
+      positive.push_back(bool(atom.getDefiningOp<kernel::DimOp>())); // dims of the model are at least 1
+    SlotPlan plan = planSlots(lifetimes, sizes, positive);
+    numSlots = plan.slots.size();
+    Value offset = number(0);
+    std::vector<Value> slotOffsets;
+    for (const std::vector<SymbolicSize> &slot : plan.slots) {
+      slotOffsets.push_back(offset);
+      offset = arith::AddIOp::create(builder, offset, slotBytes(slot));
+    }
+    for (auto [place, slot] : llvm::zip(offsets, plan.slotOf))
+      place = slotOffsets[slot];
+    return offset;
+  }
+
+  /// The same product of dims may be two SSA values; equal dims have one kernel.dim an atom.
+  int atomNumber(Value atom) {
+    auto same = [&](Value other) {
+      auto a = atom.getDefiningOp<kernel::DimOp>(), b = other.getDefiningOp<kernel::DimOp>();
+      return other == atom || (a && b && a.getSymbol() == b.getSymbol());
+    };
+    auto found = llvm::find_if(atoms, same);
+    if (found == atoms.end())
+      found = atoms.insert(atoms.end(), atom);
+    return int(found - atoms.begin());
+  }
+
+  /// The largest of the slot's terms, rounded up to whole cache lines.
+  Value slotBytes(const std::vector<SymbolicSize> &slot) {
+    Value bytes;
+    std::string largest;
+    bool rounded = true;
+    for (const SymbolicSize &term : slot) {
+      Product product{term.factor, {}};
+      Value value = number(term.factor);
+      for (int atom : term.atoms) {
+        product.atoms.push_back(atoms[atom]);
+        value = arith::MulIOp::create(builder, value, atoms[atom]);
+      }
+      rounded &= term.factor % kArenaAlignment == 0;
+      largest += (bytes ? ", " : "") + textOf(product);
+      bytes = bytes ? arith::MaxSIOp::create(builder, bytes, value).getResult() : value;
+    }
+    if (slot.size() > 1)
+      largest = "max(" + largest + ")";
+    text += (text.empty() ? "" : " + ") + largest;
+    if (rounded)
+      return bytes;
+    Value up = arith::AddIOp::create(builder, bytes, number(kArenaAlignment - 1));
+    return arith::AndIOp::create(builder, up, number(-kArenaAlignment));
+  }
+
+  void finish(Value bytes) {
+    auto ret = cast<func::ReturnOp>(block.getTerminator());
+    ret.getOperandsMutable().append(bytes);
+    function.setFunctionType(
+        builder.getFunctionType(block.getArgumentTypes(), ValueRange(ret.getOperands()).getTypes()));
+    function.setArgAttr(arena.getArgNumber(), kArenaAttr, builder.getUnitAttr());
+    auto module = function->getParentOfType<ModuleOp>();
+    NamedAttrList report;
+    if (auto before = module->getAttrOfType<DictionaryAttr>(kMemoryAttr))
+      report.append(before.getValue());
+    report.set("buffers", builder.getI64IntegerAttr(allocs.size()));
+    report.set("slots", builder.getI64IntegerAttr(numSlots));
+    report.set("bytes", builder.getStringAttr(text));
+    module->setAttr(kMemoryAttr, report.getDictionary(module.getContext()));
+  }
+
+  func::FuncOp function;
+  Block &block;
+  ImplicitLocOpBuilder builder;
+  BlockArgument arena;
+  DenseMap<Operation *, int64_t> steps;
+  SmallVector<memref::AllocOp> allocs;
+  std::vector<Product> products; // bytes of each
+  std::vector<Lifetime> lifetimes;
+  SmallVector<Value> offsets;
+  SmallVector<Value> atoms;
+  int64_t numSlots = 0;
+  std::string text;
+};
+
+struct HostPlanMemory : PassWrapper<HostPlanMemory, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(HostPlanMemory)
+  StringRef getArgument() const override { return "host-plan-memory"; }
+  StringRef getDescription() const override { return "memref.alloc => offsets into one arena"; }
+  void getDependentDialects(DialectRegistry &registry) const override {
+    registry.insert<arith::ArithDialect, memref::MemRefDialect>();
+  }
+
+  void runOnOperation() override {
+    auto functions = llvm::to_vector(getOperation().getOps<func::FuncOp>());
+    if (functions.size() != 1 || !functions[0].getBody().hasOneBlock()) {
+      getOperation().emitError() << "expects the one func.func that host-bufferize leaves";
+      return signalPassFailure();
+    }
+    Planner(functions[0]).run();
+  }
+};
+
+} // namespace
+
+std::unique_ptr<Pass> rapt::createHostPlanMemoryPass() { return std::make_unique<HostPlanMemory>(); }
+
+MemoryReport rapt::memoryReport(ModuleOp module) {
+  MemoryReport report;
+  auto attr = module->getAttrOfType<DictionaryAttr>(kMemoryAttr);
+  auto read = [&](StringRef name) {
+    auto number = attr ? attr.getAs<IntegerAttr>(name) : IntegerAttr();
+    return number ? number.getInt() : 0;
+  };
+  report.buffers = read("buffers");
+  report.slots = read("slots");
+  report.weightBytes = read("weight_bytes");
+  if (auto bytes = attr ? attr.getAs<StringAttr>("bytes") : StringAttr())
+    report.bytes = bytes.str();
+  return report;
+}

@@ -1,0 +1,311 @@
+//===- ToLLVM.cpp - The model's function as rapt_plan and rapt_run ----------------------===//
+//
+// In:  what host-plan-memory leaves, and kernel.funcs with `object` (others have become LLVM functions).
+// Out: llvm.func internal @rapt_plan and @rapt_run as runtime/include/rapt_abi.h wants them, one adapter
+//      for each kernel.func. Nothing else is left in the module.
+//
+// Both functions compute the index arithmetic. `plan` also checks: dims, kernel.require, and that no
+// tensor is larger than what its kernel counts with, so that no size in `run` can overflow. HostCode.cpp
+// has what the two share.
+//
+//===-------------------------------------------------------------------------------------===//
+
+#include "compiler/Host/HalideAdapter.h"
+#include "compiler/Host/Host.h"
+#include "compiler/Host/HostCode.h"
+#include "compiler/Host/WeightTable.h"
+
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
+#include "mlir/Pass/Pass.h"
+
+using namespace mlir;
+using namespace rapt;
+using namespace rapt::host;
+
+namespace {
+
+using Objects = llvm::StringMap<kernels::ObjectInfo>;
+
+/// Elements that a tensor may have: what Halide counts in 32 bits, what we count in 64.
+constexpr int64_t halideLimit = (int64_t(1) << 31) - 1, elementLimit = int64_t(1) << 40;
+
+/// rapt_plan(context, dims, output_dims, plan)
+class PlanFunction : HostCode {
+public:
+  PlanFunction(OpBuilder &builder, func::FuncOp main, const Objects &objects)
+      : HostCode(builder, main, kPlanName, 4), objects(objects) {}
+
+  LogicalResult build() {
+    if (failed(bindSymbols()))
+      return failure();
+    for (Value dim : symbolValues())
+      require(dim, code.number(1), code.number(halideLimit), "a symbolic dim is %lld, but at most %lld can be computed with");
+    for (Operation &op : main.getBody().front()) {
+      if (isIndexArithmetic(&op)) {
+        if (failed(emitIndex(&op)))
+          return failure();
+      } else if (auto require = dyn_cast<kernel::RequireOp>(op)) {
+        emitRequire(require);
+      }
+    }
+    for (auto call : main.getOps<kernel::CallOp>())
+      checkCall(call);
+    for (auto check : main.getOps<kernel::CheckIndicesOp>())
+      checkElements(sizeOf(cast<ShapedType>(check.getIndices().getType()), check.getSizes()), elementLimit,
+                    "the indices have %lld elements, more than the %lld that can be checked");
+    storeResults();
+    return success();
+  }
+
+private:
+  /// Fails unless low <= value <= high, both from 0 up.
+  void require(Value value, Value low, Value high, StringRef message) {
+    Value offset = code.sub(value, low), range = code.sub(high, low);
+    Value bad = code.is(Code::Compare::ugt, offset, range);
+    code.returnIf(bad, [&] { return fail(message, value, high); });
+  }
+
+  void emitRequire(kernel::RequireOp op) {
+    Value lhs = lookup(op.getLhs()), rhs = lookup(op.getRhs());
+    auto wrong = op.getEqual() ? Code::Compare::ne : Code::Compare::sgt;
+    code.returnIf(code.is(wrong, lhs, rhs), [&] { return fail(op.getMessage(), lhs, rhs); });
+  }
+
+  /// Product that sticks at a value above every limit instead of wrapping around.
+  Value saturatingProduct(Value a, Value b) {
+    Type wide = code.getIntegerType(128);
+    Value product = code.mul(LLVM::ZExtOp::create(code, wide, a), LLVM::ZExtOp::create(code, wide, b));
+    Value most = code.number(wide, int64_t(1) << 56);
+    Value least = code.select(code.is(Code::Compare::ugt, product, most), most, product);
+    return LLVM::TruncOp::create(code, code.word(), least);
+  }
+
+  Value saturatingProduct(const Product &product) {
+    Value value = code.number(product.factor);
+    for (Value atom : product.atoms)
+      value = saturatingProduct(value, lookup(atom));
+    return value;
+  }
+
+  /// Fails when `elements` are more than `limit`. The same check is made once.
+  void checkElements(const Product &elements, int64_t limit, StringRef message) {
+    if (elements.atoms.empty() && elements.factor >= 0 && elements.factor <= limit)
+      return;
+    auto known = [&](const auto &check) { return check.first == elements && check.second <= limit; };
+    if (llvm::any_of(checked, known))
+      return;
+    checked.push_back({elements, limit});
+    require(saturatingProduct(elements), code.number(0), code.number(limit), message);
+  }
+
+  void checkCall(kernel::CallOp call) {
+    auto object = objects.find(call.getCallee());
+    bool isHalide = object != objects.end();
+    int64_t limit = isHalide ? halideLimit : elementLimit;
+    std::string who = ("kernel '" + call.getCallee() + "'").str();
+    for (Value dim : call.getDims())
+      if (isHalide && !dim.getDefiningOp<kernel::DimOp>()) {
+        Product product;
+        product.multiply(dim);
+        checkElements(product, limit, who + " gets a dim of %lld, but its dims are from 0 to %lld");
+      }
+    std::string message = who + " needs a tensor of %lld elements, more than the %lld that it counts with";
+    auto check = [&](ValueRange tensors, ArrayAttr shapes) {
+      for (auto [index, tensor] : llvm::enumerate(tensors)) {
+        SmallVector<Value> sizes;
+        for (int64_t dim : kernel::dynamicDims(shapes, index))
+          sizes.push_back(call.getDims()[dim]);
+        checkElements(sizeOf(cast<ShapedType>(tensor.getType()), sizes), limit, message);
+      }
+    };
+    check(call.getInputs(), call.getInputShapes());
+    check(call.getOuts(), call.getResultShapes());
+    if (isHalide)
+      addScratch(call, object->second);
+  }
+
+  /// Scratch memory of a call: the sum of its terms; of the model: the largest of its calls.
+  void addScratch(kernel::CallOp call, const kernels::ObjectInfo &info) {
+    Value sum;
+    for (const kernels::Extent &term : info.scratchBytes) {
+      Product product{term.factor, {}};
+      for (int dim : term.dims)
+        product.multiply(call.getDims()[dim]);
+      Value bytes = saturatingProduct(product);
+      sum = sum ? code.add(sum, bytes) : bytes;
+    }
+    if (sum)
+      scratch = scratch ? code.max(scratch, sum) : sum;
+  }
+
+  void storeResults() {
+    Value outputDims = argument(2), plan = argument(3);
+    int64_t offset = 0;
+    for (BlockArgument output : outputs()) {
+      ArrayRef<Value> sizes = outputSizes(output);
+      auto type = cast<MemRefType>(output.getType());
+      checkElements(sizeOf(type, sizes), elementLimit, "an output has %lld elements, more than %lld");
+      for (int64_t size : type.getShape()) {
+        bool isDynamic = ShapedType::isDynamic(size);
+        code.store(isDynamic ? lookup(sizes.front()) : code.number(size), outputDims, offset);
+        sizes = sizes.drop_front(isDynamic);
+        offset += 8;
+      }
+    }
+    code.store(lookup(main.getBody().front().getTerminator()->getOperands().back()), plan, 0);
+    code.store(scratch ? scratch : code.number(0), plan, 8);
+    LLVM::ReturnOp::create(code, code.number(code.status(), 0));
+  }
+
+  const Objects &objects;
+  SmallVector<std::pair<Product, int64_t>> checked;
+  Value scratch;
+};
+
+/// rapt_run(context, dims, inputs, outputs, arena, weights)
+class RunFunction : HostCode {
+public:
+  RunFunction(OpBuilder &builder, func::FuncOp main) : HostCode(builder, main, kRunName, 6) {}
+
+  LogicalResult build() {
+    if (failed(bindSymbols()))
+      return failure();
+    bindPointers();
+    for (Operation &op : main.getBody().front())
+      if (failed(emit(&op)))
+        return failure();
+    return success();
+  }
+
+private:
+  void bindPointers() {
+    int64_t numInputs = 0, numOutputs = 0;
+    for (BlockArgument from : main.getArguments()) {
+      unsigned index = from.getArgNumber();
+      if (main.getArgAttr(index, kArenaAttr))
+        bind(from, argument(4));
+      else if (main.getArgAttr(index, kWeightsArgAttr))
+        bind(from, argument(5));
+      else if (main.getArgAttr(index, kOutputAttr))
+        bind(from, code.load(code.pointer(), argument(3), 8 * numOutputs++));
+      else
+        bind(from, code.load(code.pointer(), argument(2), 8 * numInputs++));
+    }
+  }
+
+  LogicalResult emit(Operation *op) {
+    if (isIndexArithmetic(op))
+      return emitIndex(op);
+    if (auto view = dyn_cast<memref::ViewOp>(op))
+      bind(view.getResult(), code.at(lookup(view.getSource()), lookup(view.getByteShift())));
+    else if (auto view = dyn_cast<ViewLikeOpInterface>(op)) // the same bytes in another shape
+      bind(op->getResult(0), lookup(view.getViewSource()));
+    else if (auto call = dyn_cast<kernel::CallOp>(op))
+      emitCall(call);
+    else if (auto copy = dyn_cast<memref::CopyOp>(op))
+      return emitCopy(copy);
+    else if (auto check = dyn_cast<kernel::CheckIndicesOp>(op))
+      return emitCheck(check);
+    else if (isa<func::ReturnOp>(op))
+      LLVM::ReturnOp::create(code, code.number(code.status(), 0));
+    else if (!isa<kernel::RequireOp>(op))
+      return op->emitOpError() << "has no place in the host's function at this stage";
+    return success();
+  }
+
+  void emitCall(kernel::CallOp call) {
+    SmallVector<Value> operands{argument(0)};
+    for (Value operand : call.getOperands())
+      operands.push_back(lookup(operand));
+    code.returnIfNonZero(
+        LLVM::CallOp::create(code, code.status(), call.getCalleeAttr(), operands).getResult());
+  }
+
+  /// Copies go to outputs, whose sizes the function returns.
+  LogicalResult emitCopy(memref::CopyOp copy) {
+    auto output = dyn_cast<BlockArgument>(copy.getTarget());
+    if (!output || !main.getArgAttr(output.getArgNumber(), kOutputAttr))
+      return copy.emitOpError() << "expects an output as its target";
+    auto type = cast<MemRefType>(output.getType());
+    Product bytes = sizeOf(type, outputSizes(output));
+    bytes.multiply(elementBytes(type.getElementType()));
+    LLVM::MemcpyOp::create(code, lookup(output), lookup(copy.getSource()), evaluate(bytes), /*isVolatile=*/false);
+    return success();
+  }
+
+  LogicalResult emitCheck(kernel::CheckIndicesOp check) {
+    auto type = cast<ShapedType>(check.getIndices().getType());
+    int64_t bytes = elementBytes(type.getElementType());
+    if (bytes != 4 && bytes != 8)
+      return check.emitOpError() << "expects indices of 32 or 64 bits, but they are " << type.getElementType();
+    Value count = evaluate(sizeOf(type, check.getSizes()));
+    Value checkIndices = code.load(code.pointer(), argument(0), kContextCheckIndices);
+    code.returnIfNonZero(code.callPointer(
+        checkIndices, {argument(0), lookup(check.getIndices()), count, code.number(code.getI32Type(), bytes),
+                       code.number(check.getLower()), lookup(check.getUpper()), text(check.getMessage())}));
+    return success();
+  }
+};
+
+struct HostToLLVM : PassWrapper<HostToLLVM, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(HostToLLVM)
+  StringRef getArgument() const override { return "host-to-llvm"; }
+  StringRef getDescription() const override { return "the planned function => rapt_plan and rapt_run"; }
+  void getDependentDialects(DialectRegistry &registry) const override {
+    registry.insert<LLVM::LLVMDialect>();
+  }
+
+  void runOnOperation() override {
+    auto functions = llvm::to_vector(getOperation().getOps<func::FuncOp>());
+    if (functions.size() != 1 || !isPlanned(functions[0])) {
+      getOperation().emitError() << "expects the one func.func that host-plan-memory leaves";
+      return signalPassFailure();
+    }
+    OpBuilder builder(functions[0]);
+    Objects objects;
+    if (failed(emitAdapters(builder, objects)) || failed(checkCallees(functions[0])) ||
+        failed(PlanFunction(builder, functions[0], objects).build()) ||
+        failed(RunFunction(builder, functions[0]).build()))
+      return signalPassFailure();
+    functions[0].erase();
+  }
+
+  static bool isPlanned(func::FuncOp main) {
+    return main.getBody().hasOneBlock() && main.getNumArguments() > 0 &&
+           main.getArgAttr(main.getNumArguments() - 1, kArenaAttr) && main.getNumResults() > 0;
+  }
+
+  LogicalResult emitAdapters(OpBuilder &builder, Objects &objects) {
+    for (auto kernel : llvm::make_early_inc_range(getOperation().getOps<kernel::FuncOp>())) {
+      if (!kernel.getObject())
+        return kernel.emitOpError() << "has no object code: reference-kernels did not run";
+      Block &block = kernel.getBody().front();
+      size_t tensors = block.getNumArguments() - kernel.getNumDims() + block.getTerminator()->getNumOperands();
+      auto info = kernels::objectFromAttr(kernel, *kernel.getObject(), kernel.getNumDims(), tensors);
+      if (failed(info))
+        return failure();
+      builder.setInsertionPoint(kernel);
+      buildHalideAdapter(builder, kernel, *info);
+      objects[kernel.getSymName()] = std::move(*info);
+      kernel.erase();
+    }
+    builder.setInsertionPointToEnd(getOperation().getBody());
+    return success();
+  }
+
+  LogicalResult checkCallees(func::FuncOp main) {
+    SymbolTable symbols(getOperation());
+    for (auto call : main.getOps<kernel::CallOp>()) {
+      auto callee = symbols.lookup<LLVM::LLVMFuncOp>(call.getCallee());
+      if (!callee || callee.getNumArguments() != 1 + call.getNumOperands())
+        return call.emitOpError() << "expects a kernel '" << call.getCallee() << "' with "
+                                  << call.getNumOperands() << " operands";
+    }
+    return success();
+  }
+};
+
+} // namespace
+
+std::unique_ptr<Pass> rapt::createHostToLLVMPass() { return std::make_unique<HostToLLVM>(); }

@@ -1,0 +1,222 @@
+//===- Gemm.cpp - Contraction with a packed weight, and what follows it --------*- C++ -*-===//
+//
+// One Sum over k of A[..., m, k] * W[k, n] with W in panels of nr columns, then pointwise stages over
+// the same (..., m, n): bias, GELU, residual. f32.
+//
+// ALGORITHM  acc(ni, m, ..., no) += A(k, m, ...) * W(ni, k, no);  tile = copy of acc;
+//            out(n, m, ...) = epilogue(tile(n % nr, m, ..., n / nr)).
+// SCHEDULE   a register tile of tileRows x nr that runs through all of K at once (8 x 48 in 24 zmm: 24
+//            FMAs for 3 loads and 8 broadcasts); panel by panel, all rows inside, so that a panel stays in
+//            L2; the next panel is fetched meanwhile. Blocking K or packing A never won (81-94 % of peak
+//            against 94-96 %); taller and wider tiles spill or divide the usual sizes worse.
+//            The epilogue reads the tile through a copy (24 stores, free) because its row loop must not be
+//            unrolled: then every row runs the same code and a row's bits do not depend on the batch.
+//
+//===-------------------------------------------------------------------------------------===//
+#include "compiler/Kernels/halide/Prefetch.h"
+#include "compiler/Kernels/halide/Recipes.h"
+
+namespace rapt::kernels::halide {
+
+namespace H = Halide;
+
+namespace {
+/// The parts of a spec that is a Gemm kernel.
+struct Match {
+  const Stage *contraction = nullptr;
+  ExprRef a;      ///< over (outer..., m, n unused, k)
+  int weight = 0; ///< input tensor
+};
+} // namespace
+
+static bool isLoop(const ExprRef &expr, int loop) {
+  return expr->kind == Expr::Kind::Loop && expr->integer == loop;
+}
+
+/// Is `expr` the load of a panel-packed input at [k, n]?
+static bool isPanelLoad(const KernelSpec &spec, const Schedule &schedule, const ExprRef &expr, int k, int n) {
+  return expr->kind == Expr::Kind::Load && expr->integer < spec.numInputs &&
+         spec.tensors[expr->integer].panel == schedule.tileCols && isLoop(expr->operands[0], k) &&
+         isLoop(expr->operands[1], n);
+}
+
+static std::optional<Match> matchGemm(const KernelSpec &spec, const Schedule &schedule) {
+  Match match;
+  for (const Stage &stage : spec.stages) {
+    if (stage.attention || (stage.loop.reduction != Reduction::None && match.contraction))
+      return std::nullopt;
+    if (stage.loop.reduction != Reduction::None)
+      match.contraction = &stage;
+  }
+  if (!match.contraction || schedule.tileCols % schedule.vector != 0)
+    return std::nullopt;
+  const LoopStage &loop = match.contraction->loop;
+  int n = loop.parallel - 1, k = loop.parallel;
+  const ExprRef &body = loop.body;
+  if (loop.reduction != Reduction::Sum || loop.parallel < 2 || static_cast<int>(loop.loops.size()) != k + 1 ||
+      !loop.loops[n].isStatic() || !loop.loops[k].isStatic() || body->type != ScalarType::F32 ||
+      body->kind != Expr::Kind::Binary || body->binary != BinaryOp::Mul)
+    return std::nullopt;
+  for (int side : {0, 1}) {
+    if (!isPanelLoad(spec, schedule, body->operands[1 - side], k, n) || usesLoop(body->operands[side], n))
+      continue;
+    match.a = body->operands[side];
+    match.weight = static_cast<int>(body->operands[1 - side]->integer);
+  }
+  if (!match.a)
+    return std::nullopt;
+  // What follows must stay on the tile: outputs over the same loops, the sum read at the same place.
+  std::vector<Extent> tile(loop.loops.begin(), loop.loops.begin() + k);
+  for (int output : spec.outputs)
+    if (output < spec.numInputs || spec.tensors[output].shape != tile)
+      return std::nullopt;
+  bool after = false;
+  for (const Stage &stage : spec.stages) {
+    if (after && stage.loop.loops != tile)
+      return std::nullopt;
+    after |= &stage == match.contraction;
+  }
+  return match;
+}
+
+std::optional<Extent> gemmRows(const KernelSpec &spec, const Schedule &schedule) {
+  std::optional<Match> match = matchGemm(spec, schedule);
+  if (!match)
+    return std::nullopt;
+  return match->contraction->loop.loops[match->contraction->loop.parallel - 2];
+}
+
+/// A as a Func over (k, m, outer...): the input itself where it is read as it lies, otherwise a buffer
+/// that is computed first, because every panel reads it again.
+static H::Func makeA(Lowering &lowering, const Match &match, Recipe &recipe) {
+  const LoopStage &loop = match.contraction->loop;
+  int rank = loop.parallel, k = loop.parallel;
+  std::vector<H::Var> vars = Lowering::loopVars(rank); // outer..., m; the last stands for k here
+  std::vector<H::Expr> indices(vars.begin(), vars.end());
+  indices.push_back(vars.back());
+  H::Func a("a");
+  a(Lowering::coordinates(rank)) = lowering.translate(match.a, indices);
+  bool direct = match.a->kind == Expr::Kind::Load && lowering.isInput(static_cast<int>(match.a->integer)) &&
+                !match.a->operands.empty() && isLoop(match.a->operands.back(), k);
+  if (direct)
+    return a;
+  std::vector<Extent> shape(loop.loops.begin(), loop.loops.begin() + rank - 1);
+  shape.push_back(loop.loops[k]);
+  addScratch(recipe, shape, 4);
+  a.compute_root();
+  fuseIntoTasks(lowering, a, 1, shape.back());
+  vectorizeExactly(a, a.args()[0], shape.back(), lowering.lanes());
+  return a;
+}
+
+/// The prefetches of one k step. A single row block must fetch the whole panel by itself (3 lines of 16
+/// floats for nr = 48); with few rows the kernel waits for memory anyway and prefetching costs 3-25 %.
+static int prefetchLines(const Lowering &lowering, int tileRows, const Extent &rows) {
+  const Schedule &schedule = lowering.schedule;
+  if (schedule.prefetch <= 0 || tileRows < std::min<int64_t>(6, schedule.tileRows))
+    return 0;
+  bool fewBlocks = rows.isStatic() && rows.factor <= 2 * tileRows;
+  return static_cast<int>(fewBlocks ? std::max<int64_t>(schedule.prefetch, schedule.tileCols / 16) : schedule.prefetch);
+}
+
+bool buildGemm(Lowering &lowering, int tileRows, Recipe &recipe) {
+  const KernelSpec &spec = lowering.spec;
+  std::optional<Match> match = matchGemm(spec, lowering.schedule);
+  if (!match)
+    return false;
+  const LoopStage &loop = match->contraction->loop;
+  int rank = loop.parallel, nr = static_cast<int>(lowering.schedule.tileCols), lanes = lowering.lanes();
+  int columns = static_cast<int>(loop.loops[rank - 1].factor), depth = static_cast<int>(loop.loops[rank].factor);
+  const Extent &rowExtent = loop.loops[rank - 2];
+
+  // ALGORITHM
+  H::Func acc("acc"), c(match->contraction->name), a;
+  H::Var ni("ni"), no("no");
+  H::RDom k(0, depth, "k");
+  for (const Stage &stage : spec.stages) {
+    if (&stage != match->contraction) {
+      lowering.define(stage);
+      continue;
+    }
+    a = makeA(lowering, *match, recipe);
+    std::vector<H::Var> coordinates = Lowering::coordinates(rank); // n, m, outer...
+    std::vector<H::Var> args = {ni};
+    std::vector<H::Expr> aIndices = {k};
+    std::vector<H::Expr> cIndices = {coordinates[0] % nr};
+    for (int i = 1; i < rank; ++i) {
+      args.push_back(coordinates[i]);
+      aIndices.push_back(coordinates[i]);
+      cIndices.push_back(coordinates[i]);
+    }
+    args.push_back(no);
+    cIndices.push_back(coordinates[0] / nr);
+    acc(args) = 0.0f;
+    acc(args) += a(aIndices) * lowering.inputs[match->weight](ni, k, no);
+    c(coordinates) = acc(cIndices);
+    lowering.results[stage.result] = c;
+  }
+  H::Func tile = acc.in();
+  defineOutputs(lowering, recipe);
+  H::Func out = recipe.outputs[0];
+
+  // SCHEDULE
+  H::Var n = out.args()[0], m = out.args()[1];
+  H::Var mo("mo"), mi("mi"), group("group"), panel("panel"), chunk("chunk"), block("block");
+  int panels = (columns + nr - 1) / nr;
+  // About 16 groups of neighbouring panels: a thread that takes a group fetches most panels for itself.
+  int groupSize = std::max(1, panels / 16), groups = (panels + groupSize - 1) / groupSize;
+  H::Expr blocks = (lowering.extent(rowExtent) + tileRows - 1) / tileRows;
+  // Row chunks only where the groups alone are few tasks, or rows are very many: chunks of 128 rows cost
+  // 5-10 % on one thread, of 512 nothing. A chunk has 8 blocks or more.
+  H::Expr chunks = H::max(1, H::min(H::max(16 / groups, blocks / 64), blocks / 8));
+  H::Expr chunkBlocks = H::Internal::simplify((blocks + chunks - 1) / chunks);
+
+  out.split(n, no, ni, nr, columns % nr == 0 ? H::TailStrategy::RoundUp : H::TailStrategy::GuardWithIf)
+      // Shifting the last tile up instead of guarding its rows keeps every row in the same code; it
+      // recomputes at most tileRows - 1 rows and needs tileRows <= rows, which the caller chooses.
+      .split(m, mo, mi, tileRows, H::TailStrategy::ShiftInwards)
+      .split(no, group, panel, groupSize, H::TailStrategy::GuardWithIf)
+      .split(mo, chunk, block, chunkBlocks, H::TailStrategy::GuardWithIf);
+  std::vector<H::VarOrRVar> order = {ni, mi, block, panel, chunk};
+  for (int i = 2; i < rank; ++i)
+    order.push_back(out.args()[i]);
+  order.push_back(group);
+  out.reorder(order).vectorize(ni, lanes).unroll(ni);
+  if (lowering.schedule.parallel) {
+    H::Var task = chunk;
+    for (size_t i = 5; i < order.size(); ++i) {
+      H::Var both("task" + std::to_string(i));
+      out.fuse(task, H::Var(order[i].name()), both);
+      task = both;
+    }
+    out.parallel(task);
+  }
+  for (H::Func func : {tile, acc})
+    func.compute_at(out, block)
+        .bound_extent(func.args()[0], nr)
+        .bound_extent(func.args()[1], tileRows)
+        .vectorize(func.args()[0], lanes)
+        .unroll(func.args()[0])
+        .unroll(func.args()[1]);
+  acc.update().reorder(ni, acc.args()[1], k).vectorize(ni, lanes).unroll(ni).unroll(acc.args()[1]);
+  recipe.scratch.push_back(Extent{2 * (tileRows * nr * 4 + 384), {}});
+
+  int lines = prefetchLines(lowering, tileRows, rowExtent);
+  if (lines > 0 && panels > 1) {
+    auto *pass = new NextPanelPrefetch; // the pipeline deletes it
+    pass->accumulator = acc.name();
+    pass->weight = lowering.inputs[match->weight].name();
+    pass->groupVar = "group", pass->panelVar = "panel", pass->chunkVar = "chunk", pass->blockVar = "block";
+    pass->groupSize = groupSize;
+    pass->chunkBlocks = chunkBlocks;
+    pass->blocks = blocks;
+    pass->panelFloats = nr * depth;
+    pass->reduction = depth;
+    pass->linesPerStep = lines;
+    recipe.pass = pass;
+    recipe.passHits = &pass->hits;
+  }
+  return true;
+}
+
+} // namespace rapt::kernels::halide

@@ -1,0 +1,53 @@
+//===- Prefetch.cpp - Fetching the next weight panel while this one is used ----*- C++ -*-===//
+#include "compiler/Kernels/halide/Prefetch.h"
+
+namespace rapt::kernels::halide {
+
+using namespace Halide::Internal;
+using Halide::Expr;
+
+static constexpr int floatsPerLine = 16;
+
+static bool endsWith(const std::string &text, const std::string &end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+Expr NextPanelPrefetch::valueOf(const std::string &var) const {
+  for (auto name = enclosing.rbegin(); name != enclosing.rend(); ++name)
+    if (endsWith(*name, "." + var))
+      return Variable::make(Halide::Int(32), *name);
+  return 0;
+}
+
+Stmt NextPanelPrefetch::visit(const LetStmt *let) {
+  enclosing.push_back(let->name);
+  Stmt result = IRMutator::visit(let);
+  enclosing.pop_back();
+  return result;
+}
+
+Stmt NextPanelPrefetch::visit(const For *loop) {
+  enclosing.push_back(loop->name);
+  Stmt result = IRMutator::visit(loop);
+  enclosing.pop_back();
+  // The accumulator's update is its stage 1; its only loop left is the reduction.
+  if (loop->name.rfind(accumulator + ".s1.", 0) != 0 || !result.as<For>())
+    return result;
+  const For *done = result.as<For>();
+  ++hits;
+
+  Expr panel = valueOf(groupVar) * groupSize + valueOf(panelVar);
+  Expr block = valueOf(chunkVar) * chunkBlocks + valueOf(blockVar);
+  Expr step = Halide::max(1, (panelFloats / reduction + blocks - 1) / blocks); // floats per k step
+  Expr offset = (panel + 1) * panelFloats +
+                (block * reduction + Variable::make(Halide::Int(32), loop->name)) * step;
+  // The offset may lie past the last panel: a prefetch never faults.
+  Stmt body = done->body;
+  for (int line = 0; line < linesPerStep; ++line) {
+    std::vector<Expr> args = {Variable::make(Halide::Handle(), weight), simplify(offset + line * floatsPerLine), 1, 1};
+    body = Block::make(Evaluate::make(Call::make(Halide::Float(32), Call::prefetch, args, Call::Intrinsic)), body);
+  }
+  return For::make(done->name, done->min, done->extent, done->for_type, done->partition_policy, done->device_api, body);
+}
+
+} // namespace rapt::kernels::halide

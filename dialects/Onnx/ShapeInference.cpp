@@ -1,0 +1,329 @@
+//===- ShapeInference.cpp - Types, symbolic shapes and contents --------------------------===//
+
+#include "dialects/Onnx/ShapeInference.h"
+
+#include "dialects/Kernel/Kernel.h"
+#include "dialects/Onnx/Infer.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+using namespace mlir;
+
+namespace rapt::onnx {
+
+namespace {
+const InferTable &inferTable() {
+  static const InferTable table = [] {
+    InferTable table;
+    addElementwise(table);
+    addMath(table);
+    addMovement(table);
+    addSlicing(table);
+    addGathers(table);
+    addShapeOps(table);
+    addHostOps(table);
+    return table;
+  }();
+  return table;
+}
+
+/// `text` as part of a printf format.
+std::string escapePercent(StringRef text) {
+  std::string result;
+  for (char c : text)
+    result += c == '%' ? "%%" : std::string(1, c);
+  return result;
+}
+} // namespace
+
+std::string nodeName(Operation *op) {
+  if (auto name = dyn_cast<NameLoc>(op->getLoc()))
+    return name.getName().str();
+  return op->getName().getStringRef().str();
+}
+
+// --- Values ------------------------------------------------------------------------------------------
+void ShapeInference::bindArgument(Value value, ArrayRef<SymbolicExpr> dims) {
+  values[value] = {Shape(dims), {}};
+}
+
+ShapeInference::Info ShapeInference::fromType(Value value) const {
+  Info info;
+  if (auto type = dyn_cast<RankedTensorType>(value.getType()))
+    for (int64_t dim : type.getShape())
+      info.shape.push_back(ShapedType::isDynamic(dim) ? SymbolicExpr() : SymbolicExpr(dim));
+  return info;
+}
+
+ArrayRef<SymbolicExpr> ShapeInference::shape(Value value) const {
+  auto found = values.find(value);
+  return found == values.end() ? ArrayRef<SymbolicExpr>() : ArrayRef<SymbolicExpr>(found->second.shape);
+}
+
+const Content &ShapeInference::content(Value value) const {
+  static const Content nothing;
+  auto found = values.find(value);
+  return found == values.end() ? nothing : found->second.content;
+}
+
+SymbolicExpr ShapeInference::scalar(Value value) const {
+  const Element *element = content(value).uniform();
+  return element && element->kind == Element::Int ? element->expr : SymbolicExpr();
+}
+
+void ShapeInference::forget(Operation *op) {
+  for (Value result : op->getResults())
+    values.erase(result);
+}
+
+Content ShapeInference::listed(Value value) const {
+  const Content &known = content(value);
+  return known.hasElements() ? known : Content();
+}
+
+/// Lists the elements of an affine content.
+static Content listAffine(const Content &content, ArrayRef<int64_t> dims) {
+  std::vector<Element> elements;
+  forEachIndex(dims, [&](ArrayRef<int64_t> index) {
+    Element element = content.base();
+    if (element.kind == Element::Int) {
+      SymbolicExpr value = element.expr;
+      for (auto [stride, i] : llvm::zip(content.strides(), index))
+        value = value + stride * SymbolicExpr(i);
+      element = Element::ofInt(value);
+    }
+    elements.push_back(std::move(element));
+  });
+  return Content::ofElements(std::move(elements));
+}
+
+LogicalResult ShapeInference::set(Operation *op, unsigned result, Shape shape, Type elementType,
+                                  Content content) {
+  SmallVector<int64_t> dims;
+  __int128 bytes = std::max(1u, elementType.getIntOrFloatBitWidth() / 8);
+  for (auto [i, dim] : llvm::enumerate(shape)) {
+    dim = simplify(dim);
+    if (!dim.isKnown())
+      return op->emitOpError() << "result dim " << i
+                               << " does not follow from the dims of the model's inputs";
+    std::optional<int64_t> value = dim.constant();
+    if (value && *value < 0)
+      return op->emitOpError() << "result dim " << i << " is " << *value << ", expected at least 0";
+    dims.push_back(value ? *value : ShapedType::kDynamic);
+    bytes *= value ? *value : 1;
+    if (bytes > std::numeric_limits<int64_t>::max())
+      return op->emitOpError("result has more bytes than fit 64 bits");
+  }
+  // Small tensors list their elements, large ones do not: one form for each.
+  if (std::optional<SmallVector<int64_t, 4>> fixed = staticDims(shape)) {
+    int64_t count = llvm::product_of(*fixed);
+    if (content.isAffine() && count <= limit)
+      content = listAffine(content, *fixed);
+    else if (content.hasElements() && count > limit)
+      content = {};
+  } else if (content.hasElements()) {
+    content = {};
+  }
+  op->getResult(result).setType(RankedTensorType::get(dims, elementType));
+  values[op->getResult(result)] = {std::move(shape), std::move(content)};
+  return success();
+}
+
+// --- Meeting dims ------------------------------------------------------------------------------------
+SymbolicExpr ShapeInference::simplify(const SymbolicExpr &expr) const {
+  const SymbolicAtom *atom = expr.atom();
+  for (const Requirement &fact : facts) {
+    if (fact.equal && expr == fact.lhs)
+      return fact.rhs;
+    if (!atom || fact.equal || (atom->kind != SymbolicAtom::Min && atom->kind != SymbolicAtom::Max))
+      continue;
+    bool isMin = atom->kind == SymbolicAtom::Min;
+    if (atom->lhs == fact.lhs && atom->rhs == fact.rhs)
+      return isMin ? atom->lhs : atom->rhs;
+    if (atom->rhs == fact.lhs && atom->lhs == fact.rhs)
+      return isMin ? atom->rhs : atom->lhs;
+  }
+  return expr;
+}
+
+void ShapeInference::require(Operation *op, const SymbolicExpr &lhs, const SymbolicExpr &rhs,
+                             bool equal, const Twine &what) {
+  std::string message = "node '" + escapePercent(nodeName(op)) + "' needs " +
+                        (what.isTriviallyEmpty() ? "" : escapePercent(what.str()) + ": ") +
+                        escapePercent(lhs.str()) + " (%lld) to be " + (equal ? "" : "at most ") +
+                        escapePercent(rhs.str()) + " (%lld)";
+  for (const Requirement &known : required)
+    if (known.lhs == lhs && known.rhs == rhs && known.equal == equal)
+      return;
+  required.push_back({lhs, rhs, equal, std::move(message)});
+}
+
+FailureOr<SymbolicExpr> ShapeInference::meet(Operation *op, const SymbolicExpr &first,
+                                             const SymbolicExpr &second, const Twine &what) {
+  SymbolicExpr a = simplify(first), b = simplify(second);
+  if (a == b)
+    return a;
+  if (!a.isKnown() || !b.isKnown()) {
+    // Dims of tensors from outside the vocabulary; whoever made them vouches for them.
+    return a.isKnown() ? a : b;
+  }
+  if (SymbolicExpr::provablyDifferent(a, b)) {
+    op->emitOpError() << what << ": " << a.str() << " and " << b.str() << " can not be equal";
+    return failure();
+  }
+  // Between an expression and its minimum with a bound stands the bound.
+  for (auto [x, y] : {std::pair(a, b), std::pair(b, a)}) {
+    const SymbolicAtom *atom = y.atom();
+    if (!atom || atom->kind != SymbolicAtom::Min || (atom->lhs != x && atom->rhs != x))
+      continue;
+    require(op, x, atom->lhs == x ? atom->rhs : atom->lhs, /*equal=*/false, "");
+    return x;
+  }
+  bool keepFirst = a.complexity() <= b.complexity();
+  const SymbolicExpr &simple = keepFirst ? a : b, &other = keepFirst ? b : a;
+  require(op, other, simple, /*equal=*/true, what);
+  return simple;
+}
+
+FailureOr<Shape> ShapeInference::broadcast(Operation *op, ArrayRef<Shape> shapes) {
+  size_t rank = 0;
+  for (const Shape &shape : shapes)
+    rank = std::max(rank, shape.size());
+  Shape result(rank, SymbolicExpr(1));
+  for (const Shape &shape : shapes)
+    for (size_t i = 0; i < shape.size(); ++i) {
+      SymbolicExpr &dim = result[rank - shape.size() + i];
+      if (shape[i].is(1))
+        continue;
+      if (dim.is(1)) {
+        dim = shape[i];
+        continue;
+      }
+      FailureOr<SymbolicExpr> common =
+          meet(op, dim, shape[i], "dim " + Twine(rank - shape.size() + i) + " of its operands");
+      if (failed(common))
+        return failure();
+      dim = *common;
+    }
+  return result;
+}
+
+FailureOr<Shape> ShapeInference::integers(Operation *op, Value operand, StringRef name) {
+  if (failed(checkIntegers(op, operand, name)))
+    return failure();
+  if (shape(operand).size() > 1) {
+    op->emitOpError() << name << " has rank " << shape(operand).size() << ", expected 0 or 1";
+    return failure();
+  }
+  const Content &known = content(operand);
+  if (!known.hasElements()) {
+    op->emitOpError() << name << " is computed from the model's data, expected it to follow from "
+                      << "constants and the inputs' dims";
+    return failure();
+  }
+  Shape result;
+  for (auto [i, element] : llvm::enumerate(known.elements())) {
+    if (element.kind != Element::Int) {
+      op->emitOpError() << "element " << i << " of " << name << " is computed from the model's "
+                        << "data, expected it to follow from constants and the inputs' dims";
+      return failure();
+    }
+    result.push_back(element.expr);
+  }
+  return result;
+}
+
+// --- Operations --------------------------------------------------------------------------------------
+LogicalResult ShapeInference::infer(Operation *op) {
+  for (Value operand : op->getOperands())
+    if (!knows(operand))
+      values[operand] = fromType(operand);
+  if (InferTable::Function function = inferTable().find(op)) {
+    if (isa_and_nonnull<OnnxDialect>(op->getDialect()))
+      for (Value operand : op->getOperands())
+        if (!isa<RankedTensorType>(operand.getType()))
+          return op->emitOpError() << "operand has type " << operand.getType()
+                                   << ", expected a tensor of known rank";
+    return function(*this, op);
+  }
+  if (isa_and_nonnull<OnnxDialect>(op->getDialect()))
+    return op->emitOpError("has no shape inference");
+  for (Value result : op->getResults())
+    values[result] = fromType(result);
+  return success();
+}
+
+LogicalResult ShapeInference::run(func::FuncOp function) {
+  if (function.isExternal())
+    return success();
+  for (auto [i, argument] : llvm::enumerate(function.getArguments())) {
+    Info info = fromType(argument);
+    if (auto dims = function.getArgAttrOfType<ArrayAttr>(i, kDimsAttr)) {
+      if (dims.size() != info.shape.size())
+        return function.emitOpError() << "argument " << i << " has " << info.shape.size()
+                                      << " dims but " << dims.size() << " in onnx.dims";
+      for (auto [dim, attribute] : llvm::zip(info.shape, dims)) {
+        if (auto symbol = dyn_cast<StringAttr>(attribute))
+          dim = SymbolicExpr::symbol(symbol.getValue());
+        else if (auto value = dyn_cast<IntegerAttr>(attribute))
+          dim = SymbolicExpr(value.getInt());
+      }
+    }
+    for (SymbolicExpr &dim : info.shape)
+      if (!dim.isKnown())
+        return function.emitOpError() << "argument " << i << " has a dynamic dim without a name in "
+                                      << "onnx.dims";
+    bindArgument(argument, info.shape);
+  }
+  for (Operation &op : function.getBody().front())
+    if (failed(infer(&op)))
+      return failure();
+  Operation *terminator = function.getBody().front().getTerminator();
+  function.setType(FunctionType::get(function.getContext(), function.getArgumentTypes(),
+                                     terminator->getOperandTypes()));
+  return success();
+}
+
+// --- Expressions as code -----------------------------------------------------------------------------
+static Value materializeAtom(OpBuilder &builder, Location loc, const SymbolicAtom &atom) {
+  if (atom.kind == SymbolicAtom::Symbol)
+    return kernel::DimOp::create(builder, loc, builder.getStringAttr(atom.name));
+  Value lhs = ShapeInference::materialize(builder, loc, atom.lhs);
+  Value rhs = ShapeInference::materialize(builder, loc, atom.rhs);
+  switch (atom.kind) {
+  case SymbolicAtom::FloorDiv:
+    return arith::FloorDivSIOp::create(builder, loc, lhs, rhs);
+  case SymbolicAtom::Mod: {
+    Value quotient = arith::FloorDivSIOp::create(builder, loc, lhs, rhs);
+    Value product = arith::MulIOp::create(builder, loc, quotient, rhs);
+    return arith::SubIOp::create(builder, loc, lhs, product);
+  }
+  case SymbolicAtom::Min:
+    return arith::MinSIOp::create(builder, loc, lhs, rhs);
+  default:
+    return arith::MaxSIOp::create(builder, loc, lhs, rhs);
+  }
+}
+
+Value ShapeInference::materialize(OpBuilder &builder, Location loc, const SymbolicExpr &expr) {
+  auto constant = [&](int64_t value) -> Value {
+    return arith::ConstantIndexOp::create(builder, loc, value);
+  };
+  Value sum;
+  for (const SymbolicTerm &term : expr.terms()) {
+    Value product;
+    for (const Atom &factor : term.factors) {
+      Value value = materializeAtom(builder, loc, *factor);
+      product = product ? arith::MulIOp::create(builder, loc, product, value).getResult() : value;
+    }
+    if (!product)
+      product = constant(term.coefficient);
+    else if (term.coefficient != 1)
+      product = arith::MulIOp::create(builder, loc, product, constant(term.coefficient));
+    sum = sum ? arith::AddIOp::create(builder, loc, sum, product).getResult() : product;
+  }
+  return sum ? sum : constant(0);
+}
+
+} // namespace rapt::onnx

@@ -1,0 +1,1 @@
+#include "Specs.h"

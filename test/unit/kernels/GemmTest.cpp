@@ -1,0 +1,119 @@
+//===- GemmTest.cpp - Contractions with packed weights -------------------------*- C++ -*-===//
+#include "Specs.h"
+
+#include <algorithm>
+
+namespace rapt::kernels::test {
+
+using Recipe = Schedule::Recipe;
+
+namespace {
+/// x[rows, k] * w[k, n] + bias, then GELU or a residual.
+struct Linear {
+  Builder b;
+  enum Epilogue { Bias, Gelu, Residual };
+
+  Linear(Extent rows, int64_t depth, int64_t columns, const Schedule &schedule, Epilogue epilogue, int numDims)
+      : b(numDims) {
+    std::vector<Extent> full = {rows, fixed(columns)};
+    int x = b.input({rows, fixed(depth)}), w = b.input({fixed(depth), fixed(columns)}, ScalarType::F32, schedule.tileCols),
+        bias = b.input({fixed(columns)});
+    int residual = epilogue == Residual ? b.input(full) : -1;
+    int y = b.reduce(Reduction::Sum, {rows, fixed(columns), fixed(depth)}, 2,
+                     b.at(x, {loop(0), loop(2)}) * b.at(w, {loop(2), loop(1)}));
+    ExprRef v = b.at(y, {loop(0), loop(1)}) + b.at(bias, {loop(1)});
+    if (epilogue == Gelu)
+      v = real(0.5) * v * (real(1) + op(UnaryOp::Erf, v * real(0.70710678118654752)));
+    if (epilogue == Residual)
+      v = v + b.at(residual, {loop(0), loop(1)});
+    b.spec.outputs = {b.map(full, v)};
+  }
+};
+} // namespace
+
+TEST(Gemm, EveryRowCountAndEpilogue) {
+  for (bool narrow : {false, true})
+    for (auto epilogue : {Linear::Bias, Linear::Gelu, Linear::Residual}) {
+      Schedule s = schedule(Recipe::Gemm, narrow);
+      Linear linear({1, {0, 1}}, 40, 144, s, epilogue, 2);
+      std::vector<std::vector<int64_t>> dims;
+      for (int64_t rows = 1; rows <= 41; ++rows)
+        dims.push_back({1, rows});
+      dims.push_back({3, 43});
+      dims.push_back({2, 300});
+      checkAll(linear.b.spec, s, dims, 1e-5);
+    }
+}
+
+TEST(Gemm, StaticRowsAndColumnsThatAreNoMultipleOfThePanel) {
+  for (int64_t rows : {1, 7, 8, 37})
+    for (int64_t columns : {1, 16, 50, 100, 768}) {
+      Schedule s = schedule(Recipe::Gemm);
+      Linear linear(fixed(rows), 24, columns, s, Linear::Gelu, 0);
+      checkAll(linear.b.spec, s, {{}}, 1e-5);
+    }
+}
+
+TEST(Gemm, BatchLoopOutsideTheRows) {
+  Builder b(2);
+  Schedule s = schedule(Recipe::Gemm);
+  int x = b.input({dim(0), dim(1), fixed(32)}), w = b.input({fixed(32), fixed(96)}, ScalarType::F32, s.tileCols);
+  b.spec.outputs = {b.reduce(Reduction::Sum, {dim(0), dim(1), fixed(96), fixed(32)}, 3,
+                             b.at(x, {loop(0), loop(1), loop(3)}) * b.at(w, {loop(3), loop(2)}))};
+  checkAll(b.spec, s, {{1, 1}, {3, 5}, {2, 37}}, 1e-5);
+}
+
+TEST(Gemm, ComputedOperandAndTwoOutputs) {
+  Builder b(1);
+  Schedule s = schedule(Recipe::Gemm);
+  std::vector<Extent> full = {dim(0), fixed(96)};
+  int x = b.input({dim(0), fixed(50)}), w = b.input({fixed(50), fixed(96)}, ScalarType::F32, s.tileCols);
+  int t = b.map({dim(0), fixed(50)}, op(UnaryOp::Tanh, b.at(x, {loop(0), loop(1)})));
+  int y = b.reduce(Reduction::Sum, {dim(0), fixed(96), fixed(50)}, 2,
+                   b.at(t, {loop(0), loop(2)}) * b.at(w, {loop(2), loop(1)}));
+  int z = b.map(full, op(UnaryOp::Neg, b.at(y, {loop(0), loop(1)})));
+  b.spec.outputs = {y, z};
+  checkAll(b.spec, s, {{1}, {9}, {100}}, 1e-5);
+}
+
+TEST(Gemm, FirstRowOfEachSequence) { // the pooler reads x[b, 0, k]
+  Builder b(2);
+  Schedule s = schedule(Recipe::Gemm);
+  int x = b.input({dim(0), dim(1), fixed(48)}), w = b.input({fixed(48), fixed(48)}, ScalarType::F32, s.tileCols);
+  int y = b.reduce(Reduction::Sum, {dim(0), fixed(48), fixed(48)}, 2,
+                   b.at(x, {loop(0), whole(0), loop(2)}) * b.at(w, {loop(2), loop(1)}));
+  b.spec.outputs = {b.map({dim(0), fixed(48)}, op(UnaryOp::Tanh, b.at(y, {loop(0), loop(1)})))};
+  checkAll(b.spec, s, {{1, 3}, {17, 2}}, 1e-5);
+}
+
+TEST(Gemm, RowsDoNotDependOnTheBatch) {
+  Schedule s = schedule(Recipe::Gemm);
+  for (auto epilogue : {Linear::Bias, Linear::Gelu, Linear::Residual}) {
+    Linear linear(dim(0), 64, 96, s, epilogue, 1);
+    LoadedKernel kernel(linear.b.spec, s, hostCpu());
+    ASSERT_TRUE(kernel.ok()) << kernel.error;
+    std::vector<Values> inputs = randomInputs(linear.b.spec, {128});
+    Values all = kernel.run({128}, inputs)[0];
+    for (int64_t rows : {1, 2, 3, 5, 7, 8, 9, 17, 37}) {
+      std::vector<Values> part = inputs;
+      for (int t : {0, 3})
+        if (t < static_cast<int>(part.size())) {
+          int64_t width = part[t].size() / 128;
+          part[t] = Values(inputs[t].begin() + 17 * width, inputs[t].begin() + (17 + rows) * width);
+        }
+      EXPECT_EQ(kernel.run({rows}, part)[0], Values(all.begin() + 17 * 96, all.begin() + (17 + rows) * 96)) << rows;
+    }
+  }
+}
+
+TEST(Gemm, FallsBackWhereTheSpecIsNoGemm) {
+  Builder b(1);
+  Schedule s = schedule(Recipe::Gemm);
+  int x = b.input({dim(0), fixed(30)}), w = b.input({fixed(30), fixed(96)}, ScalarType::F32, s.tileCols);
+  int y = b.reduce(Reduction::Sum, {dim(0), fixed(96), fixed(30)}, 2, b.at(x, {loop(0), loop(2)}) * b.at(w, {loop(2), loop(1)}));
+  // The output is a transposed view of the product.
+  b.spec.outputs = {b.map({fixed(96), dim(0)}, b.at(y, {loop(1), loop(0)}))};
+  checkAll(b.spec, s, {{1}, {9}}, 1e-5);
+}
+
+} // namespace rapt::kernels::test
