@@ -6,9 +6,13 @@
 
 #include "compiler/Pipeline.h"
 
+#include "compiler/Fuse/Fuse.h"
+#include "compiler/Host/Host.h"
 #include "compiler/Kernels/Kernels.h"
+#include "compiler/Kernels/Reference.h"
 #include "compiler/Schedule/Schedule.h"
 #include "compiler/Schedule/Target.h"
+#include "compiler/Simplify/Simplify.h"
 
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassRegistry.h"
@@ -25,6 +29,11 @@ static std::unique_ptr<Pass> selectSchedulesForTests() {
 void rapt::registerPasses() {
   registerCanonicalizerPass();
   registerCSEPass();
-  for (auto create : {selectSchedulesForTests, createOutlineKernelsPass, createPrintKernelSpecsPass})
+  for (auto create :
+       {createSimplifyShapesPass, createSimplifyCanonicalizePass, createSimplifyFoldPass,
+        createFuseWeightsPass, createRaiseLayerNormPass, createRaiseGeluPass, createFuseAttentionPass,
+        createFuseProjectionsPass, createFuseLowerPass, createFormRegionsPass, selectSchedulesForTests,
+        createOutlineKernelsPass, createPrintKernelSpecsPass, createHostBufferizePass,
+        createHostPlanMemoryPass, createReferenceKernelsPass, createHostToLLVMPass})
     registerPass(create);
 }

@@ -45,8 +45,11 @@ namespace {
 
 void buildSimplify(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createSimplifyShapesPass());
+  pm.addPass(createCSEPass());
   pm.addNestedPass<func::FuncOp>(createSimplifyCanonicalizePass());
+  pm.addPass(createCSEPass());
   pm.addNestedPass<func::FuncOp>(createSimplifyFoldPass());
+  pm.addNestedPass<func::FuncOp>(createSimplifyCanonicalizePass());
   pm.addPass(createCSEPass());
 }
 
@@ -141,7 +144,11 @@ bool Compilation::importStage() {
   onnx::ImportOptions import;
   import.dims = options.dims;
   module = onnx::importModel(*model, import, context);
-  return module && succeeded(verify(*module));
+  if (!module)
+    return false;
+  if (auto name = (*module)->getAttrOfType<StringAttr>(onnx::kModelNameAttr))
+    report.model = name.str();
+  return succeeded(verify(*module));
 }
 
 bool Compilation::fuseStage() {
@@ -176,6 +183,24 @@ bool Compilation::hostStage() {
   report.buffers = memory.buffers;
   report.arenaBytes = memory.bytes;
   report.weightBytes = memory.weightBytes;
+  return true;
+}
+
+bool Compilation::linkStage() {
+  if (options.output.empty())
+    return true;
+  LinkInput input{*module, {}};
+  for (auto &[name, object] : objects)
+    input.objects.push_back(std::move(object));
+  LinkOptions link;
+  link.output = options.output;
+  link.cpu = target;
+  link.modelName = report.model;
+  link.producer = producerText();
+  link.linker = options.linker;
+  link.libraryDir = options.runtimeDir;
+  if (auto error = linkArtifact(input, link))
+    return fail(std::move(error));
   return true;
 }
 

@@ -38,7 +38,7 @@ public:
 
   /// Nothing has changed when it fails; `reason` says why it does.
   LogicalResult run(std::string &reason) {
-    if (failed(checkOperands(reason)) || failed(checkTerms(reason)))
+    if (failed(checkTerms(reason)) || failed(checkOperands(reason)))
       return failure();
     double scale = match.factor;
     Value query = stripScalars(match.scores.getA(), scale);

@@ -57,15 +57,16 @@ bool compatible(Projection &a, Projection &b) {
 
 Value concatenate(OpBuilder &builder, Location loc, ArrayRef<kernel::WeightOp> weights, int64_t dim) {
   SmallVector<Attribute> sources;
-  SmallVector<int64_t> shape(tensorType(weights.front()->getResult(0)).getShape());
+  kernel::WeightOp first = weights.front();
+  SmallVector<int64_t> shape(tensorType(first.getResult()).getShape());
   shape[dim] = 0;
   for (kernel::WeightOp weight : weights) {
     sources.push_back(weight.getSources()[0]);
-    shape[dim] += tensorType(weight->getResult(0)).getDimSize(dim);
+    shape[dim] += tensorType(weight.getResult()).getDimSize(dim);
   }
-  auto type = tensorType(weights.front()->getResult(0)).clone(shape);
+  auto type = tensorType(first.getResult()).clone(shape);
   return kernel::WeightOp::create(builder, loc, type, builder.getArrayAttr(sources),
-                                  weights.front().getPermAttr(), builder.getI64IntegerAttr(dim))
+                                  first.getPermAttr(), builder.getI64IntegerAttr(dim))
       .getResult();
 }
 

@@ -242,9 +242,9 @@ static bool isElementwise(Operation *op) {
              onnx::SignOp, onnx::NotOp, onnx::IsNaNOp, onnx::GeluOp>(op);
 }
 
-LogicalResult Lowering::lowerElementwise(Operation *op) {
+std::optional<LogicalResult> Lowering::lowerElementwise(Operation *op) {
   if (!isElementwise(op))
-    return failure();
+    return std::nullopt;
   Value result = op->getResult(0);
   int64_t rank = tensorType(result).getRank();
   SmallVector<View> inputs;

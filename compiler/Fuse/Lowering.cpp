@@ -14,8 +14,15 @@ namespace rapt::fuse {
 
 View View::through(AffineMap inner) const {
   View result = *this;
-  if (tensor)
+  if (map)
     result.map = map.compose(inner);
+  return result;
+}
+
+View View::of(Value tensor) {
+  View result;
+  result.tensor = tensor;
+  result.map = AffineMap::getMultiDimIdentityMap(tensorType(tensor).getRank(), tensor.getContext());
   return result;
 }
 
@@ -72,7 +79,7 @@ static RankedTensorType typeOf(ArrayRef<OpFoldResult> sizes, Type element) {
 // --- Values --------------------------------------------------------------------------------------
 
 void Lowering::bind(Value value, Value tensor) {
-  bind(value, View{tensor, builder.getMultiDimIdentityMap(tensorType(tensor).getRank()), false, {}, {}});
+  bind(value, View::of(tensor));
 }
 
 View Lowering::constantView(onnx::ConstantOp op) {
@@ -88,7 +95,7 @@ View Lowering::constantView(onnx::ConstantOp op) {
   Value weight = kernel::WeightOp::create(builder, op.getLoc(), type, builder.getArrayAttr({op.getValue()}),
                                           DenseI64ArrayAttr())
                      .getResult();
-  return View{weight, builder.getMultiDimIdentityMap(type.getRank()), false, {}, {}};
+  return View::of(weight);
 }
 
 /// tensor.from_elements: one number, or a choice by position.
@@ -103,7 +110,7 @@ View Lowering::elementsView(Value value) {
   }
   if (elements.size() == 1) {
     View result;
-    result.scalar = elements.front();
+    result.base = elements.front();
     return result;
   }
   Type type = tensorType(value).getElementType();
@@ -117,7 +124,7 @@ View Lowering::elementsView(Value value) {
                        }
                        return arith::IndexCastOp::create(b, at, type, result);
                      });
-  return View{chosen, builder.getMultiDimIdentityMap(1), false, {}, {}};
+  return View::of(chosen);
 }
 
 const View &Lowering::view(Value value) {
@@ -129,7 +136,7 @@ const View &Lowering::view(Value value) {
   else if (value.getDefiningOp<tensor::FromElementsOp>())
     result = elementsView(value);
   else
-    result = View{value, builder.getMultiDimIdentityMap(tensorType(value).getRank()), false, {}, {}};
+    result = View::of(value);
   return views[value] = result;
 }
 
@@ -193,15 +200,19 @@ Value Lowering::materialize(const View &view, ArrayRef<OpFoldResult> sizes, Type
   return result;
 }
 
-View Lowering::plain(Value value) {
+View Lowering::plain(Value value, ArrayRef<int64_t> used) {
   const View &known = view(value);
-  bool indices = known.tensor && !known.window && llvm::all_of(known.map.getResults(), [](AffineExpr expr) {
-                   return isa<AffineDimExpr, AffineConstantExpr>(expr);
-                 });
-  if (indices)
+  bool suits = known.tensor && !known.window;
+  llvm::SmallBitVector seen(tensorType(value).getRank());
+  for (AffineExpr expr : suits ? known.map.getResults() : ArrayRef<AffineExpr>()) {
+    if (auto dim = dyn_cast<AffineDimExpr>(expr))
+      seen.set(dim.getPosition());
+    else
+      suits &= isa<AffineConstantExpr>(expr);
+  }
+  if (suits && llvm::all_of(used, [&](int64_t dim) { return seen.test(dim); }))
     return known;
-  Value copy = tensor(value);
-  return View{copy, builder.getMultiDimIdentityMap(tensorType(copy).getRank()), false, {}, {}};
+  return View::of(tensor(value));
 }
 
 View Lowering::broadcast(Value value, int64_t rank, int64_t loops) {
@@ -230,13 +241,30 @@ static Value expand(OpBuilder &b, Location loc, AffineExpr expr, ValueRange dims
 
 Value Lowering::load(OpBuilder &b, Location at, const View &view, Type element, ValueRange indices) {
   if (view.literal)
-    return arith::ConstantOp::create(b, at, view.literal);
-  if (view.scalar)
-    return arith::IndexCastOp::create(b, at, element, view.scalar);
+    return convert(b, at, arith::ConstantOp::create(b, at, view.literal), element);
+  auto host = [&](OpFoldResult number) -> Value {
+    if (auto constant = getConstantIntValue(number))
+      return arith::ConstantIndexOp::create(b, at, *constant);
+    return cast<Value>(number);
+  };
+  if (view.base) {
+    Value sum = host(view.base);
+    for (auto [i, stride] : llvm::enumerate(view.strides)) {
+      if (isConstantIntValue(stride, 0))
+        continue;
+      Value index = expand(b, at, view.map.getResult(i), indices);
+      if (!isConstantIntValue(stride, 1))
+        index = arith::MulIOp::create(b, at, index, host(stride));
+      sum = isConstantIntValue(view.base, 0) && sum.getDefiningOp<arith::ConstantOp>()
+                ? index
+                : arith::AddIOp::create(b, at, sum, index).getResult();
+    }
+    return convert(b, at, arith::IndexCastOp::create(b, at, b.getI64Type(), sum), element);
+  }
   SmallVector<Value> position;
   for (AffineExpr expr : view.map.getResults())
     position.push_back(expand(b, at, expr, indices));
-  return tensor::ExtractOp::create(b, at, view.tensor, position);
+  return convert(b, at, tensor::ExtractOp::create(b, at, view.tensor, position), element);
 }
 
 /// Reads through an operand of linalg.generic: plain indices only, each at most once.
@@ -290,7 +318,7 @@ Value Lowering::generic(ArrayRef<OpFoldResult> shape, Type element, int64_t redu
             elements.push_back(args[operand]);
             continue;
           }
-          for (int64_t i = indices.size(); input.tensor && i < loops; ++i)
+          for (int64_t i = indices.size(); !input.literal && i < loops; ++i)
             indices.push_back(linalg::IndexOp::create(b, at, i));
           Type read = input.tensor ? tensorType(input.tensor).getElementType()
                                    : input.literal ? input.literal.getType() : b.getI64Type();

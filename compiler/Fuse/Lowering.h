@@ -18,16 +18,25 @@
 
 namespace rapt::fuse {
 
-/// How the elements of an onnx value are read. Exactly one of tensor, literal and scalar is set.
+/// How the elements of an onnx value are read. Exactly one of tensor, literal and base is set.
 struct View {
   mlir::Value tensor;
-  mlir::AffineMap map; ///< (indices of the value, or loops) -> indices of the tensor
+  mlir::AffineMap map; ///< (indices of the value, or loops) -> indices of the tensor or of strides
   /// The map reaches a part of the tensor only, so that loops must not take their extents from it.
   bool window = false;
   mlir::TypedAttr literal; ///< the same number everywhere
-  mlir::Value scalar;      ///< an integer computed by the host, of type index
+  /// Integers that follow from the position: base + sum of strides * indices.
+  mlir::OpFoldResult base;
+  llvm::SmallVector<mlir::OpFoldResult, 4> strides;
 
+  static View of(mlir::Value tensor);
   View through(mlir::AffineMap inner) const; ///< map becomes map(inner(...))
+};
+
+/// Indices ready to be used in a body.
+struct Indices {
+  View view;
+  bool nonNegative = false; ///< none counts from the end
 };
 
 /// Computes one element. `args` are the inputs' elements, and for a reduction the accumulator last.
@@ -52,6 +61,7 @@ public:
 
   // --- Shapes ------------------------------------------------------------------------------------
   mlir::ArrayRef<onnx::SymbolicExpr> shape(mlir::Value value) { return shapes.shape(value); }
+  const onnx::Content &content(mlir::Value value) { return shapes.content(value); }
   mlir::OpFoldResult size(const onnx::SymbolicExpr &expr);
   Sizes sizes(mlir::Value value);
   mlir::Value indexValue(mlir::OpFoldResult size);
@@ -66,22 +76,25 @@ public:
   /// must be a plain index of some input.
   mlir::Value reduce(mlir::ArrayRef<mlir::OpFoldResult> shape, int64_t reduced, mlir::TypedAttr init,
                      mlir::ArrayRef<View> inputs, Body body);
-  /// `view` itself if loops may take their extents from it, else a view of a copy.
-  View plain(mlir::Value value);
-  /// Inside a body: the element of `view` at `indices`.
+  /// The view of `value` if loops may take the extents of its dims `used` from it, else one of a copy.
+  View plain(mlir::Value value, mlir::ArrayRef<int64_t> used);
+  /// Inside a body: the element of `view` at `indices`, converted to `element`.
   mlir::Value load(mlir::OpBuilder &b, mlir::Location loc, const View &view, mlir::Type element,
                    mlir::ValueRange indices);
 
-  /// Emits kernel.check_indices for `indices` into a dim, unless they are provably in range. Returns
-  /// the view to read them from, negative ones already counted from the end when `wrapped` is set.
-  mlir::LogicalResult checkIndices(mlir::Operation *op, mlir::Value indices, const onnx::SymbolicExpr &extent);
+  /// Emits kernel.check_indices for `indices` into dim `axis` of `data`, unless they are provably in
+  /// range.
+  Indices checkIndices(mlir::Operation *op, mlir::Value indices, mlir::Value data, int64_t axis);
+  /// Inside a body: `index` as an index into a dim of `extent`, a negative one counted from the end.
+  mlir::Value wrapIndex(mlir::OpBuilder &b, mlir::Location loc, mlir::Value index, mlir::OpFoldResult extent);
 
-  // --- Families: success when they know the operation -----------------------------------------------
-  mlir::LogicalResult lowerElementwise(mlir::Operation *op);
-  mlir::LogicalResult lowerReduction(mlir::Operation *op);
+  // --- Families: nothing for an operation that is not theirs -----------------------------------------------
+  bool lowerOnHost(mlir::Operation *op);
+  std::optional<mlir::LogicalResult> lowerElementwise(mlir::Operation *op);
+  std::optional<mlir::LogicalResult> lowerReduction(mlir::Operation *op);
   mlir::LogicalResult lowerContraction(onnx::MatMulOp op);
-  mlir::LogicalResult lowerView(mlir::Operation *op);
-  mlir::LogicalResult lowerIndexing(mlir::Operation *op);
+  std::optional<mlir::LogicalResult> lowerView(mlir::Operation *op);
+  std::optional<mlir::LogicalResult> lowerIndexing(mlir::Operation *op);
 
   mlir::OpBuilder builder;
   mlir::Location loc; ///< of the operation being lowered
@@ -90,6 +103,7 @@ private:
   mlir::LogicalResult lower(mlir::Operation *op);
   mlir::Value generic(mlir::ArrayRef<mlir::OpFoldResult> shape, mlir::Type element, int64_t reduced,
                       mlir::TypedAttr init, mlir::ArrayRef<View> inputs, Body body);
+  std::optional<View> hostView(mlir::Value value);
   View constantView(onnx::ConstantOp op);
   View elementsView(mlir::Value value);
 

@@ -1,7 +1,8 @@
 //===- Bufferize.cpp - The model's function on buffers ----------------------------------===//
 //
 // In:  func.func @main on tensors (stage "kernels"), one block: index arithmetic, kernel.require,
-//      kernel.check_indices, kernel.weight, kernel.call, tensor.expand_shape / collapse_shape / cast.
+//      kernel.check_indices, kernel.weight, kernel.call, tensor.expand_shape / collapse_shape /
+//      cast.
 // Out: func.func @main(inputs, outputs, weights) -> (index...), all memrefs dense and row-major:
 //      - every result of a kernel.call is a memref.alloc, or the output buffer that it becomes
 //      - kernel.weight => memref.view of the weight blob (module attribute kernel.weight_table)
@@ -47,7 +48,9 @@ public:
   LogicalResult run() {
     declare();
     for (Operation &op : from.getBody().front())
-      if (isIndexArithmetic(&op))
+      if (auto dim = dyn_cast<kernel::DimOp>(op))
+        mapping.map(dim.getValue(), dimOf(dim.getSymbolAttr()));
+      else if (isIndexArithmetic(&op))
         builder.clone(op, mapping);
     for (BlockArgument argument : from.getArguments())
       if (failed(sizeArgument(argument)))
@@ -71,7 +74,8 @@ private:
     for (Type type : from.getResultTypes())
       types.push_back(bufferOf(type));
     types.push_back(MemRefType::get({ShapedType::kDynamic}, builder.getI8Type()));
-    to = func::FuncOp::create(builder, from.getLoc(), from.getName(), builder.getFunctionType(types, {}));
+    to = func::FuncOp::create(builder, from.getLoc(), from.getName(),
+                              builder.getFunctionType(types, {}));
     Block *entry = to.addEntryBlock();
     builder.setInsertionPointToEnd(entry);
     unsigned numInputs = from.getNumArguments(), numOutputs = from.getNumResults();
@@ -93,13 +97,22 @@ private:
       to->setAttr(kernel::kSymbolsAttr, symbols);
   }
 
+  /// The one kernel.dim of a symbol: equal dims are the same value from here on.
+  Value dimOf(StringAttr symbol) {
+    Value &dim = dims[symbol];
+    if (!dim)
+      dim = kernel::DimOp::create(builder, from.getLoc(), builder.getIndexType(), symbol);
+    return dim;
+  }
+
   /// The `?`s of an input are the symbols in its onnx.dims.
   LogicalResult sizeArgument(BlockArgument argument) {
     auto type = cast<RankedTensorType>(argument.getType());
     auto dims = from.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(), kDimsAttr);
     if (!dims || static_cast<int64_t>(dims.size()) != type.getRank())
-      return from.emitOpError() << "expects argument " << argument.getArgNumber() << " to have an attribute '"
-                                << kDimsAttr << "' with " << type.getRank() << " dims";
+      return from.emitOpError() << "expects argument " << argument.getArgNumber()
+                                << " to have an attribute '" << kDimsAttr << "' with "
+                                << type.getRank() << " dims";
     for (auto [size, dim] : llvm::zip(type.getShape(), dims)) {
       if (!ShapedType::isDynamic(size))
         continue;
@@ -107,7 +120,7 @@ private:
       if (!symbol)
         return from.emitOpError() << "expects dynamic dims of argument " << argument.getArgNumber()
                                   << " to be symbols, but one is " << dim;
-      sizes[argument].push_back(kernel::DimOp::create(builder, argument.getLoc(), builder.getIndexType(), symbol));
+      sizes[argument].push_back(dimOf(symbol));
     }
     return success();
   }
@@ -133,7 +146,8 @@ private:
           continue;
         Value product = extent(collapse.getSrc(), group.front());
         for (int64_t inner : ArrayRef(group).drop_front())
-          product = arith::MulIOp::create(builder, op->getLoc(), product, extent(collapse.getSrc(), inner));
+          product = arith::MulIOp::create(builder, op->getLoc(), product,
+                                          extent(collapse.getSrc(), inner));
         sizes[collapse.getResult()].push_back(product);
       }
     } else if (auto cast = dyn_cast<tensor::CastOp>(op)) {
@@ -146,7 +160,8 @@ private:
 
   /// A call's result that is returned, itself or as a view, is computed in the output's memory.
   void chooseDestinations() {
-    for (auto [index, value] : llvm::enumerate(from.getBody().front().getTerminator()->getOperands())) {
+    for (auto [index, value] :
+         llvm::enumerate(from.getBody().front().getTerminator()->getOperands())) {
       SmallVector<Operation *> views;
       Value root = value;
       while (isView(root.getDefiningOp())) {
@@ -164,11 +179,12 @@ private:
   Value undo(Operation *view, Value buffer) {
     Value source = view->getOperand(0);
     if (auto expand = dyn_cast<tensor::ExpandShapeOp>(view))
-      return memref::CollapseShapeOp::create(builder, view->getLoc(), bufferOf(source.getType()), buffer,
-                                             expand.getReassociationIndices());
+      return memref::CollapseShapeOp::create(builder, view->getLoc(), bufferOf(source.getType()),
+                                             buffer, expand.getReassociationIndices());
     if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(view))
-      return memref::ExpandShapeOp::create(builder, view->getLoc(), bufferOf(source.getType()), buffer,
-                                           collapse.getReassociationIndices(), shapeOf(source));
+      return memref::ExpandShapeOp::create(builder, view->getLoc(), bufferOf(source.getType()),
+                                           buffer, collapse.getReassociationIndices(),
+                                           shapeOf(source));
     return memref::CastOp::create(builder, view->getLoc(), bufferOf(source.getType()), buffer);
   }
 
@@ -176,15 +192,17 @@ private:
     auto type = cast<RankedTensorType>(tensor.getType());
     SmallVector<OpFoldResult> shape;
     for (int64_t dim = 0; dim < type.getRank(); ++dim)
-      shape.push_back(type.isDynamicDim(dim) ? OpFoldResult(sizes[tensor][type.getDynamicDimIndex(dim)])
-                                             : builder.getIndexAttr(type.getDimSize(dim)));
+      shape.push_back(type.isDynamicDim(dim)
+                          ? OpFoldResult(sizes[tensor][type.getDynamicDimIndex(dim)])
+                          : builder.getIndexAttr(type.getDimSize(dim)));
     return shape;
   }
 
   Value bufferFor(Value result) {
     auto found = destinations.find(result);
     if (found == destinations.end())
-      return memref::AllocOp::create(builder, result.getLoc(), bufferOf(result.getType()), sizes[result]);
+      return memref::AllocOp::create(builder, result.getLoc(), bufferOf(result.getType()),
+                                     sizes[result]);
     Value buffer = outputs[found->second.first];
     for (Operation *view : found->second.second)
       buffer = undo(view, buffer);
@@ -197,7 +215,8 @@ private:
       builder.clone(*op, mapping);
     } else if (auto weight = dyn_cast<kernel::WeightOp>(op)) {
       Value offset = arith::ConstantIndexOp::create(builder, loc, table.add(weight));
-      Value view = memref::ViewOp::create(builder, loc, bufferOf(weight.getType()), weights, offset, ValueRange());
+      Value view = memref::ViewOp::create(builder, loc, bufferOf(weight.getType()), weights, offset,
+                                          ValueRange());
       mapping.map(weight.getResult(), view);
     } else if (auto call = dyn_cast<kernel::CallOp>(op)) {
       emitCall(call);
@@ -205,18 +224,20 @@ private:
       Value source = mapping.lookup(expand.getSrc());
       mapping.map(expand.getResult(),
                   memref::ExpandShapeOp::create(builder, loc, bufferOf(expand.getType()), source,
-                                                expand.getReassociationIndices(), shapeOf(expand.getResult()))
+                                                expand.getReassociationIndices(),
+                                                shapeOf(expand.getResult()))
                       .getResult());
     } else if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op)) {
       Value source = mapping.lookup(collapse.getSrc());
       mapping.map(collapse.getResult(),
-                  memref::CollapseShapeOp::create(builder, loc, bufferOf(collapse.getType()), source,
-                                                  collapse.getReassociationIndices())
+                  memref::CollapseShapeOp::create(builder, loc, bufferOf(collapse.getType()),
+                                                  source, collapse.getReassociationIndices())
                       .getResult());
     } else if (auto cast = dyn_cast<tensor::CastOp>(op)) {
       Value source = mapping.lookup(cast.getSource());
-      mapping.map(cast.getResult(),
-                  memref::CastOp::create(builder, loc, bufferOf(cast.getType()), source).getResult());
+      mapping.map(
+          cast.getResult(),
+          memref::CastOp::create(builder, loc, bufferOf(cast.getType()), source).getResult());
     } else if (auto ret = dyn_cast<func::ReturnOp>(op)) {
       emitReturn(ret);
     } else {
@@ -234,19 +255,21 @@ private:
       outs.push_back(bufferFor(result));
       mapping.map(result, outs.back());
     }
-    kernel::CallOp::create(builder, call.getLoc(), TypeRange(), call.getCalleeAttr(), lookup(call.getDims()),
-                           lookup(call.getInputs()), outs, call.getInputShapes(), call.getResultShapes());
+    kernel::CallOp::create(builder, call.getLoc(), TypeRange(), call.getCalleeAttr(),
+                           lookup(call.getDims()), lookup(call.getInputs()), outs,
+                           call.getInputShapes(), call.getResultShapes());
   }
 
   void emitReturn(func::ReturnOp ret) {
-    SmallVector<Value> dims;
+    SmallVector<Value> returned;
     for (auto [index, value] : llvm::enumerate(ret.getOperands())) {
       if (!inPlace.contains(index))
         memref::CopyOp::create(builder, ret.getLoc(), mapping.lookup(value), outputs[index]);
-      llvm::append_range(dims, sizes[value]);
+      llvm::append_range(returned, sizes[value]);
     }
-    func::ReturnOp::create(builder, ret.getLoc(), dims);
-    to.setFunctionType(builder.getFunctionType(to.getArgumentTypes(), ValueRange(dims).getTypes()));
+    func::ReturnOp::create(builder, ret.getLoc(), returned);
+    to.setFunctionType(
+        builder.getFunctionType(to.getArgumentTypes(), ValueRange(returned).getTypes()));
   }
 
   /// Index arithmetic to the front, the attributes to the module, the old function away.
@@ -262,8 +285,9 @@ private:
     auto module = from->getParentOfType<ModuleOp>();
     MLIRContext *context = module.getContext();
     module->setAttr(kWeightTableAttr, table.toAttr(context));
-    module->setAttr(kMemoryAttr, builder.getDictionaryAttr(builder.getNamedAttr(
-                                     "weight_bytes", builder.getI64IntegerAttr(table.totalBytes()))));
+    module->setAttr(kMemoryAttr,
+                    builder.getDictionaryAttr(builder.getNamedAttr(
+                        "weight_bytes", builder.getI64IntegerAttr(table.totalBytes()))));
     module->setAttr(kInterfaceAttr, toAttr(context, interface()));
     from.erase();
   }
@@ -278,13 +302,16 @@ private:
       }
     for (BlockArgument argument : from.getArguments()) {
       unsigned index = argument.getArgNumber();
-      result.inputs.push_back(describe(from.getArgAttrOfType<StringAttr>(index, kNameAttr), argument));
+      result.inputs.push_back(
+          describe(from.getArgAttrOfType<StringAttr>(index, kNameAttr), argument));
       for (auto [i, dim] : llvm::enumerate(from.getArgAttrOfType<ArrayAttr>(index, kDimsAttr)))
         if (auto symbol = dyn_cast<StringAttr>(dim); symbol && numbers.count(symbol.getValue()))
           result.inputs.back().dims[i] = {-1 - numbers[symbol.getValue()], symbol.str()};
     }
-    for (auto [index, value] : llvm::enumerate(from.getBody().front().getTerminator()->getOperands()))
-      result.outputs.push_back(describe(from.getResultAttrOfType<StringAttr>(index, kNameAttr), value));
+    for (auto [index, value] :
+         llvm::enumerate(from.getBody().front().getTerminator()->getOperands()))
+      result.outputs.push_back(
+          describe(from.getResultAttrOfType<StringAttr>(index, kNameAttr), value));
     return result;
   }
 
@@ -304,6 +331,7 @@ private:
   func::FuncOp from, to;
   OpBuilder builder;
   IRMapping mapping;
+  DenseMap<Attribute, Value> dims;           // symbol -> kernel.dim
   DenseMap<Value, SmallVector<Value>> sizes; // old tensor -> its `?`s in the new function
   DenseMap<Value, std::pair<unsigned, SmallVector<Operation *>>> destinations;
   DenseSet<unsigned> inPlace; // outputs that some call writes itself
@@ -315,7 +343,9 @@ private:
 struct HostBufferize : PassWrapper<HostBufferize, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(HostBufferize)
   StringRef getArgument() const override { return "host-bufferize"; }
-  StringRef getDescription() const override { return "kernel.call on tensors => kernel.call on buffers"; }
+  StringRef getDescription() const override {
+    return "kernel.call on tensors => kernel.call on buffers";
+  }
   void getDependentDialects(DialectRegistry &registry) const override {
     registry.insert<arith::ArithDialect, func::FuncDialect, memref::MemRefDialect>();
   }
@@ -337,14 +367,17 @@ struct HostBufferize : PassWrapper<HostBufferize, OperationPass<ModuleOp>> {
       auto tensor = dyn_cast<RankedTensorType>(type);
       return tensor && onnxTypeNumber(tensor.getElementType()) != 0;
     };
-    for (Type type : llvm::concat<const Type>(function.getArgumentTypes(), function.getResultTypes()))
+    for (Type type :
+         llvm::concat<const Type>(function.getArgumentTypes(), function.getResultTypes()))
       if (!good(type))
-        return function.emitOpError() << "expects ranked tensors of ONNX element types, but has " << type;
+        return function.emitOpError()
+               << "expects ranked tensors of ONNX element types, but has " << type;
     for (Operation &op : function.getBody().front())
       if (isIndexArithmetic(&op))
         for (Value operand : op.getOperands())
           if (!operand.getDefiningOp() || !isIndexArithmetic(operand.getDefiningOp()))
-            return op.emitOpError() << "expects index arithmetic to depend on the model's dims alone";
+            return op.emitOpError()
+                   << "expects index arithmetic to depend on the model's dims alone";
     return success();
   }
 };

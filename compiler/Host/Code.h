@@ -33,7 +33,9 @@ public:
   Value mul(Value a, Value b) { return mlir::LLVM::MulOp::create(*this, a, b); }
   Value div(Value a, Value b) { return mlir::LLVM::SDivOp::create(*this, a, b); }
   Value rem(Value a, Value b) { return mlir::LLVM::SRemOp::create(*this, a, b); }
-  Value is(Compare predicate, Value a, Value b) { return mlir::LLVM::ICmpOp::create(*this, predicate, a, b); }
+  Value is(Compare predicate, Value a, Value b) {
+    return mlir::LLVM::ICmpOp::create(*this, predicate, a, b);
+  }
   Value select(Value condition, Value a, Value b) {
     return mlir::LLVM::SelectOp::create(*this, condition, a, b);
   }
@@ -59,11 +61,13 @@ public:
     llvm::SmallVector<Type> types;
     for (Value argument : arguments)
       types.push_back(argument.getType());
-    return mlir::LLVM::CallOp::create(*this, mlir::LLVM::LLVMFunctionType::get(status(), types), operands)
+    return mlir::LLVM::CallOp::create(*this, mlir::LLVM::LLVMFunctionType::get(status(), types),
+                                      operands)
         .getResult();
   }
 
-  /// Returns `value` when `condition` holds (`makeValue` adds code to that path); goes on in a new block.
+  /// Returns `value` when `condition` holds (`makeValue` adds code to that path); goes on in a new
+  /// block.
   void returnIf(Value condition, llvm::function_ref<Value()> makeValue) {
     mlir::Block *current = getInsertionBlock();
     mlir::Region *region = current->getParent();

@@ -25,7 +25,16 @@ using kernels::ScalarType;
 namespace {
 
 /// halide_buffer_t and halide_dimension_t of Halide 21's HalideRuntime.h on 64-bit machines.
-enum BufferField { Device = 0, DeviceInterface = 8, Host = 16, Flags = 24, TypeCode = 32, Rank = 36, Dims = 40, Padding = 48 };
+enum BufferField {
+  Device = 0,
+  DeviceInterface = 8,
+  Host = 16,
+  Flags = 24,
+  TypeCode = 32,
+  Rank = 36,
+  Dims = 40,
+  Padding = 48
+};
 constexpr int64_t bufferBytes = 56;
 enum DimensionField { Min = 0, Size = 4, Stride = 8, DimFlags = 12 };
 constexpr int64_t dimensionBytes = 16;
@@ -98,7 +107,8 @@ private:
   }
 
   Value reserve(int64_t bytes) {
-    return LLVM::AllocaOp::create(code, code.pointer(), code.getI8Type(), code.number(bytes), /*alignment=*/8);
+    return LLVM::AllocaOp::create(code, code.pointer(), code.getI8Type(), code.number(bytes),
+                                  /*alignment=*/8);
   }
 
   /// A halide_buffer_t for the dense data at `host`.
@@ -106,7 +116,8 @@ private:
     SmallVector<Value> extents; // innermost first, as Halide counts
     if (tensor.panel > 0) {
       Value nr = code.number(tensor.panel);
-      Value panels = code.div(code.add(evaluate(tensor.shape[1]), code.number(tensor.panel - 1)), nr);
+      Value panels =
+          code.div(code.add(evaluate(tensor.shape[1]), code.number(tensor.panel - 1)), nr);
       extents = {nr, evaluate(tensor.shape[0]), panels};
     } else {
       for (const Extent &extent : llvm::reverse(tensor.shape))
@@ -133,15 +144,18 @@ private:
     return buffer;
   }
 
-  /// tile = ceil(rows / ceil(rows / largest tile)): rows spread evenly, so that the last tile of few
-  /// rows does not cost as much as a full one. The first variant that holds `tile` rows is called.
+  /// tile = ceil(rows / ceil(rows / largest tile)): rows spread evenly, so that the last tile of
+  /// few rows does not cost as much as a full one. The first variant that holds `tile` rows is
+  /// called.
   void callVariant(ArrayRef<Value> operands) {
     auto call = [&](const kernels::KernelObject::Variant &variant) {
       return LLVM::CallOp::create(code, code.status(), variant.symbol, operands).getResult();
     };
     if (info.variants.size() > 1) {
       Value rows = code.max(evaluate(info.rows), code.number(1));
-      auto ceilDiv = [&](Value a, Value b) { return code.div(code.sub(code.add(a, b), code.number(1)), b); };
+      auto ceilDiv = [&](Value a, Value b) {
+        return code.div(code.sub(code.add(a, b), code.number(1)), b);
+      };
       Value tile = ceilDiv(rows, ceilDiv(rows, code.number(info.variants.back().tileRows)));
       for (const auto &variant : ArrayRef(info.variants).drop_back())
         code.returnIf(code.is(Code::Compare::sle, tile, code.number(variant.tileRows)),
@@ -158,6 +172,7 @@ private:
 
 } // namespace
 
-void host::buildHalideAdapter(OpBuilder &builder, kernel::FuncOp kernel, const kernels::ObjectInfo &info) {
+void host::buildHalideAdapter(OpBuilder &builder, kernel::FuncOp kernel,
+                              const kernels::ObjectInfo &info) {
   Adapter(builder, kernel, info).build();
 }

@@ -9,9 +9,10 @@ namespace rapt::host {
 
 /// Builds, at `builder`, the function that all calls of `kernel` go to:
 ///   i32 @sym(ptr %context, i64 %dim..., ptr %input..., ptr %output...)
-/// It describes each tensor by a halide_buffer_t on the stack, chooses the variant for the number of
-/// rows, and calls its object code. Every extent is expected to fit 31 bits: `plan` has checked.
-void buildHalideAdapter(mlir::OpBuilder &builder, kernel::FuncOp kernel, const kernels::ObjectInfo &info);
+/// It describes each tensor by a halide_buffer_t on the stack, chooses the variant for the number
+/// of rows, and calls its object code. Every extent is expected to fit 31 bits: `plan` has checked.
+void buildHalideAdapter(mlir::OpBuilder &builder, kernel::FuncOp kernel,
+                        const kernels::ObjectInfo &info);
 
 } // namespace rapt::host
 

@@ -28,15 +28,16 @@ std::unique_ptr<mlir::Pass> createHostBufferizePass();
 /// Pass `host-plan-memory`, after host-bufferize.
 std::unique_ptr<mlir::Pass> createHostPlanMemoryPass();
 
-/// Pass `host-to-llvm`, after host-plan-memory: replaces @main and the kernel.funcs that have object
-/// code. Calls of other kernels go to llvm.funcs of their names (reference-kernels makes them).
+/// Pass `host-to-llvm`, after host-plan-memory: replaces @main and the kernel.funcs that have
+/// object code. Calls of other kernels go to llvm.funcs of their names (reference-kernels makes
+/// them).
 std::unique_ptr<mlir::Pass> createHostToLLVMPass();
 
 /// What host-plan-memory found, for --report.
 struct MemoryReport {
-  int64_t buffers = 0;    // intermediate tensors
-  int64_t slots = 0;      // places in the arena that they share
-  std::string bytes;      // of the arena: a number, or an expression in the model's dims
+  int64_t buffers = 0;     // intermediate tensors
+  int64_t slots = 0;       // places in the arena that they share
+  std::string bytes;       // of the arena: a number, or an expression in the model's dims
   int64_t weightBytes = 0; // of the weight blob
 };
 
@@ -46,12 +47,14 @@ MemoryReport memoryReport(mlir::ModuleOp module);
 namespace host {
 
 /// Attributes of the module and of @main's arguments between the passes.
-inline constexpr llvm::StringLiteral kOutputAttr = "kernel.output";   // argument: output buffer
-inline constexpr llvm::StringLiteral kWeightsArgAttr = "kernel.weights"; // argument: the weight blob
-inline constexpr llvm::StringLiteral kArenaAttr = "kernel.arena";     // argument: the arena
-inline constexpr llvm::StringLiteral kWeightTableAttr = "kernel.weight_table"; // module, WeightTable.h
-inline constexpr llvm::StringLiteral kInterfaceAttr = "kernel.interface";      // module, Interface.h
-inline constexpr llvm::StringLiteral kMemoryAttr = "kernel.memory";            // module, MemoryReport
+inline constexpr llvm::StringLiteral kOutputAttr = "kernel.output"; // argument: output buffer
+inline constexpr llvm::StringLiteral kWeightsArgAttr =
+    "kernel.weights";                                             // argument: the weight blob
+inline constexpr llvm::StringLiteral kArenaAttr = "kernel.arena"; // argument: the arena
+inline constexpr llvm::StringLiteral kWeightTableAttr =
+    "kernel.weight_table";                                                // module, WeightTable.h
+inline constexpr llvm::StringLiteral kInterfaceAttr = "kernel.interface"; // module, Interface.h
+inline constexpr llvm::StringLiteral kMemoryAttr = "kernel.memory";       // module, MemoryReport
 inline constexpr llvm::StringLiteral kNameAttr = "onnx.name";
 inline constexpr llvm::StringLiteral kDimsAttr = "onnx.dims";
 inline constexpr llvm::StringLiteral kPlanName = "rapt_plan";

@@ -36,21 +36,23 @@ LogicalResult HostCode::bindSymbols() {
   llvm::StringMap<Value> byName;
   if (auto names = main->getAttrOfType<ArrayAttr>(kernel::kSymbolsAttr))
     for (auto name : names.getAsRange<StringAttr>()) {
-      symbols.push_back(code.load(code.word(), argument(1), 8 * symbols.size()));
-      byName[name.getValue()] = symbols.back();
+      Value value = code.load(code.word(), argument(1), 8 * symbols.size());
+      symbols.emplace_back(name.getValue(), value);
+      byName[name.getValue()] = value;
     }
   for (auto dim : main.getOps<kernel::DimOp>()) {
     auto found = byName.find(dim.getSymbol());
     if (found == byName.end())
-      return dim.emitOpError() << "names '" << dim.getSymbol() << "', which is not in '" << kernel::kSymbolsAttr
-                               << "'";
+      return dim.emitOpError() << "names '" << dim.getSymbol() << "', which is not in '"
+                               << kernel::kSymbolsAttr << "'";
     bind(dim.getValue(), found->second);
   }
   return success();
 }
 
 static LLVM::ICmpPredicate predicateOf(arith::CmpIPredicate predicate) {
-  return static_cast<LLVM::ICmpPredicate>(predicate); // both count eq, ne, slt, sle, sgt, sge, ult, ...
+  return static_cast<LLVM::ICmpPredicate>(
+      predicate); // both count eq, ne, slt, sle, sgt, sge, ult, ...
 }
 
 LogicalResult HostCode::emitIndex(Operation *op) {
@@ -58,7 +60,8 @@ LogicalResult HostCode::emitIndex(Operation *op) {
     return success();
   Value result = op->getResult(0);
   if (std::optional<int64_t> number = constantIndex(result)) {
-    bind(result, result.getType().isIndex() ? code.number(*number) : code.number(code.getI1Type(), *number & 1));
+    bind(result, result.getType().isIndex() ? code.number(*number)
+                                            : code.number(code.getI1Type(), *number & 1));
     return success();
   }
   auto operand = [&](unsigned index) { return lookup(op->getOperand(index)); };
@@ -150,7 +153,8 @@ Value HostCode::text(StringRef message) {
   }
   OpBuilder top = OpBuilder::atBlockBegin(module.getBody());
   auto type = LLVM::LLVMArrayType::get(code.getI8Type(), bytes.size());
-  auto global = LLVM::GlobalOp::create(top, main.getLoc(), type, /*isConstant=*/true, LLVM::Linkage::Internal,
-                                       "rapt_text_" + std::to_string(count), content);
+  auto global =
+      LLVM::GlobalOp::create(top, main.getLoc(), type, /*isConstant=*/true, LLVM::Linkage::Internal,
+                             "rapt_text_" + std::to_string(count), content);
   return LLVM::AddressOfOp::create(code, global);
 }

@@ -12,11 +12,12 @@ namespace rapt::host {
 /// Byte offsets of rapt_abi_context's function pointers.
 inline constexpr int64_t kContextFail = 24, kContextCheckIndices = 32;
 
-/// A function of the artifact, emitted from the index arithmetic and operations of @main. Its first two
-/// arguments are the context and the values of the symbolic dims; it returns a status.
+/// A function of the artifact, emitted from the index arithmetic and operations of @main. Its first
+/// two arguments are the context and the values of the symbolic dims; it returns a status.
 class HostCode {
 protected:
-  HostCode(mlir::OpBuilder &builder, mlir::func::FuncOp main, llvm::StringRef name, unsigned numArguments);
+  HostCode(mlir::OpBuilder &builder, mlir::func::FuncOp main, llvm::StringRef name,
+           unsigned numArguments);
 
   mlir::Value argument(unsigned index) { return function.getArgument(index); }
   void bind(mlir::Value from, mlir::Value to) { values[from] = to; }
@@ -24,10 +25,11 @@ protected:
 
   /// Loads the symbolic dims; an error when a kernel.dim names one that the model lacks.
   mlir::LogicalResult bindSymbols();
-  mlir::ArrayRef<mlir::Value> symbolValues() const { return symbols; }
+  mlir::ArrayRef<std::pair<llvm::StringRef, mlir::Value>> symbolValues() const { return symbols; }
 
-  /// One operation of index arithmetic in 64 bits. Divisors are taken as at least 1: a graph that divides
-  /// by a dim guards itself with kernel.require, and a division traps otherwise before that is checked.
+  /// One operation of index arithmetic in 64 bits. Divisors are taken as at least 1: a graph that
+  /// divides by a dim guards itself with kernel.require, and a division traps otherwise before that
+  /// is checked.
   mlir::LogicalResult emitIndex(mlir::Operation *op);
   mlir::Value evaluate(const Product &product);
 
@@ -36,12 +38,14 @@ protected:
 
   /// The output buffers among main's arguments, and the dynamic sizes that main returns for one.
   llvm::SmallVector<mlir::BlockArgument> outputs();
-  mlir::ArrayRef<mlir::Value> outputSizes(mlir::BlockArgument output) { return sizesOfOutputs[output]; }
+  mlir::ArrayRef<mlir::Value> outputSizes(mlir::BlockArgument output) {
+    return sizesOfOutputs[output];
+  }
 
   /// Calls context->fail.
   mlir::Value fail(llvm::StringRef message, mlir::Value a, mlir::Value b);
-  /// A zero-terminated constant. Every % but those of the first two %lld is doubled: messages carry names
-  /// from the model file and end in a printf.
+  /// A zero-terminated constant. Every % but those of the first two %lld is doubled: messages carry
+  /// names from the model file and end in a printf.
   mlir::Value text(llvm::StringRef message);
 
   mlir::func::FuncOp main;
@@ -50,7 +54,7 @@ protected:
 private:
   mlir::LLVM::LLVMFuncOp function;
   llvm::DenseMap<mlir::Value, mlir::Value> values;
-  llvm::SmallVector<mlir::Value> symbols;
+  llvm::SmallVector<std::pair<llvm::StringRef, mlir::Value>> symbols;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> sizesOfOutputs;
 };
 

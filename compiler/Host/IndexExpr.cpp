@@ -30,7 +30,8 @@ static bool isBefore(Value a, Value b) {
   Operation *first = a.getDefiningOp(), *second = b.getDefiningOp();
   if (!first || !second)
     return second && !first;
-  return first != second && first->getBlock() == second->getBlock() && first->isBeforeInBlock(second);
+  return first != second && first->getBlock() == second->getBlock() &&
+         first->isBeforeInBlock(second);
 }
 
 void Product::multiply(Value value) {
@@ -72,9 +73,9 @@ static std::string print(Value value, Strength context, int depth) {
     return infix(" - ", Sum);
   if (isa<arith::MulIOp>(op))
     return infix(" * ", Term);
-  if (isa<arith::DivSIOp, arith::DivUIOp, arith::FloorDivSIOp>(op))
+  if (isa<arith::DivSIOp, arith::FloorDivSIOp>(op))
     return infix(" / ", Term);
-  if (isa<arith::RemSIOp, arith::RemUIOp>(op))
+  if (isa<arith::RemSIOp>(op))
     return infix(" % ", Term);
   if (isa<arith::CeilDivSIOp>(op))
     return call("ceildiv");

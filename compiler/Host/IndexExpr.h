@@ -1,7 +1,7 @@
 //===- IndexExpr.h - The host's index arithmetic, read back -----------------------*- C++ -*-===//
 //
-// Dims are SSA values: kernel.dim, constants, and arith on index. These helpers read them as products
-// (to compare sizes) and as text (for people).
+// Dims are SSA values: kernel.dim, constants, and arith on index. These helpers read them as
+// products (to compare sizes) and as text (for people).
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_COMPILER_HOST_INDEXEXPR_H

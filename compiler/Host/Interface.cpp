@@ -3,8 +3,8 @@
 #include "compiler/Host/Interface.h"
 
 #include "compiler/Host/Host.h"
-#include "runtime/include/rapt_abi.h"
 #include "mlir/IR/Builders.h"
+#include "runtime/include/rapt_abi.h"
 
 using namespace mlir;
 using namespace rapt;
@@ -40,24 +40,26 @@ int32_t host::onnxTypeNumber(Type element) {
 }
 
 static Attribute toAttr(Builder &b, const std::vector<InterfaceTensor> &tensors) {
-  return b.getArrayAttr(llvm::map_to_vector(tensors, [&](const InterfaceTensor &tensor) -> Attribute {
-    SmallVector<int64_t> values;
-    SmallVector<Attribute> texts;
-    for (const InterfaceDim &dim : tensor.dims) {
-      values.push_back(dim.value);
-      texts.push_back(b.getStringAttr(dim.text));
-    }
-    return b.getDictionaryAttr({b.getNamedAttr("name", b.getStringAttr(tensor.name)),
-                                b.getNamedAttr("dtype", b.getI32IntegerAttr(tensor.dtype)),
-                                b.getNamedAttr("dims", b.getDenseI64ArrayAttr(values)),
-                                b.getNamedAttr("texts", b.getArrayAttr(texts))});
-  }));
+  return b.getArrayAttr(
+      llvm::map_to_vector(tensors, [&](const InterfaceTensor &tensor) -> Attribute {
+        SmallVector<int64_t> values;
+        SmallVector<Attribute> texts;
+        for (const InterfaceDim &dim : tensor.dims) {
+          values.push_back(dim.value);
+          texts.push_back(b.getStringAttr(dim.text));
+        }
+        return b.getDictionaryAttr({b.getNamedAttr("name", b.getStringAttr(tensor.name)),
+                                    b.getNamedAttr("dtype", b.getI32IntegerAttr(tensor.dtype)),
+                                    b.getNamedAttr("dims", b.getDenseI64ArrayAttr(values)),
+                                    b.getNamedAttr("texts", b.getArrayAttr(texts))});
+      }));
 }
 
 DictionaryAttr host::toAttr(MLIRContext *context, const Interface &interface) {
   Builder b(context);
-  auto symbols = llvm::map_to_vector(
-      interface.symbols, [&](const std::string &name) -> Attribute { return b.getStringAttr(name); });
+  auto symbols = llvm::map_to_vector(interface.symbols, [&](const std::string &name) -> Attribute {
+    return b.getStringAttr(name);
+  });
   return b.getDictionaryAttr({b.getNamedAttr("symbols", b.getArrayAttr(symbols)),
                               b.getNamedAttr("inputs", ::toAttr(b, interface.inputs)),
                               b.getNamedAttr("outputs", ::toAttr(b, interface.outputs))});
@@ -96,7 +98,8 @@ FailureOr<Interface> host::readInterface(ModuleOp module) {
     result.symbols.push_back(isa<StringAttr>(symbol) ? cast<StringAttr>(symbol).str() : "");
   }
   if (!valid) {
-    module.emitError() << "expects an attribute '" << kInterfaceAttr << "', which host-bufferize makes";
+    module.emitError() << "expects an attribute '" << kInterfaceAttr
+                       << "', which host-bufferize makes";
     return failure();
   }
   return result;

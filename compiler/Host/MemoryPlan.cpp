@@ -11,8 +11,8 @@ using namespace rapt::host;
 
 namespace {
 
-/// What an unknown dim is taken for when sizes must be put in some order. It decides how well memory
-/// is shared, never whether a plan is right.
+/// What an unknown dim is taken for when sizes must be put in some order. It decides how well
+/// memory is shared, never whether a plan is right.
 constexpr double nominalDim = 64;
 
 double nominal(const SymbolicSize &size) {
@@ -21,10 +21,12 @@ double nominal(const SymbolicSize &size) {
 
 /// Whether `a` is at least `b` for all values of the atoms.
 bool covers(const SymbolicSize &a, const SymbolicSize &b, const std::vector<bool> &positive) {
-  if (a.factor < b.factor || !std::includes(a.atoms.begin(), a.atoms.end(), b.atoms.begin(), b.atoms.end()))
+  if (a.factor < b.factor ||
+      !std::includes(a.atoms.begin(), a.atoms.end(), b.atoms.begin(), b.atoms.end()))
     return false;
   std::vector<int> rest;
-  std::set_difference(a.atoms.begin(), a.atoms.end(), b.atoms.begin(), b.atoms.end(), std::back_inserter(rest));
+  std::set_difference(a.atoms.begin(), a.atoms.end(), b.atoms.begin(), b.atoms.end(),
+                      std::back_inserter(rest));
   return std::all_of(rest.begin(), rest.end(), [&](int atom) { return positive[atom]; });
 }
 
@@ -32,23 +34,26 @@ bool covers(const SymbolicSize &a, const SymbolicSize &b, const std::vector<bool
 template <typename Size> std::vector<size_t> largestFirst(size_t count, Size size) {
   std::vector<size_t> order(count);
   std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return size(a) != size(b) ? size(a) > size(b) : a < b;
-  });
+  std::sort(order.begin(), order.end(),
+            [&](size_t a, size_t b) { return size(a) != size(b) ? size(a) > size(b) : a < b; });
   return order;
 }
 
-int64_t aligned(int64_t bytes) { return (bytes + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment; }
+int64_t aligned(int64_t bytes) {
+  return (bytes + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment;
+}
 
 /// How gladly a buffer of `size` goes into a slot: 0 same size, 1 certainly fits, 2 the slot grows.
-int fit(const std::vector<SymbolicSize> &slot, const SymbolicSize &size, const std::vector<bool> &positive) {
+int fit(const std::vector<SymbolicSize> &slot, const SymbolicSize &size,
+        const std::vector<bool> &positive) {
   int best = 2;
   for (const SymbolicSize &term : slot)
     best = std::min(best, term == size ? 0 : covers(term, size, positive) ? 1 : 2);
   return best;
 }
 
-void grow(std::vector<SymbolicSize> &slot, const SymbolicSize &size, const std::vector<bool> &positive) {
+void grow(std::vector<SymbolicSize> &slot, const SymbolicSize &size,
+          const std::vector<bool> &positive) {
   if (fit(slot, size, positive) < 2)
     return;
   std::erase_if(slot, [&](const SymbolicSize &term) { return covers(size, term, positive); });
@@ -57,7 +62,8 @@ void grow(std::vector<SymbolicSize> &slot, const SymbolicSize &size, const std::
 
 } // namespace
 
-StaticPlan rapt::host::planStatic(const std::vector<Lifetime> &lifetimes, const std::vector<int64_t> &bytes) {
+StaticPlan rapt::host::planStatic(const std::vector<Lifetime> &lifetimes,
+                                  const std::vector<int64_t> &bytes) {
   StaticPlan plan{std::vector<int64_t>(bytes.size()), 0};
   std::vector<size_t> placed; // ascending by offset
   for (size_t buffer : largestFirst(bytes.size(), [&](size_t i) { return bytes[i]; })) {
@@ -75,14 +81,16 @@ StaticPlan rapt::host::planStatic(const std::vector<Lifetime> &lifetimes, const 
     }
     plan.offsets[buffer] = best >= 0 ? best : end;
     plan.bytes = std::max(plan.bytes, plan.offsets[buffer] + need);
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), buffer,
-                                   [&](size_t a, size_t b) { return plan.offsets[a] < plan.offsets[b]; }),
-                  buffer);
+    placed.insert(
+        std::upper_bound(placed.begin(), placed.end(), buffer,
+                         [&](size_t a, size_t b) { return plan.offsets[a] < plan.offsets[b]; }),
+        buffer);
   }
   return plan;
 }
 
-SlotPlan rapt::host::planSlots(const std::vector<Lifetime> &lifetimes, const std::vector<SymbolicSize> &sizes,
+SlotPlan rapt::host::planSlots(const std::vector<Lifetime> &lifetimes,
+                               const std::vector<SymbolicSize> &sizes,
                                const std::vector<bool> &positive) {
   SlotPlan plan{std::vector<int>(sizes.size(), -1), {}};
   std::vector<std::vector<size_t>> residents;

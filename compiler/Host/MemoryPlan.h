@@ -33,17 +33,18 @@ struct StaticPlan {
   int64_t bytes = 0;
 };
 
-/// Known sizes: each buffer at the offset where the smallest gap between its contemporaries holds it.
+/// Known sizes: each buffer at the offset where the smallest gap between its contemporaries holds
+/// it.
 StaticPlan planStatic(const std::vector<Lifetime> &lifetimes, const std::vector<int64_t> &bytes);
 
 struct SlotPlan {
-  std::vector<int> slotOf;                       // of each buffer
-  std::vector<std::vector<SymbolicSize>> slots;  // a slot is as large as the largest of its terms
+  std::vector<int> slotOf;                      // of each buffer
+  std::vector<std::vector<SymbolicSize>> slots; // a slot is as large as the largest of its terms
 };
 
-/// Unknown sizes: buffers that never live at once share slots. A slot with a buffer of the same size is
-/// preferred, then one that is certainly large enough, then one that must grow to the maximum.
-/// `positive[atom]`: that value is known to be at least 1.
+/// Unknown sizes: buffers that never live at once share slots. A slot with a buffer of the same
+/// size is preferred, then one that is certainly large enough, then one that must grow to the
+/// maximum. `positive[atom]`: that value is known to be at least 1.
 SlotPlan planSlots(const std::vector<Lifetime> &lifetimes, const std::vector<SymbolicSize> &sizes,
                    const std::vector<bool> &positive);
 

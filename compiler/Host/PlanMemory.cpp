@@ -5,8 +5,8 @@
 //      index arithmetic on the dims; the function's last result is the arena's size in bytes.
 //      Module attribute kernel.memory: what --report prints.
 //
-// A buffer lives from its first use to the last use of any of its views: the function is straight-line
-// code. MemoryPlan.h decides who shares.
+// A buffer lives from its first use to the last use of any of its views: the function is
+// straight-line code. MemoryPlan.h decides who shares.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -32,28 +32,43 @@ namespace {
 class Planner {
 public:
   explicit Planner(func::FuncOp function)
-      : function(function), block(function.getBody().front()), builder(function.getLoc(), function) {}
+      : function(function), block(function.getBody().front()),
+        builder(function.getLoc(), function) {}
 
-  void run() {
+  LogicalResult run() {
     number();
     Block::iterator first = block.begin();
     while (isIndexArithmetic(&*first))
       ++first;
     builder.setInsertionPoint(&block, first);
-    arena = block.addArgument(MemRefType::get({ShapedType::kDynamic}, builder.getI8Type()), function.getLoc());
+    if (failed(addArena()))
+      return failure();
     offsets.resize(allocs.size());
-    bool isStatic = llvm::all_of(products, [](const Product &product) { return product.atoms.empty(); });
+    bool isStatic =
+        llvm::all_of(products, [](const Product &product) { return product.atoms.empty(); });
     Value bytes = isStatic ? placeStatic() : placeSlots();
     for (auto [alloc, offset] : llvm::zip(allocs, offsets)) {
       builder.setInsertionPoint(alloc);
-      Value view = memref::ViewOp::create(builder, alloc.getType(), arena, offset, alloc.getDynamicSizes());
+      Value view =
+          memref::ViewOp::create(builder, alloc.getType(), arena, offset, alloc.getDynamicSizes());
       alloc.replaceAllUsesWith(view);
       alloc.erase();
     }
     finish(bytes);
+    return success();
   }
 
 private:
+  LogicalResult addArena() {
+    unsigned index = function.getNumArguments();
+    auto attrs = builder.getDictionaryAttr(builder.getNamedAttr(kArenaAttr, builder.getUnitAttr()));
+    auto type = MemRefType::get({ShapedType::kDynamic}, builder.getI8Type());
+    if (failed(function.insertArgument(index, type, attrs, function.getLoc())))
+      return function.emitOpError() << "takes no more arguments";
+    arena = function.getArgument(index);
+    return success();
+  }
+
   /// Steps of the function, sizes and lifetimes of its buffers.
   void number() {
     int64_t step = 0;
@@ -98,7 +113,7 @@ private:
     for (auto [offset, place] : llvm::zip(offsets, plan.offsets))
       offset = number(place);
     numSlots = allocs.size();
-    text = std::to_string(plan.bytes);
+    tally({}, {}, plan.bytes);
     return number(plan.bytes);
   }
 
@@ -113,7 +128,8 @@ private:
     }
     std::vector<bool> positive;
     for (Value atom : atoms)
-      positive.push_back(bool(atom.getDefiningOp<kernel::DimOp>())); // dims of the model are at least 1
+      positive.push_back(
+          bool(atom.getDefiningOp<kernel::DimOp>())); // dims of the model are at least 1
     SlotPlan plan = planSlots(lifetimes, sizes, positive);
     numSlots = plan.slots.size();
     Value offset = number(0);
@@ -127,13 +143,8 @@ private:
     return offset;
   }
 
-  /// The same product of dims may be two SSA values; equal dims have one kernel.dim an atom.
   int atomNumber(Value atom) {
-    auto same = [&](Value other) {
-      auto a = atom.getDefiningOp<kernel::DimOp>(), b = other.getDefiningOp<kernel::DimOp>();
-      return other == atom || (a && b && a.getSymbol() == b.getSymbol());
-    };
-    auto found = llvm::find_if(atoms, same);
+    auto found = llvm::find(atoms, atom);
     if (found == atoms.end())
       found = atoms.insert(atoms.end(), atom);
     return int(found - atoms.begin());
@@ -156,27 +167,50 @@ private:
       bytes = bytes ? arith::MaxSIOp::create(builder, bytes, value).getResult() : value;
     }
     if (slot.size() > 1)
-      largest = "max(" + largest + ")";
-    text += (text.empty() ? "" : " + ") + largest;
+      tally("max(" + largest + ")", {}, 1);
+    else
+      tally({}, slot.front().atoms, slot.front().factor);
     if (rounded)
       return bytes;
     Value up = arith::AddIOp::create(builder, bytes, number(kArenaAlignment - 1));
     return arith::AndIOp::create(builder, up, number(-kArenaAlignment));
   }
 
+  /// Adds one slot to the report's expression; slots of the same dims become one term.
+  void tally(std::string maximum, const std::vector<int> &dims, int64_t factor) {
+    for (Share &share : shares)
+      if (share.maximum == maximum && share.dims == dims) {
+        share.factor += factor;
+        return;
+      }
+    shares.push_back({std::move(maximum), dims, factor});
+  }
+
+  std::string arenaText() const {
+    std::string text;
+    for (const Share &share : shares) {
+      Product product{share.factor, {}};
+      for (int atom : share.dims)
+        product.atoms.push_back(atoms[atom]);
+      std::string factor = share.factor == 1 ? "" : std::to_string(share.factor) + " * ";
+      text += (text.empty() ? "" : " + ") +
+              (share.maximum.empty() ? textOf(product) : factor + share.maximum);
+    }
+    return text.empty() ? "0" : text;
+  }
+
   void finish(Value bytes) {
     auto ret = cast<func::ReturnOp>(block.getTerminator());
     ret.getOperandsMutable().append(bytes);
-    function.setFunctionType(
-        builder.getFunctionType(block.getArgumentTypes(), ValueRange(ret.getOperands()).getTypes()));
-    function.setArgAttr(arena.getArgNumber(), kArenaAttr, builder.getUnitAttr());
+    function.setFunctionType(builder.getFunctionType(block.getArgumentTypes(),
+                                                     ValueRange(ret.getOperands()).getTypes()));
     auto module = function->getParentOfType<ModuleOp>();
     NamedAttrList report;
     if (auto before = module->getAttrOfType<DictionaryAttr>(kMemoryAttr))
       report.append(before.getValue());
     report.set("buffers", builder.getI64IntegerAttr(allocs.size()));
     report.set("slots", builder.getI64IntegerAttr(numSlots));
-    report.set("bytes", builder.getStringAttr(text));
+    report.set("bytes", builder.getStringAttr(arenaText()));
     module->setAttr(kMemoryAttr, report.getDictionary(module.getContext()));
   }
 
@@ -191,7 +225,12 @@ private:
   SmallVector<Value> offsets;
   SmallVector<Value> atoms;
   int64_t numSlots = 0;
-  std::string text;
+  struct Share {
+    std::string maximum; // text of a slot with several terms; empty: the product below
+    std::vector<int> dims;
+    int64_t factor;
+  };
+  std::vector<Share> shares;
 };
 
 struct HostPlanMemory : PassWrapper<HostPlanMemory, OperationPass<ModuleOp>> {
@@ -208,13 +247,16 @@ struct HostPlanMemory : PassWrapper<HostPlanMemory, OperationPass<ModuleOp>> {
       getOperation().emitError() << "expects the one func.func that host-bufferize leaves";
       return signalPassFailure();
     }
-    Planner(functions[0]).run();
+    if (failed(Planner(functions[0]).run()))
+      signalPassFailure();
   }
 };
 
 } // namespace
 
-std::unique_ptr<Pass> rapt::createHostPlanMemoryPass() { return std::make_unique<HostPlanMemory>(); }
+std::unique_ptr<Pass> rapt::createHostPlanMemoryPass() {
+  return std::make_unique<HostPlanMemory>();
+}
 
 MemoryReport rapt::memoryReport(ModuleOp module) {
   MemoryReport report;

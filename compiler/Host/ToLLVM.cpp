@@ -1,12 +1,13 @@
 //===- ToLLVM.cpp - The model's function as rapt_plan and rapt_run ----------------------===//
 //
-// In:  what host-plan-memory leaves, and kernel.funcs with `object` (others have become LLVM functions).
-// Out: llvm.func internal @rapt_plan and @rapt_run as runtime/include/rapt_abi.h wants them, one adapter
+// In:  what host-plan-memory leaves, and kernel.funcs with `object` (others have become LLVM
+// functions). Out: llvm.func internal @rapt_plan and @rapt_run as runtime/include/rapt_abi.h wants
+// them, one adapter
 //      for each kernel.func. Nothing else is left in the module.
 //
-// Both functions compute the index arithmetic. `plan` also checks: dims, kernel.require, and that no
-// tensor is larger than what its kernel counts with, so that no size in `run` can overflow. HostCode.cpp
-// has what the two share.
+// Both functions compute the index arithmetic. `plan` also checks: dims, kernel.require, and that
+// no tensor is larger than what its kernel counts with, so that no size in `run` can overflow.
+// HostCode.cpp has what the two share.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -39,8 +40,9 @@ public:
   LogicalResult build() {
     if (failed(bindSymbols()))
       return failure();
-    for (Value dim : symbolValues())
-      require(dim, code.number(1), code.number(halideLimit), "a symbolic dim is %lld, but at most %lld can be computed with");
+    for (auto [name, dim] : symbolValues())
+      require(dim, code.number(1), code.number(halideLimit),
+              ("dim '" + name + "' is %lld, but it can be from 1 to %lld").str());
     for (Operation &op : main.getBody().front()) {
       if (isIndexArithmetic(&op)) {
         if (failed(emitIndex(&op)))
@@ -52,7 +54,8 @@ public:
     for (auto call : main.getOps<kernel::CallOp>())
       checkCall(call);
     for (auto check : main.getOps<kernel::CheckIndicesOp>())
-      checkElements(sizeOf(cast<ShapedType>(check.getIndices().getType()), check.getSizes()), elementLimit,
+      checkElements(sizeOf(cast<ShapedType>(check.getIndices().getType()), check.getSizes()),
+                    elementLimit,
                     "the indices have %lld elements, more than the %lld that can be checked");
     storeResults();
     return success();
@@ -75,7 +78,8 @@ private:
   /// Product that sticks at a value above every limit instead of wrapping around.
   Value saturatingProduct(Value a, Value b) {
     Type wide = code.getIntegerType(128);
-    Value product = code.mul(LLVM::ZExtOp::create(code, wide, a), LLVM::ZExtOp::create(code, wide, b));
+    Value product =
+        code.mul(LLVM::ZExtOp::create(code, wide, a), LLVM::ZExtOp::create(code, wide, b));
     Value most = code.number(wide, int64_t(1) << 56);
     Value least = code.select(code.is(Code::Compare::ugt, product, most), most, product);
     return LLVM::TruncOp::create(code, code.word(), least);
@@ -92,7 +96,9 @@ private:
   void checkElements(const Product &elements, int64_t limit, StringRef message) {
     if (elements.atoms.empty() && elements.factor >= 0 && elements.factor <= limit)
       return;
-    auto known = [&](const auto &check) { return check.first == elements && check.second <= limit; };
+    auto known = [&](const auto &check) {
+      return check.first == elements && check.second <= limit;
+    };
     if (llvm::any_of(checked, known))
       return;
     checked.push_back({elements, limit});
@@ -110,7 +116,8 @@ private:
         product.multiply(dim);
         checkElements(product, limit, who + " gets a dim of %lld, but its dims are from 0 to %lld");
       }
-    std::string message = who + " needs a tensor of %lld elements, more than the %lld that it counts with";
+    std::string message =
+        who + " needs a tensor of %lld elements, more than the %lld that it counts with";
     auto check = [&](ValueRange tensors, ArrayAttr shapes) {
       for (auto [index, tensor] : llvm::enumerate(tensors)) {
         SmallVector<Value> sizes;
@@ -145,7 +152,8 @@ private:
     for (BlockArgument output : outputs()) {
       ArrayRef<Value> sizes = outputSizes(output);
       auto type = cast<MemRefType>(output.getType());
-      checkElements(sizeOf(type, sizes), elementLimit, "an output has %lld elements, more than %lld");
+      checkElements(sizeOf(type, sizes), elementLimit,
+                    "an output has %lld elements, more than %lld");
       for (int64_t size : type.getShape()) {
         bool isDynamic = ShapedType::isDynamic(size);
         code.store(isDynamic ? lookup(sizes.front()) : code.number(size), outputDims, offset);
@@ -230,7 +238,8 @@ private:
     auto type = cast<MemRefType>(output.getType());
     Product bytes = sizeOf(type, outputSizes(output));
     bytes.multiply(elementBytes(type.getElementType()));
-    LLVM::MemcpyOp::create(code, lookup(output), lookup(copy.getSource()), evaluate(bytes), /*isVolatile=*/false);
+    LLVM::MemcpyOp::create(code, lookup(output), lookup(copy.getSource()), evaluate(bytes),
+                           /*isVolatile=*/false);
     return success();
   }
 
@@ -238,12 +247,14 @@ private:
     auto type = cast<ShapedType>(check.getIndices().getType());
     int64_t bytes = elementBytes(type.getElementType());
     if (bytes != 4 && bytes != 8)
-      return check.emitOpError() << "expects indices of 32 or 64 bits, but they are " << type.getElementType();
+      return check.emitOpError() << "expects indices of 32 or 64 bits, but they are "
+                                 << type.getElementType();
     Value count = evaluate(sizeOf(type, check.getSizes()));
     Value checkIndices = code.load(code.pointer(), argument(0), kContextCheckIndices);
     code.returnIfNonZero(code.callPointer(
-        checkIndices, {argument(0), lookup(check.getIndices()), count, code.number(code.getI32Type(), bytes),
-                       code.number(check.getLower()), lookup(check.getUpper()), text(check.getMessage())}));
+        checkIndices,
+        {argument(0), lookup(check.getIndices()), count, code.number(code.getI32Type(), bytes),
+         code.number(check.getLower()), lookup(check.getUpper()), text(check.getMessage())}));
     return success();
   }
 };
@@ -251,7 +262,9 @@ private:
 struct HostToLLVM : PassWrapper<HostToLLVM, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(HostToLLVM)
   StringRef getArgument() const override { return "host-to-llvm"; }
-  StringRef getDescription() const override { return "the planned function => rapt_plan and rapt_run"; }
+  StringRef getDescription() const override {
+    return "the planned function => rapt_plan and rapt_run";
+  }
   void getDependentDialects(DialectRegistry &registry) const override {
     registry.insert<LLVM::LLVMDialect>();
   }
@@ -281,8 +294,10 @@ struct HostToLLVM : PassWrapper<HostToLLVM, OperationPass<ModuleOp>> {
       if (!kernel.getObject())
         return kernel.emitOpError() << "has no object code: reference-kernels did not run";
       Block &block = kernel.getBody().front();
-      size_t tensors = block.getNumArguments() - kernel.getNumDims() + block.getTerminator()->getNumOperands();
-      auto info = kernels::objectFromAttr(kernel, *kernel.getObject(), kernel.getNumDims(), tensors);
+      size_t tensors =
+          block.getNumArguments() - kernel.getNumDims() + block.getTerminator()->getNumOperands();
+      auto info =
+          kernels::objectFromAttr(kernel, *kernel.getObject(), kernel.getNumDims(), tensors);
       if (failed(info))
         return failure();
       builder.setInsertionPoint(kernel);

@@ -72,14 +72,16 @@ FailureOr<std::vector<WeightEntry>> host::readWeightTable(ModuleOp module) {
   std::vector<WeightEntry> result;
   auto table = module->getAttrOfType<ArrayAttr>(kWeightTableAttr);
   if (!table) {
-    module.emitError() << "has no attribute '" << kWeightTableAttr << "': host-bufferize did not run";
+    module.emitError() << "has no attribute '" << kWeightTableAttr
+                       << "': host-bufferize did not run";
     return failure();
   }
   int64_t end = 0;
   for (Attribute attr : table) {
     FailureOr<WeightEntry> entry = readEntry(attr);
     if (failed(entry) || entry->offset < end) {
-      module.emitError() << "has a weight that is not understood or overlaps the one before: " << attr;
+      module.emitError() << "has a weight that is not understood or overlaps the one before: "
+                         << attr;
       return failure();
     }
     end = entry->offset + entry->bytes();

@@ -11,9 +11,10 @@ using namespace rapt::kernels;
 namespace {
 
 constexpr std::pair<ScalarType, const char *> typeNames[] = {
-    {ScalarType::Bool, "bool"}, {ScalarType::I8, "i8"},   {ScalarType::I16, "i16"}, {ScalarType::I32, "i32"},
-    {ScalarType::I64, "i64"},   {ScalarType::U8, "u8"},   {ScalarType::F32, "f32"}, {ScalarType::F64, "f64"},
-    {ScalarType::F16, "f16"},   {ScalarType::BF16, "bf16"}};
+    {ScalarType::Bool, "bool"}, {ScalarType::I8, "i8"},   {ScalarType::I16, "i16"},
+    {ScalarType::I32, "i32"},   {ScalarType::I64, "i64"}, {ScalarType::U8, "u8"},
+    {ScalarType::F32, "f32"},   {ScalarType::F64, "f64"}, {ScalarType::F16, "f16"},
+    {ScalarType::BF16, "bf16"}};
 
 StringRef nameOf(ScalarType type) {
   return llvm::find_if(typeNames, [&](auto &entry) { return entry.first == type; })->second;
@@ -26,7 +27,8 @@ Attribute toAttr(Builder &b, const Extent &extent) {
 }
 
 Attribute toAttr(Builder &b, const std::vector<Extent> &extents) {
-  return b.getArrayAttr(llvm::map_to_vector(extents, [&](auto &extent) { return toAttr(b, extent); }));
+  return b.getArrayAttr(
+      llvm::map_to_vector(extents, [&](auto &extent) { return toAttr(b, extent); }));
 }
 
 Attribute toAttr(Builder &b, const Tensor &tensor) {
@@ -76,7 +78,8 @@ struct Reader {
     auto dictionary = dyn_cast<DictionaryAttr>(attr);
     Tensor result;
     auto name = get<StringAttr>(dictionary, "type");
-    auto found = llvm::find_if(typeNames, [&](auto &entry) { return name && name == entry.second; });
+    auto found =
+        llvm::find_if(typeNames, [&](auto &entry) { return name && name == entry.second; });
     valid &= found != std::end(typeNames);
     if (found != std::end(typeNames))
       result.type = found->first;
@@ -99,8 +102,9 @@ DictionaryAttr rapt::kernels::objectToAttr(MLIRContext *context, const KernelObj
                                            const KernelSpec &spec) {
   Builder b(context);
   auto variants = llvm::map_to_vector(object.variants, [&](auto &variant) -> Attribute {
-    return b.getDictionaryAttr({b.getNamedAttr("symbol", b.getStringAttr(variant.symbol)),
-                                b.getNamedAttr("tile_rows", b.getI64IntegerAttr(variant.tileRows))});
+    return b.getDictionaryAttr(
+        {b.getNamedAttr("symbol", b.getStringAttr(variant.symbol)),
+         b.getNamedAttr("tile_rows", b.getI64IntegerAttr(variant.tileRows))});
   });
   SmallVector<Attribute> tensors;
   for (int i = 0; i < spec.numInputs; ++i)
@@ -124,15 +128,17 @@ FailureOr<ObjectInfo> rapt::kernels::objectFromAttr(Operation *kernel, Dictionar
       reader.valid &= info.variants.back().tileRows > last;
       last = info.variants.back().tileRows;
     }
-  reader.valid &= info.variants.size() == 1 || (info.variants.size() > 1 && info.variants[0].tileRows > 0);
+  reader.valid &=
+      info.variants.size() == 1 || (info.variants.size() > 1 && info.variants[0].tileRows > 0);
   info.rows = reader.extent(reader.get<DenseI64ArrayAttr>(attr, "rows"));
   info.scratchBytes = reader.extents(reader.get<ArrayAttr>(attr, "scratch"));
   if (auto tensors = reader.get<ArrayAttr>(attr, "tensors"))
     for (Attribute tensor : tensors)
       info.tensors.push_back(reader.tensor(tensor));
   if (!reader.valid || info.tensors.size() != numTensors)
-    return kernel->emitOpError() << "expects `object` to hold variants in ascending order, rows, scratch "
-                                    "and " << numTensors << " tensors over " << numDims
-                                 << " dims, but it is " << attr;
+    return kernel->emitOpError()
+           << "expects `object` to hold variants in ascending order, rows, scratch "
+              "and "
+           << numTensors << " tensors over " << numDims << " dims, but it is " << attr;
   return info;
 }

@@ -4,7 +4,8 @@
 // Out: llvm.func internal @sym (uniform convention) that fills in memref descriptors and calls
 //      llvm.func private @sym.body, which is upstream's lowering of the body.
 //
-// Everything happens in a module of its own, so that upstream's conversions never see the host's code.
+// Everything happens in a module of its own, so that upstream's conversions never see the host's
+// code.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -67,7 +68,8 @@ MemRefType bufferOf(Type tensor) {
 std::string bodyName(StringRef kernel) { return (kernel + ".body").str(); }
 
 Signature describe(kernel::FuncOp kernel) {
-  Signature result{kernel.getSymName().str(), kernel.getLoc(), int64_t(kernel.getNumDims()), {}, {}};
+  Signature result{
+      kernel.getSymName().str(), kernel.getLoc(), int64_t(kernel.getNumDims()), {}, {}};
   Block &block = kernel.getBody().front();
   auto add = [&](TypeRange types, ArrayAttr shapes) {
     for (auto [index, type] : llvm::enumerate(types)) {
@@ -206,10 +208,10 @@ struct ReferenceKernels : PassWrapper<ReferenceKernels, OperationPass<ModuleOp>>
   }
 
   void getDependentDialects(DialectRegistry &registry) const override {
-    registry.insert<affine::AffineDialect, arith::ArithDialect, bufferization::BufferizationDialect,
-                    cf::ControlFlowDialect, func::FuncDialect, linalg::LinalgDialect,
-                    LLVM::LLVMDialect, math::MathDialect, memref::MemRefDialect, scf::SCFDialect,
-                    tensor::TensorDialect>();
+    registry
+        .insert<affine::AffineDialect, arith::ArithDialect, bufferization::BufferizationDialect,
+                cf::ControlFlowDialect, func::FuncDialect, linalg::LinalgDialect, LLVM::LLVMDialect,
+                math::MathDialect, memref::MemRefDialect, scf::SCFDialect, tensor::TensorDialect>();
     arith::registerBufferizableOpInterfaceExternalModels(registry);
     linalg::registerBufferizableOpInterfaceExternalModels(registry);
     scf::registerBufferizableOpInterfaceExternalModels(registry);
@@ -225,7 +227,8 @@ struct ReferenceKernels : PassWrapper<ReferenceKernels, OperationPass<ModuleOp>>
       if (kernel.getObject())
         continue;
       if (llvm::any_of(kernel.getInputPanels(), [](int64_t panel) { return panel != 0; })) {
-        kernel.emitOpError() << "has panel-packed inputs, but its reference reads row-major weights";
+        kernel.emitOpError()
+            << "has panel-packed inputs, but its reference reads row-major weights";
         return signalPassFailure();
       }
       signatures.push_back(describe(kernel));
@@ -257,4 +260,6 @@ struct ReferenceKernels : PassWrapper<ReferenceKernels, OperationPass<ModuleOp>>
 
 } // namespace
 
-std::unique_ptr<Pass> rapt::createReferenceKernelsPass() { return std::make_unique<ReferenceKernels>(); }
+std::unique_ptr<Pass> rapt::createReferenceKernelsPass() {
+  return std::make_unique<ReferenceKernels>();
+}

@@ -1,7 +1,7 @@
 //===- Reference.h - Kernels without Halide ---------------------------------------*- C++ -*-===//
 //
-// The slow, obvious way down: linalg -> loops -> LLVM. Every kernel has it, and the fast one is tested
-// against it (--kernels=reference).
+// The slow, obvious way down: linalg -> loops -> LLVM. Every kernel has it, and the fast one is
+// tested against it (--kernels=reference).
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_COMPILER_KERNELS_REFERENCE_H
@@ -18,8 +18,8 @@ namespace rapt {
 /// Module pass `reference-kernels`: replaces every kernel.func that has no object code by an LLVM
 /// function of the same name with the calling convention of all kernels,
 ///   i32 @sym(ptr %context, i64 %dim..., ptr %input..., ptr %output...)
-/// on dense row-major data. It returns 0. Its intermediate tensors come from malloc, unlike those of a
-/// Halide kernel. Panel-packed inputs are an error: the reference reads row-major weights.
+/// on dense row-major data. It returns 0. Its intermediate tensors come from malloc, unlike those
+/// of a Halide kernel. Panel-packed inputs are an error: the reference reads row-major weights.
 std::unique_ptr<mlir::Pass> createReferenceKernelsPass();
 
 } // namespace rapt

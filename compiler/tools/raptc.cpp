@@ -121,7 +121,7 @@ int main(int argc, char **argv) {
 
   rapt::CompileOptions options;
   options.input = input;
-  options.output = printsIr ? "" : output;
+  options.output = printsIr ? std::string() : output.getValue();
   options.externalDataDir = externalDataDir;
   options.targetCpu = targetCpu;
   options.referenceKernels = kernels == Kernels::Reference;

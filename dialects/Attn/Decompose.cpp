@@ -1,8 +1,9 @@
 //===- Decompose.cpp - The reference meaning of attn.sdpa ------------------------------===//
 //
-// attn.sdpa => fill, contract, map, reduce: rules S1 to S5 of AttnOps.td, one linalg operation a step.
-// Nothing here is clever: fused kernels are tested against what this computes. Inside, an excluded key
-// is one whose score is -infinity; that is what makes rule S2 the same for mask, causal and bias.
+// attn.sdpa => fill, contract, map, reduce: rules S1 to S5 of AttnOps.td, one linalg operation a
+// step. Nothing here is clever: fused kernels are tested against what this computes. Inside, an
+// excluded key is one whose score is -infinity; that is what makes rule S2 the same for mask,
+// causal and bias.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -26,7 +27,8 @@ using Body = llvm::function_ref<Value(ImplicitLocOpBuilder &, ValueRange)>;
 class Decomposer {
 public:
   explicit Decomposer(rapt::attn::SdpaOp op)
-      : op(op), builder(op.getLoc(), op), type(cast<FloatType>(op.getQuery().getType().getElementType())),
+      : op(op), builder(op.getLoc(), op),
+        type(cast<FloatType>(op.getQuery().getType().getElementType())),
         sum(type.isF64() ? type : cast<FloatType>(builder.getF32Type())) {
     for (unsigned i = 0; i < 5; ++i)
       loops.push_back(builder.getAffineDimExpr(i));
@@ -42,9 +44,10 @@ public:
 
   void run() {
     Value score = exclude(contractScores());
-    Value rowMax = reduceKeys(score, -std::numeric_limits<double>::infinity(), [](auto &b, ValueRange v) {
-      return arith::MaximumFOp::create(b, v[0], v[1]).getResult();
-    });
+    Value rowMax =
+        reduceKeys(score, -std::numeric_limits<double>::infinity(), [](auto &b, ValueRange v) {
+          return arith::MaximumFOp::create(b, v[0], v[1]).getResult();
+        });
     Value weight = exponentials(score, rowMax);
     Value rowSum = reduceKeys(weight, 0.0, [](auto &b, ValueRange v) {
       return arith::AddFOp::create(b, v[0], v[1]).getResult();
@@ -78,9 +81,10 @@ private:
     return AffineMap::get(numLoops, 0, results, builder.getContext());
   }
 
-  /// One linalg.generic over the first `numLoops` loops, of which `reduced` (or none: ~0u) is summed up.
-  Value generic(unsigned numLoops, unsigned reduced, ValueRange inputs, Value init, ArrayRef<AffineMap> maps,
-                Body body) {
+  /// One linalg.generic over the first `numLoops` loops, of which `reduced` (or none: ~0u) is
+  /// summed up.
+  Value generic(unsigned numLoops, unsigned reduced, ValueRange inputs, Value init,
+                ArrayRef<AffineMap> maps, Body body) {
     SmallVector<utils::IteratorType> iterators(numLoops, utils::IteratorType::parallel);
     if (reduced < numLoops)
       iterators[reduced] = utils::IteratorType::reduction;
@@ -157,14 +161,15 @@ private:
   /// exp(score - row maximum); in a row without a key left, what `empty_row` says (S2).
   Value exponentials(Value score, Value rowMax) {
     AffineMap row = map(4, ArrayRef(loops).take_front(3)), all = builder.getMultiDimIdentityMap(4);
-    return generic(4, ~0u, {score, rowMax}, empty({batch, heads, queries, keys}, sum), {all, row, all},
-                   [&](ImplicitLocOpBuilder &b, ValueRange v) -> Value {
-                     Value none = constant(b, -std::numeric_limits<double>::infinity());
-                     Value isEmpty = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, v[1], none);
-                     Value difference = arith::SubFOp::create(b, v[0], v[1]);
-                     Value weight = math::ExpOp::create(b, difference);
-                     return arith::SelectOp::create(b, isEmpty, constant(b, emptyRowWeight()), weight);
-                   });
+    return generic(
+        4, ~0u, {score, rowMax}, empty({batch, heads, queries, keys}, sum), {all, row, all},
+        [&](ImplicitLocOpBuilder &b, ValueRange v) -> Value {
+          Value none = constant(b, -std::numeric_limits<double>::infinity());
+          Value isEmpty = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, v[1], none);
+          Value difference = arith::SubFOp::create(b, v[0], v[1]);
+          Value weight = math::ExpOp::create(b, difference);
+          return arith::SelectOp::create(b, isEmpty, constant(b, emptyRowWeight()), weight);
+        });
   }
 
   double emptyRowWeight() {
@@ -198,7 +203,8 @@ private:
                      Value isZero = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, v[1], zero);
                      Value quotient = arith::DivFOp::create(b, v[0], v[1]);
                      Value result = arith::SelectOp::create(b, isZero, zero, quotient);
-                     return type == sum ? result : arith::TruncFOp::create(b, type, result).getResult();
+                     return type == sum ? result
+                                        : arith::TruncFOp::create(b, type, result).getResult();
                    });
   }
 

@@ -85,6 +85,54 @@ bool Content::isConstant() const {
   return hasElements() && llvm::all_of(elements(), [](auto &e) { return e.isConstant(); });
 }
 
+void forEachIndex(ArrayRef<int64_t> dims, llvm::function_ref<void(ArrayRef<int64_t>)> visit) {
+  if (llvm::is_contained(dims, 0))
+    return;
+  SmallVector<int64_t, 4> index(dims.size(), 0);
+  while (true) {
+    visit(index);
+    int64_t axis = static_cast<int64_t>(dims.size()) - 1;
+    while (axis >= 0 && ++index[axis] == dims[axis])
+      index[axis--] = 0;
+    if (axis < 0)
+      return;
+  }
+}
+
+int64_t linearIndex(ArrayRef<int64_t> dims, ArrayRef<int64_t> index) {
+  int64_t result = 0;
+  for (auto [dim, i] : llvm::zip(dims, index))
+    result = result * dim + i;
+  return result;
+}
+
+Content toAffine(const Content &content, ArrayRef<int64_t> dims) {
+  if (content.isAffine())
+    return content;
+  if (const Element *value = content.uniform())
+    return Content::uniform(*value, dims.size());
+  ArrayRef<Element> elements = content.elements();
+  if (elements.empty() || !llvm::all_of(elements, [](auto &e) { return e.kind == Element::Int; }))
+    return {};
+  Shape strides(dims.size(), SymbolicExpr(0));
+  int64_t distance = 1;
+  for (int64_t axis = static_cast<int64_t>(dims.size()) - 1; axis >= 0; --axis) {
+    if (dims[axis] > 1)
+      strides[axis] = elements[distance].expr - elements[0].expr;
+    distance *= dims[axis];
+  }
+  bool fits = true;
+  forEachIndex(dims, [&](ArrayRef<int64_t> index) {
+    if (!fits)
+      return;
+    SymbolicExpr value = elements[0].expr;
+    for (auto [stride, i] : llvm::zip(strides, index))
+      value = value + stride * SymbolicExpr(i);
+    fits = value == elements[linearIndex(dims, index)].expr;
+  });
+  return fits ? Content::affine(elements[0], strides) : Content();
+}
+
 double roundTo(Type type, double value) {
   auto floatType = dyn_cast<FloatType>(type);
   if (!floatType || floatType.isF64())

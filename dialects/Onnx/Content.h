@@ -12,6 +12,7 @@
 
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinTypes.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 
 namespace rapt::onnx {
 
@@ -73,6 +74,16 @@ private:
   };
   std::shared_ptr<const State> state;
 };
+
+/// The content as an affine function of the index; unknown if it is none. Listed elements (of a tensor
+/// of these dims) are tried too: an initialiser may hold 0, 1, 2, ...
+Content toAffine(const Content &content, llvm::ArrayRef<int64_t> dims);
+
+/// Calls `visit` with each index of a tensor of dims `dims`, in row-major order.
+void forEachIndex(llvm::ArrayRef<int64_t> dims,
+                  llvm::function_ref<void(llvm::ArrayRef<int64_t>)> visit);
+/// Row-major position of `index`.
+int64_t linearIndex(llvm::ArrayRef<int64_t> dims, llvm::ArrayRef<int64_t> index);
 
 /// The nearest value of the float type `type`.
 double roundTo(mlir::Type type, double value);

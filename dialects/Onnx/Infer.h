@@ -53,11 +53,6 @@ mlir::LogicalResult checkAxes(mlir::Operation *op, llvm::ArrayRef<int64_t> axes,
 /// Error unless `value` has an integer (and not boolean) element type.
 mlir::LogicalResult checkIntegers(mlir::Operation *op, mlir::Value value, llvm::StringRef name);
 
-/// Calls `visit` with each index of a tensor of dims `dims`, in row-major order.
-void forEachIndex(llvm::ArrayRef<int64_t> dims, llvm::function_ref<void(llvm::ArrayRef<int64_t>)> visit);
-/// Row-major position of `index`.
-int64_t linearIndex(llvm::ArrayRef<int64_t> dims, llvm::ArrayRef<int64_t> index);
-
 } // namespace rapt::onnx
 
 #endif // RAPT_DIALECTS_ONNX_INFER_H

@@ -134,7 +134,7 @@ Content elementwiseContent(ShapeInference &shapes, Operation *op, ArrayRef<Symbo
   if (!anyKnown)
     return {};
   std::optional<SmallVector<int64_t, 4>> dims = staticDims(shape);
-  if (!dims || llvm::product_of(*dims) > shapes.contentLimit())
+  if (!dims || !shapes.isListable(*dims))
     return affineResult(op, operands, shape, type);
   std::vector<Element> elements;
   SmallVector<Element, 3> values(operands.size());

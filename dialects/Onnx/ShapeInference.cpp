@@ -7,6 +7,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
@@ -48,6 +49,16 @@ void ShapeInference::bindArgument(Value value, ArrayRef<SymbolicExpr> dims) {
   values[value] = {Shape(dims), {}};
 }
 
+void ShapeInference::bindScalar(Value value, const SymbolicExpr &expr) {
+  values[value] = {{}, Content::ofElements({Element::ofInt(expr)})};
+}
+
+void ShapeInference::bindContent(Value value, Content content) {
+  Info info = fromType(value);
+  info.content = std::move(content);
+  values[value] = std::move(info);
+}
+
 ShapeInference::Info ShapeInference::fromType(Value value) const {
   Info info;
   if (auto type = dyn_cast<RankedTensorType>(value.getType()))
@@ -82,6 +93,22 @@ Content ShapeInference::listed(Value value) const {
   return known.hasElements() ? known : Content();
 }
 
+bool ShapeInference::isListable(ArrayRef<int64_t> dims) const {
+  int64_t count = 1;
+  if (llvm::is_contained(dims, 0))
+    return true;
+  for (int64_t dim : dims)
+    if (dim < 0 || llvm::MulOverflow(count, dim, count) || count > limit)
+      return false;
+  return true;
+}
+
+Content ShapeInference::affine(Value value) const {
+  std::optional<SmallVector<int64_t, 4>> dims = staticDims(shape(value));
+  const Content &known = content(value);
+  return dims ? toAffine(known, *dims) : known.isAffine() ? known : Content();
+}
+
 /// Lists the elements of an affine content.
 static Content listAffine(const Content &content, ArrayRef<int64_t> dims) {
   std::vector<Element> elements;
@@ -101,6 +128,7 @@ static Content listAffine(const Content &content, ArrayRef<int64_t> dims) {
 LogicalResult ShapeInference::set(Operation *op, unsigned result, Shape shape, Type elementType,
                                   Content content) {
   SmallVector<int64_t> dims;
+  // Zero elements or not: every partial product must fit, so that nobody's arithmetic overflows.
   __int128 bytes = std::max(1u, elementType.getIntOrFloatBitWidth() / 8);
   for (auto [i, dim] : llvm::enumerate(shape)) {
     dim = simplify(dim);
@@ -111,16 +139,15 @@ LogicalResult ShapeInference::set(Operation *op, unsigned result, Shape shape, T
     if (value && *value < 0)
       return op->emitOpError() << "result dim " << i << " is " << *value << ", expected at least 0";
     dims.push_back(value ? *value : ShapedType::kDynamic);
-    bytes *= value ? *value : 1;
+    bytes *= value ? std::max<int64_t>(*value, 1) : 1;
     if (bytes > std::numeric_limits<int64_t>::max())
       return op->emitOpError("result has more bytes than fit 64 bits");
   }
   // Small tensors list their elements, large ones do not: one form for each.
   if (std::optional<SmallVector<int64_t, 4>> fixed = staticDims(shape)) {
-    int64_t count = llvm::product_of(*fixed);
-    if (content.isAffine() && count <= limit)
+    if (content.isAffine() && isListable(*fixed))
       content = listAffine(content, *fixed);
-    else if (content.hasElements() && count > limit)
+    else if (content.hasElements() && !isListable(*fixed))
       content = {};
   } else if (content.hasElements()) {
     content = {};
@@ -145,6 +172,14 @@ SymbolicExpr ShapeInference::simplify(const SymbolicExpr &expr) const {
       return isMin ? atom->rhs : atom->lhs;
   }
   return expr;
+}
+
+bool ShapeInference::atMost(const SymbolicExpr &a, const SymbolicExpr &b) const {
+  return SymbolicExpr::provablyAtMost(a, b) || llvm::any_of(facts, [&](const Requirement &fact) {
+           return (fact.lhs == a && fact.rhs == b) ||
+                  (fact.lhs == a && SymbolicExpr::provablyAtMost(fact.rhs, b)) ||
+                  (fact.equal && fact.rhs == a && fact.lhs == b);
+         });
 }
 
 void ShapeInference::require(Operation *op, const SymbolicExpr &lhs, const SymbolicExpr &rhs,
@@ -267,7 +302,7 @@ LogicalResult ShapeInference::run(func::FuncOp function) {
         if (auto symbol = dyn_cast<StringAttr>(attribute))
           dim = SymbolicExpr::symbol(symbol.getValue());
         else if (auto value = dyn_cast<IntegerAttr>(attribute))
-          dim = SymbolicExpr(value.getInt());
+          dim = SymbolicExpr(value.getValue().getSExtValue());
       }
     }
     for (SymbolicExpr &dim : info.shape)

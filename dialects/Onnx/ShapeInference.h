@@ -44,6 +44,10 @@ public:
 
   /// Says what the dims of a function argument are; its type must have that rank.
   void bindArgument(mlir::Value value, llvm::ArrayRef<SymbolicExpr> dims);
+  /// Says what an integer or index scalar is.
+  void bindScalar(mlir::Value value, const SymbolicExpr &expr);
+  /// Says what a value of static type holds.
+  void bindContent(mlir::Value value, Content content);
   /// Infers the results of one operation, whose operands have been inferred, and sets their types.
   /// Operations outside onnx, kernel, attn, tensor.from_elements, arith: the dims that their static
   /// types show. Failure: an error on `op` that names attribute or operand, value and expectation.
@@ -65,12 +69,19 @@ public:
   /// Takes lhs <= rhs as given from now on: min and max in dims resolve by it.
   void assume(const Requirement &fact) { facts.push_back(fact); }
 
+  /// a <= b, provably or by what is assumed.
+  bool atMost(const SymbolicExpr &a, const SymbolicExpr &b) const;
+  /// The content of a value as base and strides; unknown if it is no affine function of the index.
+  Content affine(mlir::Value value) const;
+
   /// Builds the value of a known expression as an index: kernel.dim, arith and constants.
   static mlir::Value materialize(mlir::OpBuilder &builder, mlir::Location loc,
                                  const SymbolicExpr &expr);
 
   // --- For the functions in Infer*.cpp -------------------------------------------------------------
   int64_t contentLimit() const { return limit; }
+  /// Whether a tensor of these dims is small enough for its elements to be listed.
+  bool isListable(llvm::ArrayRef<int64_t> dims) const;
   /// Sets type, shape and content of a result. Errors: an unknown or negative dim, more than 2^63 - 1
   /// bytes.
   mlir::LogicalResult set(mlir::Operation *op, unsigned result, Shape shape, mlir::Type elementType,

@@ -13,7 +13,7 @@ namespace rapt::onnx {
 namespace {
 // Real shape arithmetic stays far below these; a hostile graph must not make expressions explode.
 constexpr size_t maxTerms = 32, maxDegree = 8;
-constexpr unsigned maxDepth = 6;
+constexpr unsigned maxSize = 256;
 
 constexpr int64_t lowest = std::numeric_limits<int64_t>::min();
 constexpr int64_t highest = std::numeric_limits<int64_t>::max();
@@ -120,11 +120,9 @@ SymbolicExpr SymbolicExpr::fromTerms(Poly terms) {
     }
   }
   llvm::erase_if(merged, [](auto &term) { return term.coefficient == 0; });
-  if (merged.size() > maxTerms)
-    return {};
   SymbolicExpr result;
   result.poly = std::make_shared<Poly>(std::move(merged));
-  return result;
+  return result.terms().size() <= maxTerms && result.size() <= maxSize ? result : SymbolicExpr();
 }
 
 SymbolicExpr SymbolicExpr::fromAtom(int kind, const SymbolicExpr &a, const SymbolicExpr &b) {
@@ -132,12 +130,7 @@ SymbolicExpr SymbolicExpr::fromAtom(int kind, const SymbolicExpr &a, const Symbo
   atom->kind = static_cast<SymbolicAtom::Kind>(kind);
   atom->lhs = a;
   atom->rhs = b;
-  for (const SymbolicExpr *side : {&a, &b})
-    for (const SymbolicTerm &term : side->terms())
-      for (const Atom &factor : term.factors)
-        atom->depth = std::max(atom->depth, factor->depth + 1);
-  if (atom->depth > maxDepth)
-    return {};
+  atom->size += a.size() + b.size();
   SymbolicTerm term{1, {}};
   term.factors.push_back(std::move(atom));
   return fromTerms({std::move(term)});
@@ -145,6 +138,14 @@ SymbolicExpr SymbolicExpr::fromAtom(int kind, const SymbolicExpr &a, const Symbo
 
 llvm::ArrayRef<SymbolicTerm> SymbolicExpr::terms() const {
   return poly ? llvm::ArrayRef<SymbolicTerm>(*poly) : llvm::ArrayRef<SymbolicTerm>();
+}
+
+unsigned SymbolicExpr::size() const {
+  unsigned total = 0;
+  for (const SymbolicTerm &term : terms())
+    for (const Atom &factor : term.factors)
+      total += factor->size;
+  return total;
 }
 
 std::optional<int64_t> SymbolicExpr::constant() const {

@@ -82,6 +82,7 @@ public:
 private:
   using Poly = std::vector<SymbolicTerm>; // sorted by factors, no zero coefficients
   static SymbolicExpr fromTerms(Poly terms);
+  unsigned size() const;
   static SymbolicExpr fromAtom(int kind, const SymbolicExpr &a, const SymbolicExpr &b);
 
   std::shared_ptr<const Poly> poly; // null: unknown
@@ -92,7 +93,7 @@ struct SymbolicAtom {
   enum Kind { Symbol, FloorDiv, Mod, Min, Max } kind = Symbol;
   std::string name;      ///< of a Symbol
   SymbolicExpr lhs, rhs; ///< of the others
-  unsigned depth = 0;    ///< how deep operations nest in it
+  unsigned size = 1;     ///< atoms in it, itself included
 };
 
 } // namespace rapt::onnx

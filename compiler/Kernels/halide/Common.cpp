@@ -41,9 +41,13 @@ void defineOutputs(Lowering &lowering, Recipe &recipe) {
     }
   }
   size_t next = 0;
-  for (H::Func &out : recipe.outputs)
-    for (H::OutputImageParam buffer : out.output_buffers())
-      lowering.describe(buffer, spec.tensors[spec.outputs[next++]]);
+  for (H::Func &out : recipe.outputs) {
+    bool first = true; // the buffers of a tuple share the first one's bounds
+    for (H::OutputImageParam buffer : out.output_buffers()) {
+      lowering.describe(buffer, spec.tensors[spec.outputs[next++]], first);
+      first = false;
+    }
+  }
 }
 
 void vectorizeExactly(H::Stage stage, H::Var x, const Extent &size, int lanes) {
@@ -91,15 +95,12 @@ void reduceInLanes(Lowering &lowering, H::Func func, H::RVar r, const Extent &si
   // Four vectors of partial results hide the latency of the additions: LayerNorm reaches 74-91 % of
   // the memory's speed with 64 lanes. Fewer where four do not divide the row.
   int width = 4 * lanes;
-  while (size.isStatic() && width > lanes && size.factor % width != 0)
+  while (width > lanes && !(size.isStatic() && size.factor % width == 0))
     width -= lanes;
-  bool exact = size.isStatic() && size.factor % width == 0;
-  if (!exact)
-    width = lanes;
   H::RVar ro(func.name() + "_ro"), ri(func.name() + "_ri");
   H::Var u(func.name() + "_u");
   H::Stage update = func.update();
-  update.split(r, ro, ri, width, exact ? H::TailStrategy::RoundUp : H::TailStrategy::GuardWithIf);
+  update.split(r, ro, ri, width, H::TailStrategy::GuardWithIf);
   H::Func partial = update.rfactor(ri, u);
   partial.compute_at(consumer, at).vectorize(u, lanes).unroll(u);
   partial.update().reorder(u, ro).vectorize(u, lanes).unroll(u);

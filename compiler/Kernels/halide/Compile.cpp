@@ -143,12 +143,16 @@ bool compileKernel(const KernelSpec &spec, const Schedule &schedule, const Targe
   try {
     compileVariants(spec, schedule, target, symbolPrefix, result);
     return true;
-  } catch (const std::exception &exception) { // Halide::Error among them
+  } catch (const H::Error &halideError) {
+    error = halideError.what();
+  } catch (const std::exception &exception) {
     error = exception.what();
-    while (!error.empty() && (error.back() == '\n' || error.back() == '.'))
-      error.pop_back();
-    return false;
+  } catch (...) {
+    error = "unknown exception in the kernel compiler";
   }
+  while (!error.empty() && (error.back() == '\n' || error.back() == '.'))
+    error.pop_back();
+  return false;
 }
 
 } // namespace rapt::kernels::halide

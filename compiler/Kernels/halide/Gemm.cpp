@@ -109,14 +109,11 @@ static H::Func makeA(Lowering &lowering, const Match &match, Recipe &recipe) {
   return a;
 }
 
-/// The prefetches of one k step. A single row block must fetch the whole panel by itself (3 lines of 16
-/// floats for nr = 48); with few rows the kernel waits for memory anyway and prefetching costs 3-25 %.
-static int prefetchLines(const Lowering &lowering, int tileRows, const Extent &rows) {
-  const Schedule &schedule = lowering.schedule;
-  if (schedule.prefetch <= 0 || tileRows < std::min<int64_t>(6, schedule.tileRows))
-    return 0;
-  bool fewBlocks = rows.isStatic() && rows.factor <= 2 * tileRows;
-  return static_cast<int>(fewBlocks ? std::max<int64_t>(schedule.prefetch, schedule.tileCols / 16) : schedule.prefetch);
+/// Whether the next panel is fetched: with few rows the kernel waits for memory anyway and prefetches
+/// cost 3-25 %. One line a step is right for one row block too: the three that a whole panel takes win
+/// 5-10 % of cold speed on Zen 5 and lose 40 % on Zen 4, whose own prefetcher they disturb.
+static bool wantsPrefetch(const Schedule &schedule, int tileRows) {
+  return schedule.prefetch > 0 && tileRows >= std::min<int64_t>(6, schedule.tileRows);
 }
 
 bool buildGemm(Lowering &lowering, int tileRows, Recipe &recipe) {
@@ -201,8 +198,7 @@ bool buildGemm(Lowering &lowering, int tileRows, Recipe &recipe) {
   acc.update().reorder(ni, acc.args()[1], k).vectorize(ni, lanes).unroll(ni).unroll(acc.args()[1]);
   recipe.scratch.push_back(Extent{2 * (tileRows * nr * 4 + 384), {}});
 
-  int lines = prefetchLines(lowering, tileRows, rowExtent);
-  if (lines > 0 && panels > 1) {
+  if (wantsPrefetch(lowering.schedule, tileRows) && panels > 1) {
     auto *pass = new NextPanelPrefetch; // the pipeline deletes it
     pass->accumulator = acc.name();
     pass->weight = lowering.inputs[match->weight].name();
@@ -212,7 +208,7 @@ bool buildGemm(Lowering &lowering, int tileRows, Recipe &recipe) {
     pass->blocks = blocks;
     pass->panelFloats = nr * depth;
     pass->reduction = depth;
-    pass->linesPerStep = lines;
+    pass->linesPerStep = static_cast<int>(lowering.schedule.prefetch);
     recipe.pass = pass;
     recipe.passHits = &pass->hits;
   }

@@ -70,7 +70,8 @@ bool buildLoops(Lowering &lowering, Recipe &recipe) {
     H::Func copy = func;
     if (reduction) {
       copy = H::Func(stage.name + "_copy");
-      copy(func.args()) = func(std::vector<H::Expr>(func.args().begin(), func.args().end()));
+      std::vector<H::Var> args = func.args();
+      copy(args) = func(std::vector<H::Expr>(args.begin(), args.end()));
       lowering.results[stage.result] = copy;
     }
     bool wide;

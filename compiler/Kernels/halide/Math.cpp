@@ -88,7 +88,8 @@ Expr powAny(Expr x, Expr y) {
 /// polynomial and the sign.
 static Expr sineQuadrant(const Expr &x, int quarter) {
   Expr n = Halide::round(x * 0.636619772f);
-  Expr r = ((x - n * 1.5703125f) - n * 4.837512969970703e-4f) - n * 7.549789948768648e-8f;
+  // Strict: reassociated, the three parts become one and the sum loses what they are there for.
+  Expr r = Halide::strict_float(((x - n * 1.5703125f) - n * 4.837512969970703e-4f) - n * 7.549789948768648e-8f);
   Expr t = r * r;
   Expr sine = r * polynomial(t, {1, -1 / 6.0, 1 / 120.0, -1 / 5040.0, 1 / 362880.0});
   Expr cosine = polynomial(t, {1, -1 / 2.0, 1 / 24.0, -1 / 720.0, 1 / 40320.0});

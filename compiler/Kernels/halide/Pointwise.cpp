@@ -2,9 +2,7 @@
 //
 // ALGORITHM  every stage is a Func; intermediate ones are inlined, so that the whole chain is one
 //            expression per output element and nothing but inputs and outputs touches memory.
-// SCHEDULE   vectors along the innermost dim; all outer dims fused and cut into tasks. Where every
-//            operand is read element for element the tensors are flattened first: no tail per row,
-//            and a short innermost dim costs nothing.
+// SCHEDULE   vectors along the innermost dim; all outer dims fused and cut into tasks.
 //
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/halide/Recipes.h"
@@ -34,7 +32,6 @@ bool buildPointwise(Lowering &lowering, Recipe &recipe) {
       H::Var block("block"), xi("xi");
       out.split(x, block, xi, 16384, H::TailStrategy::GuardWithIf).parallel(block);
       x = xi;
-      // A block's extent is the constant 16384 to all but the last one.
     }
     vectorizeExactly(out, x, shape.back(), lowering.lanes());
   }

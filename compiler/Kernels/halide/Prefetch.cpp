@@ -33,21 +33,19 @@ Stmt NextPanelPrefetch::visit(const For *loop) {
   // The accumulator's update is its stage 1; its only loop left is the reduction.
   if (loop->name.rfind(accumulator + ".s1.", 0) != 0 || !result.as<For>())
     return result;
-  const For *done = result.as<For>();
   ++hits;
-
+  loop = result.as<For>();
   Expr panel = valueOf(groupVar) * groupSize + valueOf(panelVar);
   Expr block = valueOf(chunkVar) * chunkBlocks + valueOf(blockVar);
   Expr step = Halide::max(1, (panelFloats / reduction + blocks - 1) / blocks); // floats per k step
-  Expr offset = (panel + 1) * panelFloats +
-                (block * reduction + Variable::make(Halide::Int(32), loop->name)) * step;
   // The offset may lie past the last panel: a prefetch never faults.
-  Stmt body = done->body;
+  Expr offset = (panel + 1) * panelFloats + (block * reduction + Variable::make(Halide::Int(32), loop->name)) * step;
+  Stmt body = loop->body;
   for (int line = 0; line < linesPerStep; ++line) {
     std::vector<Expr> args = {Variable::make(Halide::Handle(), weight), simplify(offset + line * floatsPerLine), 1, 1};
     body = Block::make(Evaluate::make(Call::make(Halide::Float(32), Call::prefetch, args, Call::Intrinsic)), body);
   }
-  return For::make(done->name, done->min, done->extent, done->for_type, done->partition_policy, done->device_api, body);
+  return For::make(loop->name, loop->min, loop->extent, loop->for_type, loop->partition_policy, loop->device_api, body);
 }
 
 } // namespace rapt::kernels::halide

@@ -374,7 +374,7 @@ Lowering::Lowering(const KernelSpec &spec, const Schedule &schedule, const Targe
   }
 }
 
-void Lowering::describe(H::OutputImageParam buffer, const Tensor &tensor) const {
+void Lowering::describe(H::OutputImageParam buffer, const Tensor &tensor, bool bounds) const {
   if (tensor.panel) {
     int nr = static_cast<int>(tensor.panel);
     H::Expr k = extent(tensor.shape[0]), n = extent(tensor.shape[1]);
@@ -386,7 +386,9 @@ void Lowering::describe(H::OutputImageParam buffer, const Tensor &tensor) const 
   }
   Extent stride;
   for (size_t i = tensor.shape.size(), dim = 0; i-- > 0; ++dim) {
-    buffer.dim(dim).set_bounds(0, extent(tensor.shape[i])).set_stride(extent(stride));
+    if (bounds)
+      buffer.dim(dim).set_bounds(0, extent(tensor.shape[i]));
+    buffer.dim(dim).set_stride(extent(stride));
     stride = stride * tensor.shape[i];
   }
 }

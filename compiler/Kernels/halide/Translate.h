@@ -51,8 +51,8 @@ public:
   /// The reduction variables, innermost first, come back in `reduced` (none for a pointwise stage).
   Halide::Func define(const Stage &stage, std::vector<Halide::RVar> *reduced = nullptr);
 
-  /// Promises row-major density of an output buffer.
-  void describe(Halide::OutputImageParam buffer, const Tensor &tensor) const;
+  /// Promises that `buffer` is dense and row-major (or in panels), and, with `bounds`, its extents.
+  void describe(Halide::OutputImageParam buffer, const Tensor &tensor, bool bounds = true) const;
 
   const Stage &stageOf(int tensor) const;
   bool isInput(int tensor) const { return tensor < spec.numInputs; }

@@ -1,1 +1,192 @@
+//===- AttentionTest.cpp - The attention recipe against float64 ----------------*- C++ -*-===//
 #include "Specs.h"
+
+#include <algorithm>
+#include <cfloat>
+
+namespace rapt::kernels::test {
+
+using Recipe = Schedule::Recipe;
+using EmptyRow = AttentionStage::EmptyRow;
+
+namespace {
+enum class Mask { None, Additive, AdditiveInfinite, PerQuery, Bool };
+
+/// Attention as it stands in a BERT export: packed QKV [b, s, 3 * h * d], a mask of int64 [b, s], and the
+/// heads merged to [b, s, h * d] behind it. Dims: batch, sequence.
+struct Self {
+  Builder b{2};
+  int64_t heads, headDim;
+  AttentionStage stage;
+  int qkv, mask;
+
+  Self(int64_t heads, int64_t headDim, Mask kind, EmptyRow empty = EmptyRow::Zero) : heads(heads), headDim(headDim) {
+    int64_t width = heads * headDim;
+    qkv = b.input({dim(0), dim(1), fixed(3 * width)});
+    mask = b.input({dim(0), dim(1)}, ScalarType::I64);
+    auto part = [&](int64_t offset) {
+      return b.at(qkv, {loop(0), loop(2), whole(offset) + (loop(1) * whole(headDim) + loop(3))});
+    };
+    stage.batch = dim(0), stage.queries = stage.keys = dim(1);
+    stage.heads = stage.kvHeads = heads, stage.headDim = stage.valueDim = headDim;
+    stage.scale = 1 / std::sqrt(static_cast<double>(headDim));
+    stage.query = part(0), stage.key = part(width), stage.value = part(2 * width);
+    stage.emptyRow = empty;
+    ExprRef kept = b.at(mask, {loop(0), loop(3)});
+    ExprRef isKept = op(BinaryOp::Ne, kept, whole(0));
+    if (kind == Mask::Additive)
+      stage.bias = (real(1) - Expr::makeCast(ScalarType::F32, kept)) * real(-FLT_MAX);
+    if (kind == Mask::AdditiveInfinite)
+      stage.bias = Expr::makeSelect(isKept, real(0), real(-HUGE_VAL));
+    if (kind == Mask::PerQuery)
+      stage.bias = Expr::makeSelect(op(BinaryOp::Or, isKept, op(BinaryOp::Eq, loop(2), whole(1))), real(0.5), real(-FLT_MAX));
+    if (kind == Mask::Bool)
+      stage.mask = isKept;
+  }
+
+  const KernelSpec &finish() {
+    int64_t width = heads * headDim;
+    int attended = b.attention(stage);
+    b.spec.outputs = {b.map({dim(0), dim(1), fixed(width)},
+                            b.at(attended, {loop(0), op(BinaryOp::FloorDiv, loop(2), whole(headDim)), loop(1),
+                                            op(BinaryOp::FloorMod, loop(2), whole(headDim))}))};
+    return b.spec;
+  }
+};
+
+Schedule attentionSchedule(bool narrow = false, Schedule::Variant variant = Schedule::Variant::Strip) {
+  Schedule result = schedule(Recipe::Attention, narrow);
+  result.variant = variant;
+  return result;
+}
+
+/// Compares with float64, and with what an unfused f32 computation would lose.
+void checkAccuracy(LoadedKernel &kernel, const KernelSpec &spec, const std::vector<int64_t> &dims,
+                   const std::vector<Values> &inputs, const std::string &what) {
+  Values truth = interpret(spec, dims, inputs)[spec.outputs[0]];
+  Values unfused = interpret(spec, dims, inputs, Rounding::Single)[spec.outputs[0]];
+  Values actual = kernel.run(dims, inputs, 2)[0];
+  double largest = 0, allowed = 0;
+  for (size_t i = 0; i < truth.size(); ++i) {
+    ASSERT_EQ(std::isnan(actual[i]), std::isnan(truth[i])) << what << " at " << i;
+    if (std::isnan(truth[i]))
+      continue;
+    largest = std::max(largest, std::abs(actual[i] - truth[i]));
+    allowed = std::max(allowed, std::abs(unfused[i] - truth[i]));
+  }
+  EXPECT_LE(largest, 2 * allowed + 3e-7) << what << " unfused " << allowed;
+  EXPECT_LE(kernel.scratchUsed, kernel.scratchBound) << what;
+}
+} // namespace
+
+TEST(Attention, SequencesOfEverySize) {
+  for (auto variant : {Schedule::Variant::Strip, Schedule::Variant::Unfused})
+    for (bool narrow : {false, true})
+      for (int64_t headDim : {32, 64}) {
+        Self self(2, headDim, Mask::Additive);
+        checkAll(self.finish(), attentionSchedule(narrow, variant),
+                 {{1, 1}, {2, 7}, {1, 31}, {1, 32}, {2, 37}, {1, 64}, {1, 129}, {1, 300}}, 1e-5, 1, 2);
+      }
+}
+
+TEST(Attention, HeadDimsThatAreNoMultipleOfAVector) {
+  for (int64_t headDim : {4, 8, 24, 40, 48, 80, 96, 100, 128}) {
+    Self self(3, headDim, Mask::None);
+    checkAll(self.finish(), attentionSchedule(), {{1, 1}, {2, 19}, {1, 40}}, 1e-5, 1, 2);
+  }
+}
+
+TEST(Attention, MasksOfEveryKindAndEmptyRows) {
+  for (Mask mask : {Mask::None, Mask::Additive, Mask::AdditiveInfinite, Mask::PerQuery, Mask::Bool})
+    for (EmptyRow empty : {EmptyRow::Zero, EmptyRow::Mean, EmptyRow::Nan}) {
+      Self self(2, 16, mask, empty);
+      const KernelSpec &spec = self.finish();
+      LoadedKernel kernel(spec, attentionSchedule(), hostCpu());
+      ASSERT_TRUE(kernel.ok()) << kernel.error;
+      for (int64_t size : {1, 7, 37}) {
+        std::vector<Values> inputs = randomInputs(spec, {3, size}, 1, 2);
+        std::fill_n(inputs[1].begin(), size, 0.0);                           // every key masked
+        std::fill_n(inputs[1].begin() + size, size, 0.0), inputs[1][size + size / 2] = 1; // all but one
+        checkAccuracy(kernel, spec, {3, size}, inputs,
+                      "mask " + std::to_string(static_cast<int>(mask)) + " empty " + std::to_string(static_cast<int>(empty)) +
+                          " size " + std::to_string(size));
+      }
+    }
+}
+
+TEST(Attention, MaskLoadedAsMinusInfinity) {
+  Builder b(1);
+  std::vector<Extent> shape = {fixed(1), fixed(2), dim(0), fixed(16)};
+  int q = b.input(shape), k = b.input(shape), v = b.input(shape), bias = b.input({dim(0), dim(0)});
+  auto plain = [&](int t) { return b.at(t, {loop(0), loop(1), loop(2), loop(3)}); };
+  AttentionStage stage;
+  stage.batch = fixed(1), stage.queries = stage.keys = dim(0);
+  stage.heads = stage.kvHeads = 2, stage.headDim = stage.valueDim = 16, stage.scale = 0.25;
+  stage.query = plain(q), stage.key = plain(k), stage.value = plain(v), stage.bias = b.at(bias, {loop(2), loop(3)});
+  b.spec.outputs = {b.attention(stage)};
+  LoadedKernel kernel(b.spec, attentionSchedule(), hostCpu());
+  ASSERT_TRUE(kernel.ok()) << kernel.error;
+  for (int64_t size : {3, 20, 50}) {
+    std::vector<Values> inputs = randomInputs(b.spec, {size});
+    for (int64_t i = 0; i < size; ++i)
+      for (int64_t j = 0; j < size; ++j)
+        if (j > i || i == 2) // causal by -inf, and one row with nothing left
+          inputs[3][i * size + j] = -HUGE_VAL;
+    checkAccuracy(kernel, b.spec, {size}, inputs, "size " + std::to_string(size));
+  }
+}
+
+TEST(Attention, LargeLogitsAndOneHotKey) {
+  Self self(2, 64, Mask::Additive);
+  const KernelSpec &spec = self.finish();
+  LoadedKernel kernel(spec, attentionSchedule(), hostCpu());
+  ASSERT_TRUE(kernel.ok()) << kernel.error;
+  for (double scale : {1.0, 10.0, 100.0})
+    for (int64_t size : {1, 7, 128}) {
+      std::vector<Values> inputs = randomInputs(spec, {1, size}, scale);
+      std::fill(inputs[1].begin(), inputs[1].end(), 1.0);
+      checkAccuracy(kernel, spec, {1, size}, inputs, "scale " + std::to_string(scale));
+      for (int64_t d = 128; d < 256; ++d) // the key in the middle lies far from all others
+        inputs[0][size / 2 * 384 + d] *= 30;
+      checkAccuracy(kernel, spec, {1, size}, inputs, "hot key, scale " + std::to_string(scale));
+    }
+}
+
+TEST(Attention, CausalOffsetSoftcapAndGroupedHeads) {
+  for (auto variant : {Schedule::Variant::Strip, Schedule::Variant::Unfused}) {
+    Builder b(2); // queries, keys
+    int q = b.input({fixed(2), fixed(6), dim(0), fixed(32)}), k = b.input({fixed(2), fixed(2), dim(1), fixed(32)}),
+        v = b.input({fixed(2), fixed(2), dim(1), fixed(16)});
+    auto plain = [&](int t) { return b.at(t, {loop(0), loop(1), loop(2), loop(3)}); };
+    AttentionStage stage;
+    stage.batch = fixed(2), stage.queries = dim(0), stage.keys = dim(1);
+    stage.heads = 6, stage.kvHeads = 2, stage.headDim = 32, stage.valueDim = 16;
+    stage.scale = 0.2, stage.softcap = 5;
+    stage.causalOffset = Expr::makeDim(1) - Expr::makeDim(0);
+    stage.query = plain(q), stage.key = plain(k), stage.value = plain(v);
+    b.spec.outputs = {b.attention(stage)};
+    checkAll(b.spec, attentionSchedule(false, variant), {{1, 1}, {1, 50}, {7, 40}, {40, 40}, {33, 20}}, 1e-5);
+  }
+}
+
+TEST(Attention, ResultInOtherLayouts) {
+  // rows of all sequences merged, with a residual behind it
+  Self merged(2, 16, Mask::Additive);
+  int residual = merged.b.input({{1, {0, 1}}, fixed(32)});
+  int attended = merged.b.attention(merged.stage);
+  auto at = [&](ExprRef m, ExprRef c) {
+    return merged.b.at(attended, {op(BinaryOp::FloorDiv, m, Expr::makeDim(1)), op(BinaryOp::FloorDiv, c, whole(16)),
+                                  op(BinaryOp::FloorMod, m, Expr::makeDim(1)), op(BinaryOp::FloorMod, c, whole(16))});
+  };
+  merged.b.spec.outputs = {merged.b.map({{1, {0, 1}}, fixed(32)}, at(loop(0), loop(1)) + merged.b.at(residual, {loop(0), loop(1)}))};
+  checkAll(merged.b.spec, attentionSchedule(), {{1, 1}, {2, 37}}, 1e-5, 1, 2);
+
+  // a tail that is no permutation: every second query only
+  Self strided(2, 16, Mask::Additive);
+  attended = strided.b.attention(strided.stage);
+  strided.b.spec.outputs = {strided.b.map({dim(0), fixed(2), dim(1), fixed(16)},
+                                          strided.b.at(attended, {loop(0), loop(1), op(BinaryOp::Div, loop(2), whole(2)), loop(3)}))};
+  checkAll(strided.b.spec, attentionSchedule(), {{1, 1}, {2, 37}}, 1e-5, 1, 2);
+}
+
+} // namespace rapt::kernels::test

@@ -34,9 +34,9 @@ public:
   /// Runs on inputs in the interpreter's form; gives the outputs in the same form.
   std::vector<Values> run(const std::vector<int64_t> &dims, const std::vector<Values> &inputs, int threads = 1,
                           Guard guard = Guard::After);
-  /// Runs without filling anything, `repeat` times on one set of random f32 buffers (integers zero): best
-  /// seconds per call.
-  double time(const std::vector<int64_t> &dims, int repeat, int threads);
+  /// Best seconds of one call, of `repeat`, on random f32 buffers (integers zero). With several `copies` the
+  /// calls take turns on as many sets of buffers, so that none is in a cache when its turn comes.
+  double time(const std::vector<int64_t> &dims, int repeat, int threads, int copies = 1);
 
   /// The last run's largest scratch memory of any thread, and what the kernel announced for it.
   int64_t scratchUsed = 0, scratchBound = 0;

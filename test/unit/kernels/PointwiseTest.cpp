@@ -61,8 +61,7 @@ TEST(Pointwise, PowersOfBothSigns) {
 
 TEST(Pointwise, SelectsIntegersAndBools) {
   Builder b(1);
-  int mask = b.input({dim(0)}, ScalarType::I64), flag = b.input({dim(0)}, ScalarType::Bool),
-      x = b.input({dim(0)});
+  int mask = b.input({dim(0)}, ScalarType::I64), flag = b.input({dim(0)}, ScalarType::Bool);
   ExprRef m = b.at(mask, {loop(0)}), keep = op(BinaryOp::Gt, m, whole(3));
   int bias = b.map({dim(0)}, Expr::makeSelect(keep, real(0), real(-HUGE_VAL)));
   int both = b.map({dim(0)}, op(BinaryOp::And, keep, b.at(flag, {loop(0)})));

@@ -1,0 +1,131 @@
+//===- FuseLower.cpp - What is left of onnx => linalg ----------------------------------===//
+//
+// In:  onnx, attn.sdpa, kernel.weight, kernel.dim, kernel.require, index arithmetic.
+// Out: no onnx. linalg.generic with linalg.fill for the start of reductions, attn.sdpa, tensor.empty,
+//      expand_shape and collapse_shape, kernel.check_indices before loads at computed places.
+//
+// One walk in program order; the families are in LowerElementwise, LowerReductions, LowerContractions,
+// LowerViews and LowerIndexing. Locations are those of the onnx operations.
+//
+//===-------------------------------------------------------------------------------------===//
+
+#include "compiler/Fuse/Fuse.h"
+#include "compiler/Fuse/Lowering.h"
+#include "dialects/Attn/Attn.h"
+#include "dialects/Kernel/Kernel.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Dominance.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Pass/Pass.h"
+#include "mlir/Transforms/CSE.h"
+
+using namespace mlir;
+using namespace rapt;
+
+namespace rapt::fuse {
+
+/// Integers that follow from the dims alone are not read from memory: base + strides * indices.
+std::optional<View> Lowering::hostView(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  if (!type || !isa<IntegerType>(type.getElementType()) || type.getElementType().isUnsignedInteger())
+    return std::nullopt;
+  const onnx::Content &known = content(value);
+  View result;
+  if (const onnx::Element *element = known.uniform(); element && element->kind == onnx::Element::Int) {
+    if (std::optional<int64_t> constant = element->expr.constant()) {
+      result.literal = builder.getIntegerAttr(type.getElementType(), *constant);
+      return result;
+    }
+    result.base = size(element->expr);
+    return result;
+  }
+  if (!known.isAffine() || known.base().kind != onnx::Element::Int)
+    return std::nullopt;
+  result.base = size(known.base().expr);
+  for (const onnx::SymbolicExpr &stride : known.strides())
+    result.strides.push_back(size(stride));
+  result.map = builder.getMultiDimIdentityMap(type.getRank());
+  return result;
+}
+
+bool Lowering::lowerOnHost(Operation *op) {
+  if (op->getNumResults() != 1 || isa<onnx::ConstantOp>(op))
+    return false;
+  std::optional<View> view = hostView(op->getResult(0));
+  if (view)
+    bind(op->getResult(0), *view);
+  return view.has_value();
+}
+
+LogicalResult Lowering::lower(Operation *op) {
+  if (isa<onnx::ConstantOp>(op) || lowerOnHost(op))
+    return success(); // constants become literals or weights where they are read
+  if (auto matmul = dyn_cast<onnx::MatMulOp>(op))
+    return lowerContraction(matmul);
+  for (auto family : {&Lowering::lowerElementwise, &Lowering::lowerReduction, &Lowering::lowerView,
+                      &Lowering::lowerIndexing}) {
+    if (std::optional<LogicalResult> done = (this->*family)(op))
+      return *done;
+  }
+  return op->emitError() << "'" << op->getName() << "' of node '" << onnx::nodeName(op)
+                         << "' has no lowering to linalg";
+}
+
+LogicalResult Lowering::run() {
+  Block &body = func.getBody().front();
+  SmallVector<Operation *> lowered;
+  for (Operation &op : llvm::make_early_inc_range(body)) {
+    builder.setInsertionPoint(&op);
+    loc = op.getLoc();
+    if (isa_and_nonnull<onnx::OnnxDialect>(op.getDialect())) {
+      if (failed(lower(&op)))
+        return failure();
+      lowered.push_back(&op);
+    } else if (isa<attn::SdpaOp, func::ReturnOp>(op)) {
+      for (OpOperand &operand : op.getOpOperands())
+        if (isa<RankedTensorType>(operand.get().getType()))
+          operand.set(tensor(operand.get()));
+    }
+  }
+  for (Operation *op : llvm::reverse(lowered)) {
+    if (!op->use_empty())
+      return op->emitError() << "'" << op->getName() << "' is still used by '"
+                             << (*op->user_begin())->getName() << "'";
+    op->erase();
+  }
+  Operation *terminator = body.getTerminator();
+  func.setType(FunctionType::get(func.getContext(), func.getArgumentTypes(), terminator->getOperandTypes()));
+  return success();
+}
+
+} // namespace rapt::fuse
+
+namespace {
+
+struct FuseLower : PassWrapper<FuseLower, OperationPass<func::FuncOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(FuseLower)
+  StringRef getArgument() const final { return "fuse-lower"; }
+  StringRef getDescription() const final { return "onnx => linalg.generic, views dissolved into indexing"; }
+  void getDependentDialects(DialectRegistry &registry) const final {
+    registry.insert<arith::ArithDialect, kernel::KernelDialect, linalg::LinalgDialect, math::MathDialect,
+                    tensor::TensorDialect>();
+  }
+  void runOnOperation() final {
+    func::FuncOp func = getOperation();
+    onnx::ShapeInference shapes;
+    if (failed(shapes.run(func)) || failed(fuse::Lowering(func, shapes).run()))
+      return signalPassFailure();
+    fuse::eraseDead(func.getBody().front());
+    IRRewriter rewriter(&getContext());
+    DominanceInfo dominance(func);
+    eliminateCommonSubExpressions(rewriter, dominance, func);
+  }
+};
+
+} // namespace
+
+std::unique_ptr<Pass> rapt::createFuseLowerPass() { return std::make_unique<FuseLower>(); }

@@ -1,0 +1,333 @@
+//===- LowerIndexing.cpp - Gather, Concat, Range, ... => loads at computed places ------===//
+//
+// Each is one parallel linalg.generic whose body reads with tensor.extract. Indices that come from
+// outside are checked by the host first (kernel.check_indices), so that the loads stay inside.
+//
+//===-------------------------------------------------------------------------------------===//
+
+#include "compiler/Fuse/Lowering.h"
+
+#include "dialects/Kernel/Kernel.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace rapt::fuse {
+
+using onnx::SymbolicExpr;
+
+// --- Indices -------------------------------------------------------------------------------------
+
+/// Constants of more elements than this are not read to find their range.
+static constexpr int64_t kRangeLimit = 65536;
+
+/// The least and the greatest number of an integer tensor, when they can be known.
+struct IndexRange {
+  SymbolicExpr least, greatest;
+};
+static std::optional<IndexRange> rangeOf(Lowering &lowering, Value value) {
+  const onnx::Content &content = lowering.content(value);
+  if (content.isAffine() && content.base().kind == onnx::Element::Int) {
+    IndexRange range{content.base().expr, content.base().expr};
+    for (auto [stride, dim] : llvm::zip(content.strides(), lowering.shape(value))) {
+      if (stride.lowerBound() < 0)
+        return std::nullopt;
+      range.greatest = range.greatest + stride * (dim - SymbolicExpr(1));
+    }
+    return range;
+  }
+  Operation *op = value.getDefiningOp();
+  onnx::Content listed = content;
+  if (auto constant = dyn_cast_or_null<onnx::ConstantOp>(op))
+    listed = onnx::readContent(constant.getValue(), kRangeLimit);
+  else if (auto weight = dyn_cast_or_null<kernel::WeightOp>(op); weight && weight.getSources().size() == 1)
+    listed = onnx::readContent(cast<ElementsAttr>(weight.getSources()[0]), kRangeLimit);
+  if (listed.hasElements() && !listed.elements().empty()) {
+    std::optional<IndexRange> range;
+    for (const onnx::Element &element : listed.elements()) {
+      std::optional<int64_t> number = element.kind == onnx::Element::Int ? element.expr.constant() : std::nullopt;
+      if (!number)
+        return std::nullopt;
+      if (!range)
+        range = IndexRange{element.expr, element.expr};
+      range->least = std::min(*range->least.constant(), *number);
+      range->greatest = std::max(*range->greatest.constant(), *number);
+    }
+    return range;
+  }
+  if (!op)
+    return std::nullopt;
+  if (isa<onnx::ReshapeOp, onnx::TransposeOp, onnx::ExpandOp, onnx::SliceOp, onnx::SqueezeOp, onnx::UnsqueezeOp,
+          onnx::IdentityOp, onnx::GatherOp, onnx::GatherElementsOp>(op))
+    return rangeOf(lowering, op->getOperand(0));
+  if (auto cast = dyn_cast<onnx::CastOp>(op); cast && tensorType(cast.getInput()).getElementType().isInteger(32))
+    return rangeOf(lowering, cast.getInput());
+  return std::nullopt;
+}
+
+Value Lowering::wrapIndex(OpBuilder &b, Location at, Value index, OpFoldResult extent) {
+  Value negative = arith::CmpIOp::create(b, at, arith::CmpIPredicate::slt, index, arith::ConstantIndexOp::create(b, at, 0));
+  Value size = getConstantIntValue(extent) ? arith::ConstantIndexOp::create(b, at, *getConstantIntValue(extent)).getResult()
+                                           : cast<Value>(extent);
+  return arith::SelectOp::create(b, at, negative, arith::AddIOp::create(b, at, index, size), index);
+}
+
+Indices Lowering::checkIndices(Operation *op, Value indices, Value data, int64_t axis) {
+  const SymbolicExpr &extent = shape(data)[axis];
+  if (std::optional<IndexRange> range = rangeOf(*this, indices)) {
+    bool nonNegative = range->least.lowerBound() >= 0;
+    bool above = nonNegative || SymbolicExpr::provablyAtMost(SymbolicExpr(0) - extent, range->least);
+    if (above && SymbolicExpr::provablyAtMost(range->greatest, extent - SymbolicExpr(1)))
+      return {view(indices), nonNegative};
+  }
+  OpFoldResult size = sizes(data)[axis];
+  std::optional<int64_t> fixed = getConstantIntValue(size);
+  Indices result{view(indices), false};
+  Value checked = tensor(indices);
+  // The lower bound of a check is a constant, so a dim that is none wants its indices counted from 0.
+  if (!fixed) {
+    Type type = tensorType(indices).getElementType();
+    checked = map(sizes(indices), type, {result.view}, [&](OpBuilder &b, Location at, ValueRange args) -> Value {
+      Value index = arith::IndexCastOp::create(b, at, b.getIndexType(), args[0]);
+      return arith::IndexCastOp::create(b, at, type, wrapIndex(b, at, index, size));
+    });
+    result = {View::of(checked), true};
+  }
+  SmallVector<Value> dynamic;
+  for (OpFoldResult dim : sizes(indices))
+    if (auto value = dyn_cast<Value>(dim))
+      dynamic.push_back(value);
+  std::string message = "node '" + onnx::nodeName(op) + "': index %lld at position %lld is outside dim " +
+                        std::to_string(axis) + " (" + extent.str() + ") of its data";
+  kernel::CheckIndicesOp::create(builder, loc, checked, dynamic, builder.getI64IntegerAttr(fixed ? -*fixed : 0),
+                                 indexValue(size), builder.getStringAttr(message));
+  return result;
+}
+
+// --- Operations ----------------------------------------------------------------------------------
+
+namespace {
+
+SmallVector<Value> loopIndices(OpBuilder &b, Location loc, int64_t rank) {
+  SmallVector<Value> indices;
+  for (int64_t i = 0; i < rank; ++i)
+    indices.push_back(linalg::IndexOp::create(b, loc, i));
+  return indices;
+}
+
+/// `number` as an index into a dim of `extent`.
+Value toIndex(Lowering &lowering, OpBuilder &b, Location loc, Value number, const Indices &indices, OpFoldResult extent) {
+  auto cast = number.getDefiningOp<arith::IndexCastOp>();
+  Value index = cast && cast.getIn().getType().isIndex()
+                    ? cast.getIn()
+                    : arith::IndexCastOp::create(b, loc, b.getIndexType(), number).getResult();
+  return indices.nonNegative ? index : lowering.wrapIndex(b, loc, index, extent);
+}
+
+/// A constant place along one axis is only another way to read.
+bool lowerConstantGather(Lowering &lowering, onnx::GatherOp op) {
+  const onnx::Content &content = lowering.content(op.getIndices());
+  if (tensorType(op.getIndices()).getNumElements() != 1 || !content.hasElements() ||
+      content.elements()[0].kind != onnx::Element::Int)
+    return false;
+  std::optional<int64_t> index = content.elements()[0].expr.constant();
+  int64_t axis = op.getAxis(), rank = tensorType(op.getData()).getRank(), inner = tensorType(op.getIndices()).getRank();
+  const SymbolicExpr &extent = lowering.shape(op.getData())[axis];
+  if (index && *index < 0 && extent.constant())
+    *index += *extent.constant();
+  if (!index || *index < 0 || !SymbolicExpr::provablyAtMost(SymbolicExpr(*index + 1), extent))
+    return false;
+  SmallVector<AffineExpr> indices;
+  for (int64_t i = 0; i < rank; ++i)
+    indices.push_back(i == axis ? lowering.builder.getAffineConstantExpr(*index)
+                                : lowering.builder.getAffineDimExpr(i < axis ? i : i - 1 + inner));
+  AffineMap map = AffineMap::get(rank - 1 + inner, 0, indices, lowering.builder.getContext());
+  lowering.bind(op.getOutput(), View(lowering.view(op.getData())).through(map));
+  return true;
+}
+
+LogicalResult lowerGather(Lowering &lowering, onnx::GatherOp op) {
+  if (tensorType(op.getIndices()).hasStaticShape() && lowerConstantGather(lowering, op))
+    return success();
+  int64_t axis = op.getAxis(), rank = tensorType(op.getOutput()).getRank(), inner = tensorType(op.getIndices()).getRank();
+  Indices indices = lowering.checkIndices(op, op.getIndices(), op.getData(), axis);
+  SmallVector<AffineExpr> dims;
+  for (int64_t i = 0; i < inner; ++i)
+    dims.push_back(lowering.builder.getAffineDimExpr(axis + i));
+  View index = indices.view.through(AffineMap::get(rank, 0, dims, lowering.builder.getContext()));
+  View data = lowering.view(op.getData());
+  OpFoldResult extent = lowering.sizes(op.getData())[axis];
+  Type element = tensorType(op.getOutput()).getElementType();
+  Value result = lowering.map(lowering.sizes(op.getOutput()), element, {index}, [&](OpBuilder &b, Location loc, ValueRange args) {
+    SmallVector<Value> loops = loopIndices(b, loc, rank), position;
+    for (int64_t i = 0; i < tensorType(op.getData()).getRank(); ++i)
+      position.push_back(i == axis ? toIndex(lowering, b, loc, args[0], indices, extent)
+                                   : loops[i < axis ? i : i - 1 + inner]);
+    return lowering.load(b, loc, data, element, position);
+  });
+  lowering.bind(op.getOutput(), result);
+  return success();
+}
+
+LogicalResult lowerGatherElements(Lowering &lowering, onnx::GatherElementsOp op) {
+  int64_t axis = op.getAxis(), rank = tensorType(op.getOutput()).getRank();
+  Indices indices = lowering.checkIndices(op, op.getIndices(), op.getData(), axis);
+  View data = lowering.view(op.getData());
+  OpFoldResult extent = lowering.sizes(op.getData())[axis];
+  Type element = tensorType(op.getOutput()).getElementType();
+  Value result = lowering.map(lowering.sizes(op.getOutput()), element, {indices.view}, [&](OpBuilder &b, Location loc, ValueRange args) {
+    SmallVector<Value> position = loopIndices(b, loc, rank);
+    position[axis] = toIndex(lowering, b, loc, args[0], indices, extent);
+    return lowering.load(b, loc, data, element, position);
+  });
+  lowering.bind(op.getOutput(), result);
+  return success();
+}
+
+/// Part `i` of index tuples that a Concat along the last axis put together from single columns; null
+/// when they were not made that way.
+Value tuplePart(Value indices, int64_t i, int64_t count) {
+  auto concat = indices.getDefiningOp<onnx::ConcatOp>();
+  int64_t last = tensorType(indices).getRank() - 1;
+  if (!concat || static_cast<int64_t>(concat.getAxis()) != last || static_cast<int64_t>(concat.getInputs().size()) != count)
+    return {};
+  for (Value input : concat.getInputs())
+    if (tensorType(input).getDimSize(last) != 1)
+      return {};
+  return concat.getInputs()[i];
+}
+
+/// output[b..., i..., d...] = data[b..., indices[b..., i..., :], d...]
+LogicalResult lowerGatherND(Lowering &lowering, onnx::GatherNDOp op) {
+  auto indexType = tensorType(op.getIndices());
+  int64_t batch = op.getBatchDims(), tuples = indexType.getRank() - 1, count = indexType.getShape().back();
+  int64_t rank = tensorType(op.getOutput()).getRank();
+  if (ShapedType::isDynamic(count))
+    return op.emitError() << "'onnx.GatherND' with index tuples of dynamic length is not supported";
+  SmallVector<Indices> parts;
+  SmallVector<View> inputs;
+  for (int64_t i = 0; i < count; ++i) {
+    Value part = tuplePart(op.getIndices(), i, count);
+    SmallVector<AffineExpr> dims;
+    for (int64_t j = 0; j < tuples; ++j)
+      dims.push_back(lowering.builder.getAffineDimExpr(j));
+    dims.push_back(lowering.builder.getAffineConstantExpr(part ? 0 : i));
+    AffineMap map = AffineMap::get(rank, 0, dims, lowering.builder.getContext());
+    parts.push_back(lowering.checkIndices(op, part ? part : op.getIndices(), op.getData(), batch + i));
+    inputs.push_back(parts.back().view.through(map));
+  }
+  View data = lowering.view(op.getData());
+  Sizes extents = lowering.sizes(op.getData());
+  Type element = tensorType(op.getOutput()).getElementType();
+  Value result = lowering.map(lowering.sizes(op.getOutput()), element, inputs, [&](OpBuilder &b, Location loc, ValueRange args) {
+    SmallVector<Value> loops = loopIndices(b, loc, rank), position(loops.begin(), loops.begin() + batch);
+    for (int64_t i = 0; i < count; ++i)
+      position.push_back(toIndex(lowering, b, loc, args[i], parts[i], extents[batch + i]));
+    position.append(loops.begin() + tuples, loops.end());
+    return lowering.load(b, loc, data, element, position);
+  });
+  lowering.bind(op.getOutput(), result);
+  return success();
+}
+
+/// Every part is read at a place that exists, whichever is chosen: indices are clamped.
+LogicalResult lowerConcat(Lowering &lowering, onnx::ConcatOp op) {
+  int64_t axis = op.getAxis(), rank = tensorType(op.getConcatResult()).getRank();
+  if (op.getInputs().size() == 1)
+    return lowering.bind(op.getConcatResult(), View(lowering.view(op.getInputs()[0]))), success();
+  SmallVector<View> parts;
+  SmallVector<Value> lasts, starts;
+  SymbolicExpr start = 0;
+  for (Value input : op.getInputs()) {
+    const SymbolicExpr &extent = lowering.shape(input)[axis];
+    if (extent.is(0))
+      continue;
+    parts.push_back(lowering.view(input));
+    starts.push_back(lowering.indexValue(lowering.size(start)));
+    lasts.push_back(lowering.indexValue(lowering.size(extent - SymbolicExpr(1))));
+    start = start + extent;
+  }
+  Type element = tensorType(op.getConcatResult()).getElementType();
+  Value result = lowering.map(lowering.sizes(op.getConcatResult()), element, {}, [&](OpBuilder &b, Location loc, ValueRange) {
+    SmallVector<Value> position = loopIndices(b, loc, rank);
+    Value along = position[axis], zero = arith::ConstantIndexOp::create(b, loc, 0), chosen;
+    for (auto [part, start, last] : llvm::zip_equal(parts, starts, lasts)) {
+      Value inside = arith::SubIOp::create(b, loc, along, start);
+      Value clamped = arith::MinSIOp::create(b, loc, arith::MaxSIOp::create(b, loc, inside, zero), last);
+      position[axis] = clamped;
+      Value loaded = lowering.load(b, loc, part, element, position);
+      Value here = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge, inside, zero);
+      chosen = chosen ? arith::SelectOp::create(b, loc, here, loaded, chosen).getResult() : loaded;
+    }
+    return chosen;
+  });
+  lowering.bind(op.getConcatResult(), result);
+  return success();
+}
+
+LogicalResult lowerRange(Lowering &lowering, onnx::RangeOp op) {
+  Type element = tensorType(op.getOutput()).getElementType();
+  View start = lowering.view(op.getStart()), delta = lowering.view(op.getDelta());
+  Value result = lowering.map(lowering.sizes(op.getOutput()), element, {}, [&](OpBuilder &b, Location loc, ValueRange) -> Value {
+    Value first = lowering.load(b, loc, start, element, {}), step = lowering.load(b, loc, delta, element, {});
+    Value i = arith::IndexCastOp::create(b, loc, b.getI64Type(), linalg::IndexOp::create(b, loc, 0));
+    i = convert(b, loc, i, element);
+    if (isa<FloatType>(element))
+      return arith::AddFOp::create(b, loc, first, arith::MulFOp::create(b, loc, i, step));
+    return arith::AddIOp::create(b, loc, first, arith::MulIOp::create(b, loc, i, step));
+  });
+  lowering.bind(op.getOutput(), result);
+  return success();
+}
+
+LogicalResult lowerTile(Lowering &lowering, onnx::TileOp op) {
+  int64_t rank = tensorType(op.getOutput()).getRank();
+  View data = lowering.view(op.getInput());
+  SmallVector<Value> extents;
+  for (OpFoldResult size : lowering.sizes(op.getInput()))
+    extents.push_back(lowering.indexValue(size));
+  Type element = tensorType(op.getOutput()).getElementType();
+  Value result = lowering.map(lowering.sizes(op.getOutput()), element, {}, [&](OpBuilder &b, Location loc, ValueRange) {
+    SmallVector<Value> position = loopIndices(b, loc, rank);
+    for (auto [index, extent] : llvm::zip_equal(position, extents))
+      index = arith::RemSIOp::create(b, loc, index, extent);
+    return lowering.load(b, loc, data, element, position);
+  });
+  lowering.bind(op.getOutput(), result);
+  return success();
+}
+
+LogicalResult lowerTrilu(Lowering &lowering, onnx::TriluOp op) {
+  int64_t rank = tensorType(op.getOutput()).getRank();
+  View data = lowering.view(op.getInput());
+  Type element = tensorType(op.getOutput()).getElementType();
+  AffineMap identity = lowering.builder.getMultiDimIdentityMap(rank);
+  Value result = lowering.map(lowering.sizes(op.getOutput()), element, {data.through(identity)}, [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
+    Value row = linalg::IndexOp::create(b, loc, rank - 2), column = linalg::IndexOp::create(b, loc, rank - 1);
+    Value diagonal = arith::AddIOp::create(b, loc, row, arith::ConstantIndexOp::create(b, loc, op.getK()));
+    auto predicate = op.getUpper() ? arith::CmpIPredicate::sge : arith::CmpIPredicate::sle;
+    Value kept = arith::CmpIOp::create(b, loc, predicate, column, diagonal);
+    return arith::SelectOp::create(b, loc, kept, args[0], constantOf(b, loc, element, 0));
+  });
+  lowering.bind(op.getOutput(), result);
+  return success();
+}
+
+} // namespace
+
+std::optional<LogicalResult> Lowering::lowerIndexing(Operation *op) {
+  return llvm::TypeSwitch<Operation *, std::optional<LogicalResult>>(op)
+      .Case([&](onnx::GatherOp gather) { return lowerGather(*this, gather); })
+      .Case([&](onnx::GatherElementsOp gather) { return lowerGatherElements(*this, gather); })
+      .Case([&](onnx::GatherNDOp gather) { return lowerGatherND(*this, gather); })
+      .Case([&](onnx::ConcatOp concat) { return lowerConcat(*this, concat); })
+      .Case([&](onnx::RangeOp range) { return lowerRange(*this, range); })
+      .Case([&](onnx::TileOp tile) { return lowerTile(*this, tile); })
+      .Case([&](onnx::TriluOp trilu) { return lowerTrilu(*this, trilu); })
+      .Default([](Operation *) { return std::nullopt; });
+}
+
+} // namespace rapt::fuse

@@ -1,0 +1,355 @@
+//===- RegionGroups.cpp - Which operations become one kernel ---------------------------===//
+
+#include "compiler/Fuse/RegionGroups.h"
+
+#include "compiler/Fuse/Match.h"
+#include "dialects/Attn/Attn.h"
+#include "dialects/Kernel/Kernel.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+
+namespace rapt::fuse {
+
+StringRef regionName(GroupKind kind) {
+  switch (kind) {
+  case GroupKind::Linear: return "linear";
+  case GroupKind::MatMul: return "matmul";
+  case GroupKind::Attention: return "attention";
+  case GroupKind::Norm: return "norm";
+  case GroupKind::Rows: return "rows";
+  case GroupKind::Reduce: return "reduce";
+  case GroupKind::Pointwise: return "pointwise";
+  }
+  return "pointwise";
+}
+
+// --- Questions -----------------------------------------------------------------------------------
+
+bool isView(Operation *op) { return isa_and_nonnull<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op); }
+
+bool isPointwise(Operation *op) {
+  auto generic = dyn_cast_or_null<linalg::GenericOp>(op);
+  return generic && generic.getNumReductionLoops() == 0;
+}
+
+static bool isNode(Operation *op) { return isa<linalg::GenericOp, attn::SdpaOp>(op) || isView(op); }
+
+SmallVector<Value> tensorsRead(Operation *op) {
+  llvm::SetVector<Value> read;
+  auto generic = dyn_cast<linalg::GenericOp>(op);
+  for (Value operand : generic ? ValueRange(generic.getInputs()) : ValueRange(op->getOperands()))
+    if (isa<RankedTensorType>(operand.getType()))
+      read.insert(operand);
+  if (generic)
+    generic.getRegion().walk([&](tensor::ExtractOp extract) { read.insert(extract.getTensor()); });
+  return read.takeVector();
+}
+
+bool isMovement(Operation *op) {
+  if (!isPointwise(op) || tensorsRead(op).size() > 1)
+    return false;
+  auto generic = cast<linalg::GenericOp>(op);
+  return llvm::all_of(generic.getBody()->without_terminator(), [](Operation &inner) {
+    if (isa<linalg::IndexOp, tensor::ExtractOp, arith::ConstantOp>(inner))
+      return true;
+    return isa<arith::AddIOp, arith::MulIOp, arith::SubIOp, arith::IndexCastOp, arith::RemSIOp>(inner) &&
+           inner.getResult(0).getType().isIntOrIndex();
+  });
+}
+
+SmallVector<Operation *> usersOf(Operation *op) {
+  llvm::SetVector<Operation *> users;
+  for (Operation *user : op->getUsers())
+    if (Operation *top = op->getBlock()->findAncestorOpInBlock(*user))
+      users.insert(top);
+  return users.takeVector();
+}
+
+/// Static sizes and the values of dynamic ones of a linalg.generic's result.
+static SmallVector<OpFoldResult> resultSizes(Operation *op) {
+  Value out = cast<linalg::GenericOp>(op).getOutputs()[0];
+  if (auto fill = out.getDefiningOp<linalg::FillOp>())
+    out = fill.getOutputs()[0];
+  auto empty = out.getDefiningOp<tensor::EmptyOp>();
+  return empty ? empty.getMixedSizes() : SmallVector<OpFoldResult>();
+}
+
+static SmallVector<OpFoldResult> withoutUnits(ArrayRef<OpFoldResult> sizes) {
+  SmallVector<OpFoldResult> result;
+  for (OpFoldResult size : sizes)
+    if (!isConstantIntValue(size, 1))
+      result.push_back(size);
+  return result;
+}
+
+static bool sameSizes(ArrayRef<OpFoldResult> a, ArrayRef<OpFoldResult> b) {
+  return isEqualConstantIntOrValueArray(withoutUnits(a), withoutUnits(b));
+}
+
+/// acc + a * b of two operands.
+static bool isContraction(linalg::GenericOp op) {
+  if (op.getNumReductionLoops() == 0 || op.getInputs().size() != 2)
+    return false;
+  Operation *add = op.getBody()->getTerminator()->getOperand(0).getDefiningOp();
+  if (!isa_and_nonnull<arith::AddFOp, arith::AddIOp>(add))
+    return false;
+  for (Value term : add->getOperands()) {
+    Operation *mul = term.getDefiningOp();
+    auto isElement = [&](Value value) {
+      while (Operation *cast = value.getDefiningOp())
+        if (isa<arith::ExtFOp>(cast))
+          value = cast->getOperand(0);
+        else
+          return false;
+      return true;
+    };
+    if (isa_and_nonnull<arith::MulFOp, arith::MulIOp>(mul) && mul->getOperand(0) != mul->getOperand(1))
+      return isElement(mul->getOperand(0)) && isElement(mul->getOperand(1));
+  }
+  return false;
+}
+
+/// The first operand is read in the order of the loops, so the reduced ones are its innermost dims.
+static bool reducesInnermost(linalg::GenericOp op) {
+  return !op.getInputs().empty() && op.getIndexingMapsArray()[0].isIdentity();
+}
+
+/// Whether every use that `op` makes of `tensor` reads at the loops themselves, or at the leading ones.
+static bool readsAtLoops(Operation *op, Value tensor) {
+  auto generic = dyn_cast<linalg::GenericOp>(op);
+  if (!generic)
+    return false;
+  bool found = false;
+  for (OpOperand *operand : generic.getDpsInputOperands()) {
+    if (operand->get() != tensor)
+      continue;
+    found = true;
+    int64_t next = 0;
+    for (AffineExpr expr : generic.getMatchingIndexingMap(operand).getResults()) {
+      auto dim = dyn_cast<AffineDimExpr>(expr);
+      if (!dim && isa<AffineConstantExpr>(expr))
+        continue;
+      if (!dim || static_cast<int64_t>(dim.getPosition()) < next)
+        return false;
+      next = dim.getPosition() + 1;
+    }
+  }
+  bool extracted = false;
+  generic.getRegion().walk([&](tensor::ExtractOp extract) { extracted |= extract.getTensor() == tensor; });
+  return found && !extracted;
+}
+
+// --- Groups --------------------------------------------------------------------------------------
+
+Group *RegionGroups::open(GroupKind kind, Operation *anchor) {
+  groups.push_back(std::make_unique<Group>(Group{kind, anchor, {}}));
+  add(groups.back().get(), anchor);
+  return groups.back().get();
+}
+
+void RegionGroups::add(Group *group, Operation *op) {
+  group->members.push_back(op);
+  owner[op] = group;
+}
+
+/// A path leads from `group` to `op`, where entering any member of a group enters all of it.
+bool RegionGroups::dependsOn(Operation *op, const Group *group) const {
+  SmallVector<Operation *> work{op};
+  llvm::DenseSet<Operation *> seen{op};
+  auto push = [&](Operation *next) {
+    if (next && seen.insert(next).second)
+      work.push_back(next);
+  };
+  while (!work.empty()) {
+    Operation *next = work.pop_back_val();
+    Group *in = of(next);
+    if (in == group)
+      return true;
+    if (in)
+      for (Operation *member : in->members)
+        push(member);
+    for (Value tensor : isNode(next) ? tensorsRead(next) : SmallVector<Value>())
+      push(tensor.getDefiningOp());
+  }
+  return false;
+}
+
+/// `op` can join `group` after it: it reads members in place, and nothing that needs the group first.
+bool RegionGroups::mayFollow(Operation *op, const Group *group) const {
+  bool reads = false;
+  for (Value tensor : tensorsRead(op)) {
+    Operation *producer = tensor.getDefiningOp();
+    if (producer && of(producer) == group) {
+      reads = true;
+      if (!readsAtLoops(op, tensor))
+        return false;
+    } else if (producer && dependsOn(producer, group)) {
+      return false;
+    }
+  }
+  return reads;
+}
+
+/// Adds consumers in program order while they fit, then keeps the longest run of them that leaves one
+/// result to the outside.
+void RegionGroups::extend(Group *group, llvm::function_ref<bool(Operation *)> fits) {
+  constexpr int kMostAdded = 48;
+  SmallVector<Operation *> added;
+  size_t before = group->members.size();
+  for (Operation *op = group->anchor->getNextNode(); op && static_cast<int>(added.size()) < kMostAdded; op = op->getNextNode())
+    if (isa<linalg::GenericOp>(op) && !of(op) && fits(op) && mayFollow(op, group)) {
+      add(group, op);
+      added.push_back(op);
+    }
+  auto exits = [&] {
+    int64_t count = 0;
+    for (Operation *member : group->members)
+      count += llvm::any_of(usersOf(member), [&](Operation *user) { return of(user) != group; });
+    return count;
+  };
+  while (group->members.size() > before && exits() != 1) {
+    owner.erase(group->members.back());
+    group->members.pop_back();
+  }
+}
+
+/// Adds ungrouped producers that only the group uses, last first.
+void RegionGroups::absorbProducers(Group *group, llvm::function_ref<bool(Operation *)> fits) {
+  SmallVector<Operation *> work(group->members);
+  while (!work.empty()) {
+    Operation *reader = work.pop_back_val();
+    for (Value tensor : tensorsRead(reader)) {
+      Operation *producer = tensor.getDefiningOp();
+      // A view goes in together with the operation that it is a view of, else it stays an alias outside.
+      Operation *source = producer;
+      SmallVector<Operation *> chain;
+      auto onlyHere = [&](Operation *op) {
+        return llvm::all_of(usersOf(op), [&](Operation *user) { return of(user) == group || llvm::is_contained(chain, user); });
+      };
+      while (source && isView(source) && !of(source) && onlyHere(source)) {
+        chain.push_back(source);
+        source = source->getOperand(0).getDefiningOp();
+      }
+      if (!isPointwise(source) || of(source) || !onlyHere(source) || !fits(source))
+        continue;
+      chain.push_back(source);
+      for (Operation *op : chain)
+        add(group, op);
+      work.push_back(source);
+    }
+  }
+}
+
+/// Movement and views that only `reader` uses: index arithmetic of the kernel.
+void RegionGroups::absorbMovement(Group *group, Operation *reader, ValueRange operands) {
+  SmallVector<Value> work(operands);
+  while (!work.empty()) {
+    Operation *producer = work.pop_back_val().getDefiningOp();
+    if (!producer || of(producer) || !(isMovement(producer) || isView(producer)))
+      continue;
+    if (!llvm::all_of(usersOf(producer), [&](Operation *user) { return of(user) == group; }))
+      continue;
+    add(group, producer);
+    work.append(tensorsRead(producer));
+  }
+}
+
+void RegionGroups::groupAttention(Operation *op) {
+  auto sdpa = cast<attn::SdpaOp>(op);
+  Group *group = open(GroupKind::Attention, op);
+  absorbMovement(group, op, op->getOperands());
+  SmallVector<Operation *> users = usersOf(sdpa);
+  if (users.size() == 1 && isMovement(users[0]) && !of(users[0]))
+    add(group, users[0]);
+}
+
+void RegionGroups::groupContraction(linalg::GenericOp op) {
+  bool weight = llvm::any_of(op.getInputs(), [](Value input) { return input.getDefiningOp<kernel::WeightOp>(); });
+  Group *group = open(weight ? GroupKind::Linear : GroupKind::MatMul, op);
+  if (!weight)
+    absorbMovement(group, op, op.getInputs());
+  SmallVector<OpFoldResult> sizes = resultSizes(op);
+  extend(group, [&](Operation *next) { return isPointwise(next) && sameSizes(resultSizes(next), sizes); });
+}
+
+void RegionGroups::groupReduction(linalg::GenericOp op) {
+  bool innermost = reducesInnermost(op);
+  Group *group = open(innermost ? GroupKind::Rows : GroupKind::Reduce, op);
+  SmallVector<OpFoldResult> rows = resultSizes(op), full;
+  // The domain of the reduction is what its first operand spans, when that is the result of a node.
+  auto isFull = [&](ArrayRef<OpFoldResult> sizes) {
+    if (sizes.size() != op.getNumLoops() || !isEqualConstantIntOrValueArray(sizes.take_front(rows.size()), rows))
+      return false;
+    SmallVector<int64_t> extents = op.getStaticLoopRanges();
+    for (size_t i = rows.size(); i < sizes.size(); ++i)
+      if (getConstantIntValue(sizes[i]).value_or(ShapedType::kDynamic) != extents[i])
+        return false;
+    return true;
+  };
+  extend(group, [&](Operation *next) {
+    SmallVector<OpFoldResult> sizes = resultSizes(next);
+    if (isPointwise(next))
+      return sameSizes(sizes, rows) || (innermost && isFull(sizes));
+    auto generic = cast<linalg::GenericOp>(next);
+    return innermost && !isContraction(generic) && reducesInnermost(generic) && sameSizes(sizes, rows) &&
+           generic.getStaticLoopRanges() == op.getStaticLoopRanges();
+  });
+  int reductions = 0;
+  bool sums = true;
+  for (Operation *member : group->members)
+    if (!isPointwise(member)) {
+      ++reductions;
+      Operation *last = cast<linalg::GenericOp>(member).getBody()->getTerminator()->getOperand(0).getDefiningOp();
+      sums &= isa_and_nonnull<arith::AddFOp>(last);
+    }
+  if (group->kind == GroupKind::Rows && reductions > 1 && sums)
+    group->kind = GroupKind::Norm;
+  absorbProducers(group, [&](Operation *producer) {
+    SmallVector<OpFoldResult> sizes = resultSizes(producer);
+    return isMovement(producer) || sameSizes(sizes, rows) || isFull(sizes) || sizes.size() == op.getNumLoops();
+  });
+}
+
+/// What is left, from the last to the first: into the kernel of its only readers, or a new one.
+void RegionGroups::groupPointwise(Operation *op) {
+  Group *group = open(GroupKind::Pointwise, op);
+  SmallVector<OpFoldResult> sizes = resultSizes(op);
+  absorbProducers(group, [&](Operation *producer) {
+    Type element = tensorType(producer->getResult(0)).getElementType();
+    return isMovement(producer) || isa<IntegerType>(element) || sameSizes(resultSizes(producer), sizes);
+  });
+}
+
+void RegionGroups::run() {
+  SmallVector<Operation *> nodes;
+  for (Operation &op : body)
+    if (isNode(&op))
+      nodes.push_back(&op);
+  for (Operation *op : nodes)
+    if (isa<attn::SdpaOp>(op))
+      groupAttention(op);
+  for (Operation *op : nodes)
+    if (auto generic = dyn_cast<linalg::GenericOp>(op); generic && isContraction(generic))
+      groupContraction(generic);
+  for (Operation *op : nodes)
+    if (auto generic = dyn_cast<linalg::GenericOp>(op); generic && !of(op) && !isPointwise(op))
+      groupReduction(generic);
+  for (Operation *op : llvm::reverse(nodes))
+    if (isPointwise(op) && !of(op))
+      groupPointwise(op);
+  // Views between members of one group belong to it.
+  for (Operation *op : nodes) {
+    Operation *source = isView(op) && !of(op) ? op->getOperand(0).getDefiningOp() : nullptr;
+    Group *group = source ? of(source) : nullptr;
+    SmallVector<Operation *> users = usersOf(op);
+    if (group && !users.empty() && llvm::all_of(users, [&](Operation *user) { return of(user) == group; }))
+      add(group, op);
+  }
+  for (std::unique_ptr<Group> &group : groups)
+    llvm::sort(group->members, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+}
+
+} // namespace rapt::fuse

@@ -1,0 +1,120 @@
+//===- Descriptor.cpp - The rapt_abi_model of an artifact -------------------------------===//
+//
+// The structs of runtime/include/rapt_abi.h as LLVM constants, fields in the order of the header;
+// their layout is C's on x86-64, where LLVM's default layout of the same types agrees.
+//
+//===-------------------------------------------------------------------------------------===//
+
+#include "compiler/Link/Descriptor.h"
+
+#include "compiler/Host/Host.h"
+#include "runtime/include/rapt_abi.h"
+#include "llvm/IR/Constants.h"
+#include "llvm/IR/Module.h"
+
+using namespace llvm;
+using namespace rapt;
+
+namespace {
+
+class Builder {
+public:
+  explicit Builder(Module &module) : module(module), context(module.getContext()) {}
+
+  Constant *i32(int64_t value) { return ConstantInt::get(Type::getInt32Ty(context), value); }
+  Constant *i64(int64_t value) { return ConstantInt::get(Type::getInt64Ty(context), value); }
+  Constant *null() { return ConstantPointerNull::get(PointerType::get(context, 0)); }
+
+  GlobalVariable *global(Constant *value, GlobalValue::LinkageTypes linkage, const Twine &name) {
+    return new GlobalVariable(module, value->getType(), /*isConstant=*/true, linkage, value, name);
+  }
+  Constant *hidden(Constant *value) {
+    return global(value, GlobalValue::PrivateLinkage, "rapt_table");
+  }
+  Constant *text(StringRef value) { return hidden(ConstantDataArray::getString(context, value)); }
+  Constant *record(ArrayRef<Constant *> fields) { return ConstantStruct::getAnon(context, fields); }
+
+  /// Pointer to an array of the entries; null when there are none.
+  Constant *table(ArrayRef<Constant *> entries) {
+    if (entries.empty())
+      return null();
+    return hidden(
+        ConstantArray::get(ArrayType::get(entries[0]->getType(), entries.size()), entries));
+  }
+
+  Constant *tensors(const std::vector<host::InterfaceTensor> &list) {
+    SmallVector<Constant *> entries;
+    for (const host::InterfaceTensor &tensor : list) {
+      SmallVector<Constant *> dims;
+      for (const host::InterfaceDim &dim : tensor.dims)
+        dims.push_back(record({i64(dim.value), text(dim.text)}));
+      entries.push_back(
+          record({text(tensor.name), i32(tensor.dtype), i32(dims.size()), table(dims)}));
+    }
+    return table(entries);
+  }
+
+  /// A read-only section of whole pages, so that processes share them.
+  Constant *weights(StringRef path) {
+    std::string quoted;
+    for (char c : path)
+      quoted += (c == '"' || c == '\\') ? std::string{'\\', c} : std::string{c};
+    module.appendModuleInlineAsm(".section .rapt.weights,\"a\",@progbits\n"
+                                 ".p2align 12\n"
+                                 ".hidden rapt_weights\n"
+                                 ".globl rapt_weights\n"
+                                 "rapt_weights:\n"
+                                 ".incbin \"" +
+                                 quoted +
+                                 "\"\n"
+                                 ".text\n");
+    auto *symbol = new GlobalVariable(module, Type::getInt8Ty(context), /*isConstant=*/true,
+                                      GlobalValue::ExternalLinkage, nullptr, "rapt_weights");
+    symbol->setVisibility(GlobalValue::HiddenVisibility);
+    symbol->setDSOLocal(true);
+    return symbol;
+  }
+
+private:
+  Module &module;
+  LLVMContext &context;
+};
+
+} // namespace
+
+Error link::addDescriptor(Module &module, const host::Interface &interface,
+                          const ModelFacts &facts) {
+  Function *plan = module.getFunction(host::kPlanName), *run = module.getFunction(host::kRunName);
+  if (!plan || !run)
+    return createStringError("the host module lacks '" + Twine(host::kPlanName) + "' or '" +
+                             host::kRunName + "'");
+  Builder b(module);
+  SmallVector<Constant *> symbols;
+  for (const std::string &name : interface.symbols)
+    symbols.push_back(b.text(name));
+  Constant *model = b.record({
+      b.i32(RAPT_ABI_MAGIC),
+      b.i32(RAPT_ABI_VERSION),
+      b.text(facts.name),
+      b.text(facts.producer),
+      b.text(facts.cpu),
+      b.text(facts.features),
+      b.i32(interface.symbols.size()),
+      b.i32(interface.inputs.size()),
+      b.i32(interface.outputs.size()),
+      b.i32(0),
+      b.table(symbols),
+      b.tensors(interface.inputs),
+      b.tensors(interface.outputs),
+      facts.weightsPath.empty() ? b.null() : b.weights(facts.weightsPath),
+      b.i64(facts.weightBytes),
+      facts.weightsFile.empty() ? b.null() : b.text(facts.weightsFile),
+      plan,
+      run,
+  });
+  static_assert(sizeof(rapt_abi_model) == 120 && sizeof(rapt_abi_tensor) == 24 &&
+                    sizeof(rapt_abi_dim) == 16,
+                "the records above follow rapt_abi.h field by field");
+  b.global(model, GlobalValue::ExternalLinkage, facts.symbol);
+  return Error::success();
+}

@@ -1,0 +1,20 @@
+//===- Descriptor.h - The rapt_abi_model of an artifact ---------------------------*- C++ -*-===//
+#ifndef RAPT_COMPILER_LINK_DESCRIPTOR_H
+#define RAPT_COMPILER_LINK_DESCRIPTOR_H
+
+#include "compiler/Link/HostObject.h"
+
+namespace llvm {
+class Module;
+}
+
+namespace rapt::link {
+
+/// Adds the exported constant `facts.symbol`, the tables and texts that it points to, and the
+/// section with the weights to `module`, which holds rapt_plan and rapt_run.
+llvm::Error addDescriptor(llvm::Module &module, const host::Interface &interface,
+                          const ModelFacts &facts);
+
+} // namespace rapt::link
+
+#endif // RAPT_COMPILER_LINK_DESCRIPTOR_H

@@ -1,0 +1,157 @@
+//===- Link.cpp - From code and weights to an artifact ----------------------------------===//
+//
+// weights blob -> host object -> clang -> rename. The linker script's only exported name is the
+// model's descriptor, and everything that it does not lead to is dropped.
+//
+//===-------------------------------------------------------------------------------------===//
+
+#include "compiler/Link/Link.h"
+
+#include "compiler/Link/Header.h"
+#include "compiler/Link/HostObject.h"
+#include "compiler/Link/TempDir.h"
+#include "compiler/Link/Weights.h"
+#include "runtime/include/rapt_abi.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+
+using namespace llvm;
+using namespace rapt;
+
+ArtifactKind rapt::artifactKind(StringRef path) {
+  StringRef extension = sys::path::extension(path);
+  return extension == ".so"  ? ArtifactKind::SharedLibrary
+         : extension == ".o" ? ArtifactKind::Object
+                             : ArtifactKind::Executable;
+}
+
+namespace {
+
+class Linker {
+public:
+  Linker(const LinkInput &input, const LinkOptions &options)
+      : input(input), options(options), kind(artifactKind(options.output)) {}
+
+  Error run() {
+    mlir::FailureOr<host::Interface> read = host::readInterface(input.host);
+    mlir::FailureOr<std::vector<host::WeightEntry>> table = host::readWeightTable(input.host);
+    if (failed(read) || failed(table))
+      return createStringError("the host module does not say what to link");
+    if (sys::path::filename(options.output).empty() || sys::fs::is_directory(options.output))
+      return createStringError("cannot write '" + options.output + "': it is a folder");
+    interface = std::move(*read);
+    if (Error error = dir.create(options.output))
+      return error;
+    if (Error error = writeWeightFile(*table))
+      return error;
+    if (Error error = writeObjects())
+      return error;
+    if (Error error = kind == ArtifactKind::Object ? linkObject() : linkProgram())
+      return error;
+    dir.publish(artifact(), options.output);
+    return dir.commit();
+  }
+
+private:
+  std::string artifact() const { return dir.file("artifact"); }
+  StringRef fileName() const { return sys::path::filename(options.output); }
+
+  /// The blob goes into the artifact, or beside it when it is large: relocations reach 2 GiB.
+  Error writeWeightFile(const std::vector<host::WeightEntry> &table) {
+    facts.weightBytes = link::weightBytes(table);
+    if (facts.weightBytes == 0)
+      return Error::success();
+    std::string path = dir.file("weights");
+    if (facts.weightBytes <= options.mostEmbedded) {
+      facts.weightsPath = path;
+    } else {
+      facts.weightsFile = (fileName() + ".weights").str();
+      dir.publish(path, options.output + ".weights");
+    }
+    return dir.write(path, [&](raw_ostream &stream) { return link::writeWeights(table, stream); });
+  }
+
+  Error writeObjects() {
+    facts.symbol = RAPT_ABI_SYMBOL;
+    if (kind == ArtifactKind::Object)
+      facts.symbol = link::identifier(sys::path::stem(options.output)) + "_" + facts.symbol;
+    facts.name = options.modelName;
+    facts.producer = options.producer;
+    facts.cpu = options.cpu.cpu;
+    facts.features = link::requiredFeatures(options.cpu);
+    objects.push_back(dir.file("host.o"));
+    if (Error error = link::writeHostObject(input.host, interface, facts, objects.back()))
+      return error;
+    for (auto [index, bytes] : enumerate(input.objects)) {
+      objects.push_back(dir.file("kernel" + Twine(index) + ".o"));
+      if (Error error = dir.write(objects.back(), bytes))
+        return error;
+    }
+    return Error::success();
+  }
+
+  std::string linker() const { return options.linker.empty() ? RAPT_CLANG : options.linker; }
+
+  std::string library(StringRef name) const {
+    SmallString<128> path(options.libraryDir);
+    sys::path::append(path, name);
+    return path.str().str();
+  }
+
+  Error linkProgram() {
+    std::vector<std::string> arguments{"-fuse-ld=lld", "-o", artifact()};
+    arguments.insert(arguments.end(), objects.begin(), objects.end());
+    if (kind == ArtifactKind::SharedLibrary) {
+      std::string script = dir.file("exports");
+      if (Error error = dir.write(script, "{ global: " + facts.symbol + "; local: *; };\n"))
+        return error;
+      arguments.insert(arguments.end(),
+                       {"-shared", "-nostartfiles", library("librapt_glue.a"), "-Xlinker",
+                        "--version-script", "-Xlinker", script, "-Wl,-soname", "-Xlinker",
+                        fileName().str(), "-Wl,--no-undefined"});
+    } else {
+      arguments.insert(arguments.end(), {"-pie", library("librapt_main.a"), library("librapt_io.a"),
+                                         library("librapt.a"), library("librapt_glue.a"), "-lz",
+                                         "-lpthread", "-ldl"});
+    }
+    arguments.insert(arguments.end(),
+                     {"-Wl,--gc-sections", "-Wl,-z,now", "-Wl,-z,relro", "-Wl,-z,noexecstack",
+                      "-Wl,--build-id=none", "-Wl,--as-needed", "-lm"});
+    return link::runTool(dir, linker(), arguments);
+  }
+
+  /// One relocatable object whose only global name is the descriptor's, so that two models and any
+  /// other code fit in one program.
+  Error linkObject() {
+    std::vector<std::string> arguments{"-fuse-ld=lld", "-r", "-nostdlib", "-o", artifact()};
+    arguments.insert(arguments.end(), objects.begin(), objects.end());
+    arguments.push_back(library("librapt_glue.a"));
+    if (Error error = link::runTool(dir, linker(), arguments))
+      return error;
+    SmallString<128> objcopy(linker());
+    sys::path::remove_filename(objcopy);
+    sys::path::append(objcopy, "llvm-objcopy");
+    if (Error error =
+            link::runTool(dir, objcopy, {"--keep-global-symbol=" + facts.symbol, artifact()}))
+      return error;
+    std::string header = dir.file("header");
+    SmallString<128> place(options.output);
+    sys::path::replace_extension(place, ".h");
+    dir.publish(header, place);
+    return dir.write(header, link::headerText(fileName(), facts.symbol, interface));
+  }
+
+  const LinkInput &input;
+  const LinkOptions &options;
+  ArtifactKind kind;
+  link::TempDir dir;
+  host::Interface interface;
+  link::ModelFacts facts;
+  std::vector<std::string> objects;
+};
+
+} // namespace
+
+Error rapt::linkArtifact(const LinkInput &input, const LinkOptions &options) {
+  return Linker(input, options).run();
+}

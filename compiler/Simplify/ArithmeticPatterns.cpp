@@ -1,0 +1,124 @@
+//===- ArithmeticPatterns.cpp - Identities that are exact, and products in one form ----------------===//
+
+#include "compiler/Simplify/Rewrite.h"
+
+using namespace mlir;
+
+namespace rapt {
+
+namespace {
+bool isInt(const Element *element, int64_t value) {
+  return element && element->kind == Element::Int && element->expr.is(value);
+}
+bool isFloat(const Element *element, double value) {
+  return element && element->kind == Element::Float && element->number == value;
+}
+bool isOne(const Element *element) { return isInt(element, 1) || isFloat(element, 1); }
+
+/// Which operand `op` returns unchanged because of what the other one is everywhere; null if none.
+///
+/// x + 0.0 is not among them: it makes 0.0 of -0.0.
+Value unchangedOperand(const ShapeInference &shapes, Operation *op) {
+  Value a = op->getOperand(0), b = op->getOperand(1);
+  const Element *x = shapes.content(a).uniform(), *y = shapes.content(b).uniform();
+  if (isa<onnx::AndOp>(op))
+    return isInt(y, 1) ? a : isInt(x, 1) ? b : Value();
+  if (isa<onnx::OrOp>(op))
+    return isInt(y, 0) ? a : isInt(x, 0) ? b : Value();
+  if (isa<onnx::AddOp>(op))
+    return isInt(y, 0) ? a : isInt(x, 0) ? b : Value();
+  if (isa<onnx::SubOp>(op))
+    return isInt(y, 0) ? a : Value();
+  if (isa<onnx::MulOp>(op))
+    return isOne(y) ? a : isOne(x) ? b : Value();
+  if (isa<onnx::DivOp, onnx::PowOp>(op))
+    return isOne(y) ? a : Value();
+  return {};
+}
+
+/// x * 1, x and true, ...  =>  x, expanded where the other operand has more dims
+template <typename Op> struct DropNeutral : ShapePattern<Op> {
+  using ShapePattern<Op>::ShapePattern;
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+    Value kept = unchangedOperand(this->shapes, op);
+    if (!kept)
+      return failure();
+    Value result = expandTo(rewriter, this->shapes, op.getLoc(), kept,
+                            this->shapes.shapeOf(op.getOutput()));
+    return replaceWith(rewriter, op, result);
+  }
+};
+
+/// Where(true, x, y)  =>  x, and Where(false, x, y)  =>  y
+struct DecideWhere : ShapePattern<onnx::WhereOp> {
+  using ShapePattern::ShapePattern;
+  LogicalResult matchAndRewrite(onnx::WhereOp op, PatternRewriter &rewriter) const override {
+    const Element *condition = shapes.content(op.getCondition()).uniform();
+    if (!isInt(condition, 0) && !isInt(condition, 1))
+      return failure();
+    Value chosen = isInt(condition, 1) ? op.getX() : op.getY();
+    return replaceWith(rewriter, op,
+                       expandTo(rewriter, shapes, op.getLoc(), chosen,
+                                shapes.shapeOf(op.getOutput())));
+  }
+};
+
+/// Max(x)  =>  x
+template <typename Op> struct DropVariadicOfOne : ShapePattern<Op> {
+  using ShapePattern<Op>::ShapePattern;
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+    if (op.getInputs().size() != 1)
+      return failure();
+    return replaceWith(rewriter, op, op.getInputs().front());
+  }
+};
+
+/// Pow(x, 2)  =>  Mul(x, x)
+struct SquareToMul : ShapePattern<onnx::PowOp> {
+  using ShapePattern::ShapePattern;
+  LogicalResult matchAndRewrite(onnx::PowOp op, PatternRewriter &rewriter) const override {
+    const Element *exponent = shapes.content(op.getB()).uniform();
+    if (!isInt(exponent, 2) && !isFloat(exponent, 2))
+      return failure();
+    Value product = make<onnx::MulOp>(rewriter, op.getLoc(), op.getA(), op.getA());
+    return replaceWith(rewriter, op,
+                       expandTo(rewriter, shapes, op.getLoc(), product,
+                                shapes.shapeOf(op.getOutput())));
+  }
+};
+
+/// Gemm(a, b, c)  =>  alpha * MatMul(op(a), op(b)) + beta * c
+struct GemmToMatMul : ShapePattern<onnx::GemmOp> {
+  using ShapePattern::ShapePattern;
+  LogicalResult matchAndRewrite(onnx::GemmOp op, PatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    Type type = cast<RankedTensorType>(op.getA().getType()).getElementType();
+    auto scaled = [&](Value value, double factor) {
+      if (factor == 1)
+        return value;
+      Element element = isa<FloatType>(type) ? Element::ofFloat(onnx::roundTo(type, factor))
+                                             : Element::ofInt(static_cast<int64_t>(factor));
+      return make<onnx::MulOp>(rewriter, loc, value, makeScalar(rewriter, loc, element, type));
+    };
+    auto operand = [&](Value value, bool transposed) {
+      return transposed ? transposeBy(rewriter, loc, value, {1, 0}) : value;
+    };
+    double alpha = op.getAlpha().convertToFloat(), beta = op.getBeta().convertToFloat();
+    Value product = make<onnx::MatMulOp>(rewriter, loc, operand(op.getA(), op.getTransA()),
+                                         operand(op.getB(), op.getTransB()));
+    Value result = scaled(product, alpha);
+    if (op.getC() && beta != 0)
+      result = make<onnx::AddOp>(rewriter, loc, result, scaled(op.getC(), beta));
+    return replaceWith(rewriter, op, result);
+  }
+};
+} // namespace
+
+void addArithmeticPatterns(RewritePatternSet &patterns, ShapeInference &shapes) {
+  patterns.add<DropNeutral<onnx::AndOp>, DropNeutral<onnx::OrOp>, DropNeutral<onnx::AddOp>,
+               DropNeutral<onnx::SubOp>, DropNeutral<onnx::MulOp>, DropNeutral<onnx::DivOp>,
+               DropNeutral<onnx::PowOp>, DecideWhere, DropVariadicOfOne<onnx::MaxOp>,
+               DropVariadicOfOne<onnx::MinOp>, SquareToMul, GemmToMatMul>(patterns.getContext(), shapes);
+}
+
+} // namespace rapt

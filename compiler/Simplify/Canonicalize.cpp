@@ -1,0 +1,62 @@
+//===- Canonicalize.cpp - simplify-canonicalize ----------------------------------------------------===//
+//
+// Rewrites onnx to the few forms that Simplify.h promises. Each pattern is a rewrite of its own, in
+// ViewPatterns, BroadcastPatterns, ArithmeticPatterns and GatherPatterns; all of them give the same bits.
+// Expects simplify-shapes to have run.
+//
+//===-------------------------------------------------------------------------------------===//
+
+#include "compiler/Simplify/Rewrite.h"
+#include "compiler/Simplify/Simplify.h"
+
+#include "dialects/Kernel/Kernel.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Pass/Pass.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+
+namespace rapt {
+
+namespace {
+struct SimplifyCanonicalize : PassWrapper<SimplifyCanonicalize, OperationPass<func::FuncOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(SimplifyCanonicalize)
+  StringRef getArgument() const override { return "simplify-canonicalize"; }
+  StringRef getDescription() const override {
+    return "onnx data movement, broadcasts and products in one form each";
+  }
+  void getDependentDialects(DialectRegistry &registry) const override {
+    registry.insert<arith::ArithDialect, kernel::KernelDialect, tensor::TensorDialect>();
+  }
+
+  void runOnOperation() override {
+    ShapeInference shapes;
+    if (failed(shapes.run(getOperation())))
+      return signalPassFailure();
+    InferListener listener(shapes);
+    RewritePatternSet patterns(&getContext());
+    addViewPatterns(patterns, shapes);
+    addBroadcastPatterns(patterns, shapes);
+    addArithmeticPatterns(patterns, shapes);
+    addGatherPatterns(patterns, shapes);
+    GreedyRewriteConfig config;
+    config.setListener(&listener);
+    // Constants are folded by simplify-fold, within bounds.
+    config.enableFolding(false);
+    config.enableConstantCSE(false);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns), config))) {
+      getOperation().emitError("simplify-canonicalize does not come to an end");
+      return signalPassFailure();
+    }
+  }
+};
+} // namespace
+
+std::unique_ptr<Pass> createSimplifyCanonicalizePass() {
+  return std::make_unique<SimplifyCanonicalize>();
+}
+
+} // namespace rapt

@@ -1,0 +1,87 @@
+//===- Rewrite.cpp - Patterns that know shapes ----------------------------------------------===//
+
+#include "compiler/Simplify/Rewrite.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+
+namespace rapt {
+
+void InferListener::notifyOperationInserted(Operation *op, OpBuilder::InsertPoint previous) {
+  // An operation that only moves is known already. A pattern builds nothing that could not be inferred.
+  if (!previous.isSet())
+    (void)shapes.infer(op);
+}
+
+Value makeElements(OpBuilder &builder, Location loc, ArrayRef<Element> elements,
+                   RankedTensorType type) {
+  Type elementType = type.getElementType();
+  if (llvm::all_of(elements, [](const Element &e) { return e.isConstant(); })) {
+    Content content = Content::ofElements(std::vector<Element>(elements.begin(), elements.end()));
+    return onnx::ConstantOp::create(builder, loc, type, onnx::writeContent(content, type));
+  }
+  if (!elementType.isSignlessInteger(64) && !elementType.isSignlessInteger(32))
+    return {};
+  SmallVector<Value> values;
+  for (const Element &element : elements) {
+    if (element.kind != Element::Int)
+      return {};
+    if (std::optional<int64_t> constant = element.expr.constant()) {
+      values.push_back(arith::ConstantIntOp::create(builder, loc, elementType, *constant));
+      continue;
+    }
+    Value index = ShapeInference::materialize(builder, loc, element.expr);
+    values.push_back(arith::IndexCastOp::create(builder, loc, elementType, index));
+  }
+  return tensor::FromElementsOp::create(builder, loc, type, values);
+}
+
+Value makeShape(OpBuilder &builder, Location loc, ArrayRef<SymbolicExpr> shape) {
+  SmallVector<Element> elements;
+  for (const SymbolicExpr &dim : shape)
+    elements.push_back(Element::ofInt(dim));
+  auto type = RankedTensorType::get({static_cast<int64_t>(shape.size())}, builder.getI64Type());
+  return makeElements(builder, loc, elements, type);
+}
+
+Value makeScalar(OpBuilder &builder, Location loc, const Element &element, Type type, size_t rank) {
+  auto scalar = RankedTensorType::get(SmallVector<int64_t>(rank, 1), type);
+  return makeElements(builder, loc, element, scalar);
+}
+
+bool sameShape(ArrayRef<SymbolicExpr> a, ArrayRef<SymbolicExpr> b) {
+  return a.size() == b.size() && llvm::equal(a, b);
+}
+
+Value reshapeTo(OpBuilder &builder, ShapeInference &shapes, Location loc, Value value,
+                ArrayRef<SymbolicExpr> shape) {
+  if (sameShape(shapes.shape(value), shape))
+    return value;
+  Value operand = makeShape(builder, loc, shape);
+  return make<onnx::ReshapeOp>(builder, loc, value, operand, /*allowzero=*/true);
+}
+
+Value expandTo(OpBuilder &builder, ShapeInference &shapes, Location loc, Value value,
+               ArrayRef<SymbolicExpr> shape) {
+  if (sameShape(shapes.shape(value), shape))
+    return value;
+  Value operand = makeShape(builder, loc, shape);
+  return make<onnx::ExpandOp>(builder, loc, value, operand);
+}
+
+Value transposeBy(OpBuilder &builder, Location loc, Value value, ArrayRef<int64_t> perm) {
+  if (llvm::equal(perm, llvm::seq<int64_t>(0, perm.size())))
+    return value;
+  return make<onnx::TransposeOp>(builder, loc, value, perm);
+}
+
+LogicalResult replaceWith(PatternRewriter &rewriter, Operation *op, Value value) {
+  if (!value || value.getType() != op->getResult(0).getType())
+    return failure();
+  rewriter.replaceOp(op, value);
+  return success();
+}
+
+} // namespace rapt

@@ -1,0 +1,75 @@
+//===- Rewrite.h - Patterns that know shapes --------------------------------------*- C++ -*-===//
+//
+// Base of the patterns of simplify-canonicalize. Every operation that a pattern creates is inferred as it
+// is inserted (InferListener), so patterns ask for symbolic shapes and never compute types.
+//
+//===-------------------------------------------------------------------------------------===//
+#ifndef RAPT_COMPILER_SIMPLIFY_REWRITE_H
+#define RAPT_COMPILER_SIMPLIFY_REWRITE_H
+
+#include "dialects/Onnx/Onnx.h"
+#include "dialects/Onnx/ShapeInference.h"
+
+#include "mlir/IR/PatternMatch.h"
+
+namespace rapt {
+
+using onnx::Content;
+using onnx::Element;
+using onnx::Shape;
+using onnx::ShapeInference;
+using onnx::SymbolicExpr;
+
+/// Keeps the analysis in step with the IR.
+struct InferListener : mlir::RewriterBase::Listener {
+  explicit InferListener(ShapeInference &shapes) : shapes(shapes) {}
+  void notifyOperationInserted(mlir::Operation *op, mlir::OpBuilder::InsertPoint previous) override;
+  void notifyOperationErased(mlir::Operation *op) override { shapes.forget(op); }
+  ShapeInference &shapes;
+};
+
+template <typename Op> struct ShapePattern : mlir::OpRewritePattern<Op> {
+  ShapePattern(mlir::MLIRContext *context, ShapeInference &shapes)
+      : mlir::OpRewritePattern<Op>(context), shapes(shapes) {}
+  ShapeInference &shapes;
+};
+
+/// Builds an onnx operation with one result, whose type the listener infers.
+template <typename Op, typename... Args>
+mlir::Value make(mlir::OpBuilder &builder, mlir::Location loc, Args &&...args) {
+  auto placeholder = mlir::UnrankedTensorType::get(builder.getI1Type());
+  return Op::create(builder, loc, placeholder, std::forward<Args>(args)...).getOperation()->getResult(0);
+}
+
+/// A shape as an operand of Reshape or Expand: a constant, or tensor.from_elements.
+mlir::Value makeShape(mlir::OpBuilder &builder, mlir::Location loc, llvm::ArrayRef<SymbolicExpr> shape);
+/// The elements as an operation in place of arithmetic on shapes; null if they are not integers of 32 or
+/// 64 bits. `type` is static.
+mlir::Value makeElements(mlir::OpBuilder &builder, mlir::Location loc,
+                         llvm::ArrayRef<Element> elements, mlir::RankedTensorType type);
+mlir::Value makeScalar(mlir::OpBuilder &builder, mlir::Location loc, const Element &element,
+                       mlir::Type type, size_t rank = 0);
+
+/// `value` itself where it has that shape already.
+mlir::Value reshapeTo(mlir::OpBuilder &builder, ShapeInference &shapes, mlir::Location loc,
+                      mlir::Value value, llvm::ArrayRef<SymbolicExpr> shape);
+mlir::Value expandTo(mlir::OpBuilder &builder, ShapeInference &shapes, mlir::Location loc,
+                     mlir::Value value, llvm::ArrayRef<SymbolicExpr> shape);
+mlir::Value transposeBy(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value,
+                        llvm::ArrayRef<int64_t> perm);
+
+/// Replaces an operation with one result by a value of the same type; failure if the types differ.
+mlir::LogicalResult replaceWith(mlir::PatternRewriter &rewriter, mlir::Operation *op,
+                                mlir::Value value);
+
+/// Equal dim for dim.
+bool sameShape(llvm::ArrayRef<SymbolicExpr> a, llvm::ArrayRef<SymbolicExpr> b);
+
+void addViewPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
+void addBroadcastPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
+void addArithmeticPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
+void addGatherPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
+
+} // namespace rapt
+
+#endif // RAPT_COMPILER_SIMPLIFY_REWRITE_H

@@ -1,0 +1,201 @@
+//===- ViewPatterns.cpp - Reshapes, transposes, slices that move nothing ---------------------------===//
+
+#include "compiler/Simplify/Rewrite.h"
+
+using namespace mlir;
+
+namespace rapt {
+
+namespace {
+/// Identity, Expand to the same shape, Concat of one operand, ...  =>  the operand
+template <typename Op> struct DropSameShape : ShapePattern<Op> {
+  using ShapePattern<Op>::ShapePattern;
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+    Operation *any = op;
+    if (any->getNumOperands() == 0 || any->getNumResults() != 1 ||
+        any->getOperand(0).getType() != any->getResult(0).getType() ||
+        !sameShape(this->shapes.shape(any->getOperand(0)), this->shapes.shape(any->getResult(0))))
+      return failure();
+    return replaceWith(rewriter, op, any->getOperand(0));
+  }
+};
+
+/// Slice that takes every element in order  =>  the operand
+struct DropWholeSlice : ShapePattern<onnx::SliceOp> {
+  using ShapePattern::ShapePattern;
+  LogicalResult matchAndRewrite(onnx::SliceOp op, PatternRewriter &rewriter) const override {
+    if (llvm::any_of(op.getSteps(), [](int64_t step) { return step < 0; }) ||
+        !sameShape(shapes.shape(op.getData()), shapes.shape(op.getOutput())))
+      return failure();
+    return replaceWith(rewriter, op, op.getData());
+  }
+};
+
+/// Concat(x)  =>  x
+struct DropConcatOfOne : ShapePattern<onnx::ConcatOp> {
+  using ShapePattern::ShapePattern;
+  LogicalResult matchAndRewrite(onnx::ConcatOp op, PatternRewriter &rewriter) const override {
+    if (op.getInputs().size() != 1)
+      return failure();
+    return replaceWith(rewriter, op, op.getInputs().front());
+  }
+};
+
+/// Cast(Cast(x))  =>  Cast(x) for boolean x: 0 and 1 are exact in every type between
+struct MergeBoolCasts : ShapePattern<onnx::CastOp> {
+  using ShapePattern::ShapePattern;
+  LogicalResult matchAndRewrite(onnx::CastOp op, PatternRewriter &rewriter) const override {
+    auto inner = op.getInput().getDefiningOp<onnx::CastOp>();
+    if (!inner || !cast<ShapedType>(inner.getInput().getType()).getElementType().isInteger(1))
+      return failure();
+    rewriter.replaceOpWithNewOp<onnx::CastOp>(op, op.getType(), inner.getInput());
+    return success();
+  }
+};
+
+/// Squeeze, Unsqueeze, Flatten  =>  Reshape
+template <typename Op> struct ViewToReshape : ShapePattern<Op> {
+  using ShapePattern<Op>::ShapePattern;
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+    Operation *any = op;
+    Value view = reshapeTo(rewriter, this->shapes, op.getLoc(), any->getOperand(0),
+                           this->shapes.shapeOf(any->getResult(0)));
+    return replaceWith(rewriter, op, view);
+  }
+};
+
+/// Reshape with 0 or -1 in its shape  =>  Reshape with every dim given
+struct GiveEveryDim : ShapePattern<onnx::ReshapeOp> {
+  using ShapePattern::ShapePattern;
+  LogicalResult matchAndRewrite(onnx::ReshapeOp op, PatternRewriter &rewriter) const override {
+    Shape shape = shapes.shapeOf(op.getReshaped());
+    Content given = shapes.listed(op.getShape());
+    bool complete = given.elements().size() == shape.size() && op.getAllowzero();
+    for (auto [element, dim] : llvm::zip(given.elements(), shape))
+      complete &= element.expr == dim;
+    if (complete)
+      return failure();
+    Value operand = makeShape(rewriter, op.getLoc(), shape);
+    return replaceWith(rewriter, op,
+                       make<onnx::ReshapeOp>(rewriter, op.getLoc(), op.getData(), operand, true));
+  }
+};
+
+/// Reshape(Reshape(x))  =>  Reshape(x)
+struct MergeReshapes : ShapePattern<onnx::ReshapeOp> {
+  using ShapePattern::ShapePattern;
+  LogicalResult matchAndRewrite(onnx::ReshapeOp op, PatternRewriter &rewriter) const override {
+    auto inner = op.getData().getDefiningOp<onnx::ReshapeOp>();
+    if (!inner)
+      return failure();
+    Value view = reshapeTo(rewriter, shapes, op.getLoc(), inner.getData(),
+                           shapes.shapeOf(op.getReshaped()));
+    return replaceWith(rewriter, op, view);
+  }
+};
+
+/// Transpose that only moves dims of size one  =>  Reshape
+struct TransposeToReshape : ShapePattern<onnx::TransposeOp> {
+  using ShapePattern::ShapePattern;
+  LogicalResult matchAndRewrite(onnx::TransposeOp op, PatternRewriter &rewriter) const override {
+    ArrayRef<SymbolicExpr> shape = shapes.shape(op.getData());
+    int64_t last = -1;
+    for (int64_t axis : op.getPerm()) {
+      if (shape[axis].is(1))
+        continue;
+      if (axis < last)
+        return failure();
+      last = axis;
+    }
+    Value view = reshapeTo(rewriter, shapes, op.getLoc(), op.getData(),
+                           shapes.shapeOf(op.getTransposed()));
+    return replaceWith(rewriter, op, view);
+  }
+};
+
+/// Transpose(Transpose(x))  =>  Transpose(x)
+struct MergeTransposes : ShapePattern<onnx::TransposeOp> {
+  using ShapePattern::ShapePattern;
+  LogicalResult matchAndRewrite(onnx::TransposeOp op, PatternRewriter &rewriter) const override {
+    auto inner = op.getData().getDefiningOp<onnx::TransposeOp>();
+    if (!inner)
+      return failure();
+    SmallVector<int64_t> perm;
+    for (int64_t axis : op.getPerm())
+      perm.push_back(inner.getPerm()[axis]);
+    return replaceWith(rewriter, op, transposeBy(rewriter, op.getLoc(), inner.getData(), perm));
+  }
+};
+
+/// For each dim of `merged` the neighbouring dims of `shape` whose product it is; none if they do not
+/// line up.
+std::optional<SmallVector<SmallVector<int64_t>>> groupDims(ArrayRef<SymbolicExpr> shape,
+                                                           ArrayRef<SymbolicExpr> merged) {
+  SmallVector<SmallVector<int64_t>> groups(merged.size());
+  size_t next = 0;
+  for (size_t i = 0; i < merged.size(); ++i) {
+    SymbolicExpr product(1);
+    while (product != merged[i]) {
+      if (next == shape.size())
+        return std::nullopt;
+      groups[i].push_back(next);
+      product = product * shape[next++];
+    }
+  }
+  for (; next < shape.size(); ++next) { // what is left must have size one
+    if (!shape[next].is(1) || groups.empty())
+      return std::nullopt;
+    groups.back().push_back(next);
+  }
+  return groups;
+}
+
+/// Reshape(Transpose(Reshape(x)))  =>  Transpose(x), where the first Reshape merges dims and the last one
+/// splits them again: [B,H,S,D] -> [B*H,S,D] -> [B*H,D,S] -> [B,H,D,S].
+struct TransposeUnmerged : ShapePattern<onnx::ReshapeOp> {
+  using ShapePattern::ShapePattern;
+  LogicalResult matchAndRewrite(onnx::ReshapeOp op, PatternRewriter &rewriter) const override {
+    auto transpose = op.getData().getDefiningOp<onnx::TransposeOp>();
+    auto merge = transpose ? transpose.getData().getDefiningOp<onnx::ReshapeOp>() : onnx::ReshapeOp();
+    if (!merge)
+      return failure();
+    Shape shape = shapes.shapeOf(merge.getData());
+    auto groups = groupDims(shape, shapes.shape(merge.getReshaped()));
+    if (!groups)
+      return failure();
+    SmallVector<int64_t> perm;
+    Shape result;
+    for (int64_t axis : transpose.getPerm())
+      for (int64_t dim : (*groups)[axis]) {
+        perm.push_back(dim);
+        result.push_back(shape[dim]);
+      }
+    if (!sameShape(result, shapes.shape(op.getReshaped())))
+      return failure();
+    return replaceWith(rewriter, op, transposeBy(rewriter, op.getLoc(), merge.getData(), perm));
+  }
+};
+
+/// Tile that repeats only dims of size one  =>  Expand
+struct TileToExpand : ShapePattern<onnx::TileOp> {
+  using ShapePattern::ShapePattern;
+  LogicalResult matchAndRewrite(onnx::TileOp op, PatternRewriter &rewriter) const override {
+    Shape to = shapes.shapeOf(op.getOutput());
+    for (auto [from, dim] : llvm::zip(shapes.shape(op.getInput()), to))
+      if (from != dim && !from.is(1))
+        return failure();
+    return replaceWith(rewriter, op, expandTo(rewriter, shapes, op.getLoc(), op.getInput(), to));
+  }
+};
+} // namespace
+
+void addViewPatterns(RewritePatternSet &patterns, ShapeInference &shapes) {
+  patterns.add<DropSameShape<onnx::IdentityOp>, DropSameShape<onnx::CastOp>,
+               DropSameShape<onnx::ExpandOp>, DropSameShape<onnx::ReshapeOp>,
+               DropSameShape<onnx::SplitOp>, DropSameShape<onnx::TileOp>, DropWholeSlice,
+               DropConcatOfOne, MergeBoolCasts, ViewToReshape<onnx::SqueezeOp>, ViewToReshape<onnx::UnsqueezeOp>,
+               ViewToReshape<onnx::FlattenOp>, GiveEveryDim, MergeReshapes, TransposeToReshape,
+               MergeTransposes, TransposeUnmerged, TileToExpand>(patterns.getContext(), shapes);
+}
+
+} // namespace rapt

@@ -1,0 +1,197 @@
+//===- NodeBuilder.cpp - One ONNX node becomes operations ----------------------------------===//
+
+#include "frontends/onnx/NodeBuilder.h"
+
+#include "dialects/Onnx/Evaluate.h"
+#include "frontends/onnx/Errors.h"
+
+#include "mlir/IR/Diagnostics.h"
+
+using namespace mlir;
+
+namespace rapt::onnx {
+
+void NodeBuilder::error(const Twine &what) {
+  if (!stopped())
+    emitError(loc) << node.describe() << ": " << what.str();
+  wrong = true;
+}
+
+void NodeBuilder::unsupported(const Twine &why) {
+  if (!stopped())
+    reason = why.str();
+}
+
+// --- Operands ----------------------------------------------------------------------------------------
+Value NodeBuilder::in(size_t i) {
+  Value value = optional(i);
+  if (!value)
+    error("input " + Twine(i) + " is missing");
+  return value;
+}
+
+SmallVector<Value> NodeBuilder::allInputs() {
+  SmallVector<Value> values;
+  if (inputs.empty())
+    error("has no inputs, expected at least one");
+  for (size_t i = 0; i < inputs.size(); ++i)
+    values.push_back(in(i));
+  return values;
+}
+
+SmallVector<int64_t> NodeBuilder::constants(size_t i, StringRef name) {
+  Value value = in(i);
+  if (stopped())
+    return {};
+  const Content &content = shapes.content(value);
+  if (!isa<IntegerType>(elementType(value)) || rank(value) > 1) {
+    error("input '" + name + "' has rank " + Twine(rank(value)) +
+          " or no integers, expected integers of rank 0 or 1");
+    return {};
+  }
+  if (!content.isConstant()) {
+    unsupported("input '" + name + "' is not a constant");
+    return {};
+  }
+  SmallVector<int64_t> result;
+  for (const Element &element : content.elements())
+    result.push_back(*element.expr.constant());
+  return result;
+}
+
+int64_t NodeBuilder::constant(size_t i, StringRef name) {
+  SmallVector<int64_t> values = constants(i, name);
+  if (!stopped() && values.size() != 1)
+    error("input '" + name + "' has " + Twine(values.size()) + " elements, expected 1");
+  return stopped() ? 0 : values.front();
+}
+
+int64_t NodeBuilder::rank(Value value) const {
+  auto type = value ? dyn_cast<RankedTensorType>(value.getType()) : RankedTensorType();
+  return type ? type.getRank() : 0;
+}
+
+Type NodeBuilder::elementType(Value value) const {
+  return value ? cast<ShapedType>(value.getType()).getElementType() : builder.getI1Type();
+}
+
+// --- Attributes --------------------------------------------------------------------------------------
+const Attribute *NodeBuilder::attribute(StringRef name, AttributeType type) {
+  seen.insert(name);
+  const Attribute *found = node.find(name);
+  if (!found)
+    return nullptr;
+  if (!found->refAttrName.empty()) {
+    error("attribute '" + name + "' refers to an attribute of a function, but the node is in none");
+    return nullptr;
+  }
+  if (found->type != type) {
+    error("attribute '" + name + "' has type " + nameOf(found->type) + ", expected " + nameOf(type));
+    return nullptr;
+  }
+  return found;
+}
+
+int64_t NodeBuilder::intAttr(StringRef name, int64_t otherwise) {
+  const Attribute *found = attribute(name, AttributeType::Int);
+  return found ? found->i : otherwise;
+}
+
+int64_t NodeBuilder::requiredInt(StringRef name) {
+  if (!has(name))
+    error("attribute '" + name + "' is missing");
+  return intAttr(name, 0);
+}
+
+float NodeBuilder::floatAttr(StringRef name, float otherwise) {
+  const Attribute *found = attribute(name, AttributeType::Float);
+  return found ? found->f : otherwise;
+}
+
+StringRef NodeBuilder::stringAttr(StringRef name, StringRef otherwise) {
+  const Attribute *found = attribute(name, AttributeType::String);
+  return found ? found->s : otherwise;
+}
+
+std::optional<SmallVector<int64_t>> NodeBuilder::intsAttr(StringRef name) {
+  const Attribute *found = attribute(name, AttributeType::Ints);
+  if (!found)
+    return std::nullopt;
+  return SmallVector<int64_t>(found->ints.begin(), found->ints.end());
+}
+
+const Tensor *NodeBuilder::tensorAttr(StringRef name) {
+  const Attribute *found = attribute(name, AttributeType::Tensor);
+  return found ? &found->t() : nullptr;
+}
+
+int64_t NodeBuilder::normalized(int64_t axis, int64_t rank, bool orEnd) {
+  if (stopped())
+    return 0;
+  if (axis < -rank || axis >= rank + (orEnd ? 1 : 0)) {
+    error("axis is " + Twine(axis) + ", expected " + Twine(-rank) + " to " +
+          Twine(orEnd ? rank : rank - 1) + " for rank " + Twine(rank));
+    return 0;
+  }
+  return axis < 0 ? axis + rank : axis;
+}
+
+SmallVector<int64_t> NodeBuilder::normalized(ArrayRef<int64_t> axes, int64_t rank) {
+  SmallVector<int64_t> result;
+  for (int64_t axis : axes)
+    result.push_back(normalized(axis, rank));
+  llvm::sort(result);
+  return result;
+}
+
+void NodeBuilder::checkAllSeen() {
+  for (const Attribute &attribute : node.attributes)
+    if (!seen.contains(attribute.name))
+      unsupported("attribute " + quoted(attribute.name));
+}
+
+// --- Results -----------------------------------------------------------------------------------------
+Value NodeBuilder::finish(Operation *op) {
+  if (failed(shapes.infer(op))) {
+    wrong = true;
+    return {};
+  }
+  return op->getResult(0);
+}
+
+Value NodeBuilder::makeConstant(ElementsAttr value) {
+  return makeTyped<ConstantOp>(value.getElementType(), value);
+}
+
+Value NodeBuilder::makeScalar(Type type, double value) {
+  if (stopped())
+    return {};
+  auto scalar = RankedTensorType::get({}, type);
+  Element element = convert(Element::ofFloat(value), type);
+  if (!element.isKnown()) {
+    error("constant " + Twine(std::to_string(value)) + " does not fit its element type");
+    return {};
+  }
+  return makeConstant(writeContent(Content::ofElements({element}), scalar));
+}
+
+Value NodeBuilder::makeInts(ArrayRef<int64_t> values) {
+  auto type = RankedTensorType::get({static_cast<int64_t>(values.size())}, builder.getI64Type());
+  return makeConstant(DenseElementsAttr::get(type, values));
+}
+
+void NodeBuilder::out(size_t i, Value value) {
+  if (i < outputs.size())
+    outputs[i] = value;
+}
+
+bool NodeBuilder::wants(size_t i) const {
+  return i < node.outputs.size() && !node.outputs[i].empty() && used.contains(node.outputs[i]);
+}
+
+void NodeBuilder::cannotGive(size_t i, StringRef name) {
+  if (wants(i))
+    unsupported("output '" + name + "'");
+}
+
+} // namespace rapt::onnx

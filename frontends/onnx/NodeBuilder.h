@@ -1,0 +1,122 @@
+//===- NodeBuilder.h - One ONNX node becomes operations --------------------------*- C++ -*-===//
+//
+// What an upgrade function (Versions.h) works with: the node's operands and attributes, and make<Op>()
+// to build operations whose types are inferred at once. Errors are sticky: the first one is reported,
+// after it every getter gives a default and make() gives null, so that upgrade functions need no
+// checks of their own.
+//
+//===-------------------------------------------------------------------------------------===//
+#ifndef RAPT_FRONTENDS_ONNX_NODEBUILDER_H
+#define RAPT_FRONTENDS_ONNX_NODEBUILDER_H
+
+#include "dialects/Onnx/Onnx.h"
+#include "dialects/Onnx/ShapeInference.h"
+#include "frontends/onnx/Model.h"
+
+#include "llvm/ADT/StringSet.h"
+
+namespace rapt::onnx {
+
+class NodeBuilder {
+public:
+  /// `inputs` has null for omitted ones; `used` holds the names that something reads.
+  NodeBuilder(mlir::OpBuilder &builder, ShapeInference &shapes, const Node &node, int64_t opset,
+              mlir::Location loc, llvm::ArrayRef<mlir::Value> inputs,
+              const llvm::StringSet<> &used)
+      : builder(builder), shapes(shapes), node(node), version(opset), loc(loc), inputs(inputs),
+        used(used), outputs(node.outputs.size()) {}
+
+  int64_t opset() const { return version; }
+  mlir::MLIRContext *context() const { return builder.getContext(); }
+  mlir::OpBuilder &ops() { return builder; }
+  mlir::Location location() const { return loc; }
+  llvm::StringRef firstOutput() const { return node.outputs.empty() ? "" : node.outputs.front(); }
+
+  // --- Operands ------------------------------------------------------------------------------------
+  size_t numInputs() const { return inputs.size(); }
+  /// Null when it is omitted.
+  mlir::Value optional(size_t i) const { return i < inputs.size() ? inputs[i] : mlir::Value(); }
+  /// Error when it is omitted.
+  mlir::Value in(size_t i);
+  /// All of them; error when there is none, or one is omitted.
+  llvm::SmallVector<mlir::Value> allInputs();
+  /// The constant integers of operand `i`, a tensor of rank 0 or 1. Not constant: unsupported.
+  llvm::SmallVector<int64_t> constants(size_t i, llvm::StringRef name);
+  int64_t constant(size_t i, llvm::StringRef name);
+  int64_t rank(mlir::Value value) const;
+  mlir::Type elementType(mlir::Value value) const;
+
+  // --- Attributes ----------------------------------------------------------------------------------
+  int64_t intAttr(llvm::StringRef name, int64_t otherwise);
+  float floatAttr(llvm::StringRef name, float otherwise);
+  llvm::StringRef stringAttr(llvm::StringRef name, llvm::StringRef otherwise);
+  std::optional<llvm::SmallVector<int64_t>> intsAttr(llvm::StringRef name);
+  const Tensor *tensorAttr(llvm::StringRef name);
+  bool has(llvm::StringRef name) const { return node.find(name) != nullptr; }
+  /// The attribute of that name and type, or null; error if it has another type.
+  const Attribute *attribute(llvm::StringRef name, AttributeType type);
+  /// Says that an attribute is known and has no bearing on what Rapt computes.
+  void ignoreAttr(llvm::StringRef name) { seen.insert(name); }
+  int64_t requiredInt(llvm::StringRef name);
+
+  /// `axis` counted from 0; error unless -rank <= axis < rank (<= rank with `orEnd`).
+  int64_t normalized(int64_t axis, int64_t rank, bool orEnd = false);
+  /// The same for all, and sorted.
+  llvm::SmallVector<int64_t> normalized(llvm::ArrayRef<int64_t> axes, int64_t rank);
+
+  // --- Results -------------------------------------------------------------------------------------
+  /// Builds an operation with one result of inferred type; null operands that an operation needs make
+  /// it null, too.
+  template <typename Op, typename... Args> mlir::Value make(Args &&...args) {
+    return makeTyped<Op>(builder.getI1Type(), std::forward<Args>(args)...);
+  }
+  /// The same with the element type given, for operations that do not infer it.
+  template <typename Op, typename... Args> mlir::Value makeTyped(mlir::Type type, Args &&...args) {
+    if (stopped())
+      return {};
+    auto op = Op::create(builder, loc, mlir::UnrankedTensorType::get(type),
+                         std::forward<Args>(args)...);
+    return finish(op);
+  }
+  mlir::Value makeConstant(mlir::ElementsAttr value);
+  /// A scalar of a number type with this value.
+  mlir::Value makeScalar(mlir::Type type, double value);
+  mlir::Value makeInts(llvm::ArrayRef<int64_t> values);
+  /// Infers `op`, which was built outside of make; null after an error.
+  mlir::Value finish(mlir::Operation *op);
+  void out(size_t i, mlir::Value value);
+  size_t numOutputs() const { return outputs.size(); }
+  /// Whether anything reads output `i`.
+  bool wants(size_t i) const;
+  /// Marks the node as unsupported if output `i` is read.
+  void cannotGive(size_t i, llvm::StringRef name);
+
+  // --- Outcome -------------------------------------------------------------------------------------
+  /// The node is right, but this form of it is not supported.
+  void unsupported(const llvm::Twine &why);
+  /// The node is wrong.
+  void error(const llvm::Twine &what);
+  bool stopped() const { return wrong || !reason.empty(); }
+  bool isWrong() const { return wrong; }
+  const std::string &unsupportedReason() const { return reason; }
+  llvm::ArrayRef<mlir::Value> results() const { return outputs; }
+  /// After the upgrade: attributes that nobody asked for make the node unsupported.
+  void checkAllSeen();
+
+private:
+  mlir::OpBuilder &builder;
+  ShapeInference &shapes;
+  const Node &node;
+  int64_t version;
+  mlir::Location loc;
+  llvm::ArrayRef<mlir::Value> inputs;
+  const llvm::StringSet<> &used;
+  llvm::SmallVector<mlir::Value> outputs;
+  llvm::StringSet<> seen;
+  bool wrong = false;
+  std::string reason;
+};
+
+} // namespace rapt::onnx
+
+#endif // RAPT_FRONTENDS_ONNX_NODEBUILDER_H

@@ -1,0 +1,39 @@
+//===- Versions.h - Every supported ONNX operator and its versions ---------------*- C++ -*-===//
+//
+// One row an operator: since when it exists, for which element types Rapt takes it, and the function
+// that upgrades a node of any opset to the one form of the onnx dialect (OnnxOps.td).
+//
+// Source: ONNX operator schemas, Changelog.md, opset 7 to 27.
+//
+//===-------------------------------------------------------------------------------------===//
+#ifndef RAPT_FRONTENDS_ONNX_VERSIONS_H
+#define RAPT_FRONTENDS_ONNX_VERSIONS_H
+
+#include "frontends/onnx/NodeBuilder.h"
+
+namespace rapt::onnx {
+
+struct Operator {
+  llvm::StringRef name;
+  int64_t since; ///< first opset that has it; 7 for all that are older
+  llvm::StringRef types;
+  /// Differences between opsets, and what is not supported; for the documentation.
+  llvm::StringRef notes;
+  void (*upgrade)(NodeBuilder &);
+};
+
+/// The operator of the default domain with that name, or null.
+const Operator *findOperator(llvm::StringRef name);
+
+/// The table of supported operators as a Markdown page.
+std::string onnxCoverageMarkdown();
+
+// The rows, by group.
+void addElementwise(std::vector<Operator> &table);
+void addMath(std::vector<Operator> &table);
+void addMovement(std::vector<Operator> &table);
+void addConstants(std::vector<Operator> &table);
+
+} // namespace rapt::onnx
+
+#endif // RAPT_FRONTENDS_ONNX_VERSIONS_H

@@ -1,0 +1,267 @@
+// RUN: rapt-opt %s --fuse-attention --split-input-file --verify-diagnostics | FileCheck %s
+
+// The scale after the product; the transpose of the key is undone.
+// CHECK-LABEL: func @plain
+func.func @plain(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf32>, %v: tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK: %[[O:.*]] = attn.sdpa query(%arg0) key(%arg1) value(%arg2) {scale = 2.500000e-01 : f64}
+  // CHECK-NOT: onnx.Softmax
+  // CHECK: return %[[O]]
+  %kt = onnx.Transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<2x3x7x8xf32>) -> tensor<2x3x8x7xf32>
+  %c = onnx.Constant dense<0.25> : tensor<f32> : tensor<f32>
+  %s = onnx.MatMul %q, %kt : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %t = onnx.Mul %s, %c : (tensor<2x3x5x7xf32>, tensor<f32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %t {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// On both sides by its root, and divided by once more.
+// CHECK-LABEL: func @scale_everywhere
+func.func @scale_everywhere(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf32>, %v: tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK: %[[O:.*]] = attn.sdpa query(%arg0) key(%arg1) value(%arg2) {scale = 1.250000e-01 : f64}
+  %kt = onnx.Transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<2x3x7x8xf32>) -> tensor<2x3x8x7xf32>
+  %c = onnx.Constant dense<0.5> : tensor<f32> : tensor<f32>
+  %two = onnx.Constant dense<2.0> : tensor<1xf32> : tensor<1xf32>
+  %qs = onnx.Mul %c, %q : (tensor<f32>, tensor<2x3x5x8xf32>) -> tensor<2x3x5x8xf32>
+  %ks = onnx.Mul %kt, %c : (tensor<2x3x8x7xf32>, tensor<f32>) -> tensor<2x3x8x7xf32>
+  %s = onnx.MatMul %qs, %ks : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %t = onnx.Div %s, %two : (tensor<2x3x5x7xf32>, tensor<1xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %t {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// An additive mask of unknown values; its Expand is dropped. What -inf gives in a full row is kept: NaN.
+// CHECK-LABEL: func @bias
+func.func @bias(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<2x1x1x7xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK: %[[O:.*]] = attn.sdpa query(%arg0) key(%arg1) value(%arg2) bias(%arg3) {empty_row = #attn.empty_row<nan>, scale = 1.000000e+00 : f64}
+  %kt = onnx.Transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<2x3x7x8xf32>) -> tensor<2x3x8x7xf32>
+  %shape = onnx.Constant dense<[2, 1, 5, 7]> : tensor<4xi64> : tensor<4xi64>
+  %e = onnx.Expand %m, %shape : (tensor<2x1x1x7xf32>, tensor<4xi64>) -> tensor<2x1x5x7xf32>
+  %s = onnx.MatMul %q, %kt : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %t = onnx.Add %s, %e : (tensor<2x3x5x7xf32>, tensor<2x1x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %t {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// A bias before the scale is scaled; rank 2 gets leading dims.
+// CHECK-LABEL: func @scaled_bias
+func.func @scaled_bias(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<5x7xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK: %[[F:.*]] = onnx.Constant dense<2.500000e-01>
+  // CHECK: %[[B:.*]] = onnx.Mul %arg3, %[[F]]
+  // CHECK: %[[U:.*]] = onnx.Unsqueeze %[[B]] {axes = array<i64: 0, 1>} : (tensor<5x7xf32>) -> tensor<1x1x5x7xf32>
+  // CHECK: attn.sdpa {{.*}} bias(%[[U]]) {{.*}}scale = 2.500000e-01
+  %kt = onnx.Transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<2x3x7x8xf32>) -> tensor<2x3x8x7xf32>
+  %c = onnx.Constant dense<0.25> : tensor<f32> : tensor<f32>
+  %s = onnx.MatMul %q, %kt : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %t = onnx.Add %s, %m : (tensor<2x3x5x7xf32>, tensor<5x7xf32>) -> tensor<2x3x5x7xf32>
+  %u = onnx.Mul %t, %c : (tensor<2x3x5x7xf32>, tensor<f32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %u {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// Where(seen, 0, lowest) is an additive mask of finite values: a full row gives the mean.
+// CHECK-LABEL: func @finite_bias
+func.func @finite_bias(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<2x1x1x7xi1>) -> tensor<2x3x5x8xf32> {
+  // CHECK: %[[B:.*]] = onnx.Where %arg3
+  // CHECK: attn.sdpa {{.*}} bias(%[[B]]) {empty_row = #attn.empty_row<mean>
+  %kt = onnx.Transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<2x3x7x8xf32>) -> tensor<2x3x8x7xf32>
+  %z = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %b = onnx.Where %m, %z, %low : (tensor<2x1x1x7xi1>, tensor<f32>, tensor<f32>) -> tensor<2x1x1x7xf32>
+  %s = onnx.MatMul %q, %kt : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %t = onnx.Add %s, %b : (tensor<2x3x5x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %t {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// Where(seen, 0, -inf) is a boolean mask, and the guard makes full rows zero.
+// CHECK-LABEL: func @guarded_mask
+func.func @guarded_mask(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<2x1x1x7xi1>) -> tensor<2x3x5x8xf32> {
+  // CHECK: %[[O:.*]] = attn.sdpa query(%arg0) key(%arg1) value(%arg2) mask(%arg3) {scale = 1.000000e+00 : f64}
+  // CHECK-NOT: onnx.IsNaN
+  // CHECK: return
+  %kt = onnx.Transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<2x3x7x8xf32>) -> tensor<2x3x8x7xf32>
+  %z = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %inf = onnx.Constant dense<0xFF800000> : tensor<f32> : tensor<f32>
+  %b = onnx.Where %m, %z, %inf : (tensor<2x1x1x7xi1>, tensor<f32>, tensor<f32>) -> tensor<2x1x1x7xf32>
+  %s = onnx.MatMul %q, %kt : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %t = onnx.Add %s, %b : (tensor<2x3x5x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %t {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %n = onnx.IsNaN %p : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xi1>
+  %g = onnx.Where %n, %z, %p : (tensor<2x3x5x7xi1>, tensor<f32>, tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %g, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// Without the guard they are NaN. Excluded where true: the mask is negated.
+// CHECK-LABEL: func @masked_fill_infinite
+func.func @masked_fill_infinite(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<2x1x1x7xi1>) -> tensor<2x3x5x8xf32> {
+  // CHECK: %[[N:.*]] = onnx.Not %arg3
+  // CHECK: attn.sdpa {{.*}} mask(%[[N]]) {empty_row = #attn.empty_row<nan>
+  %kt = onnx.Transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<2x3x7x8xf32>) -> tensor<2x3x8x7xf32>
+  %inf = onnx.Constant dense<0xFF800000> : tensor<f32> : tensor<f32>
+  %s = onnx.MatMul %q, %kt : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %t = onnx.Where %m, %inf, %s : (tensor<2x1x1x7xi1>, tensor<f32>, tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %t {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// The lowest float instead of -inf.
+// CHECK-LABEL: func @masked_fill_finite
+func.func @masked_fill_finite(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<2x1x1x7xi1>) -> tensor<2x3x5x8xf32> {
+  // CHECK: %[[O:.*]] = attn.sdpa query(%arg0) key(%arg1) value(%arg2) mask(%arg3) {empty_row = #attn.empty_row<mean>
+  %kt = onnx.Transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<2x3x7x8xf32>) -> tensor<2x3x8x7xf32>
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %s = onnx.MatMul %q, %kt : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %t = onnx.Where %m, %s, %low : (tensor<2x1x1x7xi1>, tensor<2x3x5x7xf32>, tensor<f32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %t {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// Any other right operand is transposed to be a key.
+// CHECK-LABEL: func @key_already_transposed
+func.func @key_already_transposed(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf32>, %v: tensor<2x3x7x8xf32>, %x: tensor<2x3x8x7xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK: %[[K:.*]] = onnx.Transpose %arg3 {perm = array<i64: 0, 1, 3, 2>}
+  // CHECK: attn.sdpa query(%arg0) key(%[[K]])
+  %s = onnx.MatMul %q, %x : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %s {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// The scores are a result too.
+// CHECK-LABEL: func @scores_used_twice
+func.func @scores_used_twice(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf32>, %v: tensor<2x3x7x8xf32>) -> (tensor<2x3x5x8xf32>, tensor<2x3x5x7xf32>) {
+  // CHECK-NOT: attn.sdpa
+  // CHECK: onnx.Softmax {{.*}}attn.not_fused = "scores are used 2 times"
+  %kt = onnx.Transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<2x3x7x8xf32>) -> tensor<2x3x8x7xf32>
+  %s = onnx.MatMul %q, %kt : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  // expected-remark@below {{attention not fused: scores are used 2 times}}
+  %p = onnx.Softmax %s {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o, %s : tensor<2x3x5x8xf32>, tensor<2x3x5x7xf32>
+}
+
+// -----
+
+// The probabilities are a result too.
+// CHECK-LABEL: func @probabilities_used_twice
+func.func @probabilities_used_twice(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf32>, %v: tensor<2x3x7x8xf32>) -> (tensor<2x3x5x8xf32>, tensor<2x3x5x7xf32>) {
+  // CHECK-NOT: attn.sdpa
+  // CHECK: onnx.Softmax {{.*}}attn.not_fused = "its result is used 2 times"
+  %kt = onnx.Transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<2x3x7x8xf32>) -> tensor<2x3x8x7xf32>
+  %s = onnx.MatMul %q, %kt : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  // expected-remark@below {{attention not fused: its result is used 2 times}}
+  %p = onnx.Softmax %s {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o, %p : tensor<2x3x5x8xf32>, tensor<2x3x5x7xf32>
+}
+
+// -----
+
+// Not over the keys.
+// CHECK-LABEL: func @wrong_axis
+func.func @wrong_axis(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf32>, %v: tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK-NOT: attn.sdpa
+  // CHECK: onnx.Softmax {{.*}}attn.not_fused = "softmax over axis 2, not the last (3)"
+  %kt = onnx.Transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<2x3x7x8xf32>) -> tensor<2x3x8x7xf32>
+  %s = onnx.MatMul %q, %kt : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  // expected-remark@below {{attention not fused: softmax over axis 2, not the last (3)}}
+  %p = onnx.Softmax %s {axis = 2 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// A scale that the graph computes.
+// CHECK-LABEL: func @computed_scale
+func.func @computed_scale(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf32>, %v: tensor<2x3x7x8xf32>, %c: tensor<f32>) -> tensor<2x3x5x8xf32> {
+  // CHECK-NOT: attn.sdpa
+  // CHECK: onnx.Softmax {{.*}}attn.not_fused = "scale is not a constant"
+  %kt = onnx.Transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<2x3x7x8xf32>) -> tensor<2x3x8x7xf32>
+  %s = onnx.MatMul %q, %kt : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %t = onnx.Mul %s, %c : (tensor<2x3x5x7xf32>, tensor<f32>) -> tensor<2x3x5x7xf32>
+  // expected-remark@below {{attention not fused: scale is not a constant}}
+  %p = onnx.Softmax %t {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// The mask has a batch that the scores lack.
+// CHECK-LABEL: func @mask_of_wrong_shape
+func.func @mask_of_wrong_shape(%q: tensor<1x3x5x8xf32>, %k: tensor<1x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<2x3x5x7xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK-NOT: attn.sdpa
+  // CHECK: attn.not_fused = "mask [2, 3, 5, 7] does not broadcast to scores [1, 3, 5, 7]"
+  %s = onnx.MatMul %q, %k : (tensor<1x3x5x8xf32>, tensor<1x3x8x7xf32>) -> tensor<1x3x5x7xf32>
+  %t = onnx.Add %s, %m : (tensor<1x3x5x7xf32>, tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  // expected-remark@below {{attention not fused: mask [2, 3, 5, 7] does not broadcast to scores [1, 3, 5, 7]}}
+  %p = onnx.Softmax %t {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// A classifier's softmax.
+// CHECK-LABEL: func @no_attention
+func.func @no_attention(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  // CHECK: onnx.Softmax {{.*}}attn.not_fused = "no MatMul of its result follows"
+  // expected-remark@below {{attention not fused: no MatMul of its result follows}}
+  %p = onnx.Softmax %x {axis = 1 : i64} : (tensor<2x3xf32>) -> tensor<2x3xf32>
+  return %p : tensor<2x3xf32>
+}
+
+// -----
+
+// One head without a batch: two dims of size one.
+// CHECK-LABEL: func @one_head
+func.func @one_head(%q: tensor<2x4xf32>, %k: tensor<2x4xf32>, %v: tensor<2x4xf32>) -> tensor<2x4xf32> {
+  // CHECK-DAG: %[[Q:.*]] = onnx.Unsqueeze %arg0 {axes = array<i64: 0, 1>}
+  // CHECK-DAG: %[[K:.*]] = onnx.Unsqueeze %arg1
+  // CHECK-DAG: %[[V:.*]] = onnx.Unsqueeze %arg2
+  // CHECK: %[[O:.*]] = attn.sdpa query(%[[Q]]) key(%[[K]]) value(%[[V]])
+  // CHECK: onnx.Squeeze %[[O]] {axes = array<i64: 0, 1>} : (tensor<1x1x2x4xf32>) -> tensor<2x4xf32>
+  %t = onnx.Transpose %k {perm = array<i64: 1, 0>} : (tensor<2x4xf32>) -> tensor<4x2xf32>
+  %s = onnx.MatMul %q, %t : (tensor<2x4xf32>, tensor<4x2xf32>) -> tensor<2x2xf32>
+  %two = onnx.Constant dense<2.0> : tensor<f32> : tensor<f32>
+  %d = onnx.Div %s, %two : (tensor<2x2xf32>, tensor<f32>) -> tensor<2x2xf32>
+  %p = onnx.Softmax %d {axis = 1 : i64} : (tensor<2x2xf32>) -> tensor<2x2xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x2xf32>, tensor<2x4xf32>) -> tensor<2x4xf32>
+  return %o : tensor<2x4xf32>
+}
+
+// -----
+
+// torch's export of k^T: heads merged into the batch, transposed, split again.
+// CHECK-LABEL: func @merged_transpose
+func.func @merged_transpose(%q: tensor<?x3x?x8xf32> {onnx.dims = ["b", 3, "s", 8]}, %k: tensor<?x3x?x8xf32> {onnx.dims = ["b", 3, "s", 8]},
+                            %v: tensor<?x3x?x8xf32> {onnx.dims = ["b", 3, "s", 8]}) -> tensor<?x3x?x8xf32> {
+  // CHECK: attn.sdpa query(%arg0) key(%arg1) value(%arg2)
+  %b = kernel.dim "b"
+  %s = kernel.dim "s"
+  %bi = arith.index_cast %b : index to i64
+  %si = arith.index_cast %s : index to i64
+  %none = arith.constant -1 : i64
+  %c3 = arith.constant 3 : i64
+  %c8 = arith.constant 8 : i64
+  %merged = tensor.from_elements %none, %si, %c8 : tensor<3xi64>
+  %split = tensor.from_elements %bi, %c3, %c8, %si : tensor<4xi64>
+  %0 = onnx.Reshape %k, %merged : (tensor<?x3x?x8xf32>, tensor<3xi64>) -> tensor<?x?x8xf32>
+  %1 = onnx.Transpose %0 {perm = array<i64: 0, 2, 1>} : (tensor<?x?x8xf32>) -> tensor<?x8x?xf32>
+  %2 = onnx.Reshape %1, %split : (tensor<?x8x?xf32>, tensor<4xi64>) -> tensor<?x3x8x?xf32>
+  %3 = onnx.MatMul %q, %2 : (tensor<?x3x?x8xf32>, tensor<?x3x8x?xf32>) -> tensor<?x3x?x?xf32>
+  %4 = onnx.Softmax %3 {axis = 3 : i64} : (tensor<?x3x?x?xf32>) -> tensor<?x3x?x?xf32>
+  %5 = onnx.MatMul %4, %v : (tensor<?x3x?x?xf32>, tensor<?x3x?x8xf32>) -> tensor<?x3x?x8xf32>
+  return %5 : tensor<?x3x?x8xf32>
+}

@@ -1,0 +1,99 @@
+// RUN: rapt-opt %s --raise-gelu | FileCheck %s
+
+// 0.5 * (x * (1 + erf(x / sqrt 2)))
+// CHECK-LABEL: func @erf_divided
+func.func @erf_divided(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %r = onnx.Constant dense<1.4142135> : tensor<f32> : tensor<f32>
+  %one = onnx.Constant dense<1.0> : tensor<f32> : tensor<f32>
+  %half = onnx.Constant dense<0.5> : tensor<f32> : tensor<f32>
+  %0 = onnx.Div %x, %r : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %1 = onnx.Erf %0 : (tensor<4xf32>) -> tensor<4xf32>
+  %2 = onnx.Add %1, %one : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %3 = onnx.Mul %x, %2 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %4 = onnx.Mul %3, %half : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  // CHECK-NOT: onnx.Erf
+  // CHECK: %[[G:.*]] = onnx.Gelu %arg0 : (tensor<4xf32>) -> tensor<4xf32>
+  // CHECK: return %[[G]]
+  return %4 : tensor<4xf32>
+}
+
+// x * (0.5 * (1 + erf(x * 0.7071)))
+// CHECK-LABEL: func @erf_half_inside
+func.func @erf_half_inside(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %r = onnx.Constant dense<0.70710677> : tensor<f32> : tensor<f32>
+  %one = onnx.Constant dense<1.0> : tensor<f32> : tensor<f32>
+  %half = onnx.Constant dense<0.5> : tensor<f32> : tensor<f32>
+  %0 = onnx.Mul %r, %x : (tensor<f32>, tensor<4xf32>) -> tensor<4xf32>
+  %1 = onnx.Erf %0 : (tensor<4xf32>) -> tensor<4xf32>
+  %2 = onnx.Add %one, %1 : (tensor<f32>, tensor<4xf32>) -> tensor<4xf32>
+  %3 = onnx.Mul %half, %2 : (tensor<f32>, tensor<4xf32>) -> tensor<4xf32>
+  %4 = onnx.Mul %x, %3 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  // CHECK: onnx.Gelu %arg0
+  // CHECK-NEXT: return
+  return %4 : tensor<4xf32>
+}
+
+// (0.5 * x) * (1 + tanh(0.7978 * (x + 0.044715 * x^3)))
+// CHECK-LABEL: func @tanh_pow
+func.func @tanh_pow(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %three = onnx.Constant dense<3.0> : tensor<f32> : tensor<f32>
+  %c = onnx.Constant dense<0.044715> : tensor<f32> : tensor<f32>
+  %s = onnx.Constant dense<0.797884583> : tensor<f32> : tensor<f32>
+  %one = onnx.Constant dense<1.0> : tensor<f32> : tensor<f32>
+  %half = onnx.Constant dense<0.5> : tensor<f32> : tensor<f32>
+  %h = onnx.Mul %half, %x : (tensor<f32>, tensor<4xf32>) -> tensor<4xf32>
+  %0 = onnx.Pow %x, %three : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %1 = onnx.Mul %0, %c : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %2 = onnx.Add %x, %1 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %3 = onnx.Mul %2, %s : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %4 = onnx.Tanh %3 : (tensor<4xf32>) -> tensor<4xf32>
+  %5 = onnx.Add %4, %one : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %6 = onnx.Mul %h, %5 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  // CHECK: onnx.Gelu %arg0 {approximate = "tanh"}
+  // CHECK-NEXT: return
+  return %6 : tensor<4xf32>
+}
+
+// The cube as a product, with x * x shared.
+// CHECK-LABEL: func @tanh_product
+func.func @tanh_product(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+  %c = onnx.Constant dense<0.044715> : tensor<f32> : tensor<f32>
+  %s = onnx.Constant dense<0.797884583> : tensor<f32> : tensor<f32>
+  %one = onnx.Constant dense<1.0> : tensor<f32> : tensor<f32>
+  %half = onnx.Constant dense<0.5> : tensor<f32> : tensor<f32>
+  %q = onnx.Mul %x, %x : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %0 = onnx.Mul %q, %x : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %1 = onnx.Mul %0, %c : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %2 = onnx.Add %x, %1 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %3 = onnx.Mul %2, %s : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %4 = onnx.Tanh %3 : (tensor<4xf32>) -> tensor<4xf32>
+  %5 = onnx.Add %4, %one : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %6 = onnx.Mul %x, %5 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %7 = onnx.Mul %6, %half : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  // CHECK: onnx.Gelu %arg0 {approximate = "tanh"}
+  // CHECK-NOT: onnx.Tanh
+  // CHECK: return
+  return %7, %q : tensor<4xf32>, tensor<4xf32>
+}
+
+// Another factor is another function.
+// CHECK-LABEL: func @not_a_gelu
+func.func @not_a_gelu(%x: tensor<4xf32>, %y: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+  %r = onnx.Constant dense<1.5> : tensor<f32> : tensor<f32>
+  %root = onnx.Constant dense<1.4142135> : tensor<f32> : tensor<f32>
+  %one = onnx.Constant dense<1.0> : tensor<f32> : tensor<f32>
+  %half = onnx.Constant dense<0.5> : tensor<f32> : tensor<f32>
+  // CHECK-NOT: onnx.Gelu
+  %0 = onnx.Div %x, %r : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %1 = onnx.Erf %0 : (tensor<4xf32>) -> tensor<4xf32>
+  %2 = onnx.Add %1, %one : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %3 = onnx.Mul %x, %2 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %4 = onnx.Mul %3, %half : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  // The erf of one value and the product with another.
+  %5 = onnx.Div %x, %root : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %6 = onnx.Erf %5 : (tensor<4xf32>) -> tensor<4xf32>
+  %7 = onnx.Add %6, %one : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %8 = onnx.Mul %y, %7 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %9 = onnx.Mul %8, %half : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  return %4, %9 : tensor<4xf32>, tensor<4xf32>
+}

@@ -1,0 +1,95 @@
+//===- SymbolicExprTest.cpp - Normal form, bounds and division of dims --------------------===//
+
+#include "dialects/Onnx/SymbolicExpr.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+using rapt::onnx::SymbolicExpr;
+
+namespace {
+const SymbolicExpr batch = SymbolicExpr::symbol("batch");
+const SymbolicExpr seq = SymbolicExpr::symbol("seq");
+const SymbolicExpr one(1), two(2);
+constexpr int64_t highest = std::numeric_limits<int64_t>::max();
+constexpr int64_t lowest = std::numeric_limits<int64_t>::min();
+
+TEST(SymbolicExpr, EqualWhenTheNormalFormIs) {
+  EXPECT_EQ((batch + one) * seq, seq * batch + seq);
+  EXPECT_EQ((seq + batch) - batch, seq);
+  EXPECT_EQ(SymbolicExpr(0) * seq, SymbolicExpr(0));
+  EXPECT_EQ((seq + one) * (seq - one), seq * seq - one);
+  EXPECT_NE(seq, batch);
+  EXPECT_NE(SymbolicExpr::symbol("seq") + one, seq);
+}
+
+TEST(SymbolicExpr, UnknownEqualsNothing) {
+  EXPECT_FALSE(SymbolicExpr() == SymbolicExpr());
+  EXPECT_FALSE((SymbolicExpr() + seq).isKnown());
+}
+
+TEST(SymbolicExpr, Prints) {
+  EXPECT_EQ((batch * seq).str(), "batch * seq");
+  EXPECT_EQ((seq * two + one).str(), "2 * seq + 1");
+  EXPECT_EQ((one - seq).str(), "-seq + 1");
+  EXPECT_EQ((SymbolicExpr(0)).str(), "0");
+  EXPECT_EQ(SymbolicExpr::min(seq, 512).str(), "min(seq, 512)");
+  EXPECT_EQ(SymbolicExpr().str(), "?");
+}
+
+TEST(SymbolicExpr, OverflowIsUnknown) {
+  EXPECT_FALSE((SymbolicExpr(highest) + one).isKnown());
+  EXPECT_FALSE((SymbolicExpr(lowest) * SymbolicExpr(-1)).isKnown());
+  EXPECT_FALSE((SymbolicExpr(highest) * seq * two).isKnown());
+  EXPECT_FALSE((SymbolicExpr(0) - SymbolicExpr(lowest)).isKnown());
+}
+
+TEST(SymbolicExpr, GrowthIsUnknown) {
+  SymbolicExpr power(1);
+  for (int i = 0; i < 20; ++i)
+    power = power * seq;
+  EXPECT_FALSE(power.isKnown());
+  SymbolicExpr nested = seq;
+  for (int i = 0; i < 100; ++i)
+    nested = SymbolicExpr::floorDiv(nested * nested + batch, seq + two);
+  EXPECT_FALSE(nested.isKnown());
+}
+
+TEST(SymbolicExpr, SymbolsAreAtLeastOne) {
+  EXPECT_EQ((batch * seq).lowerBound(), 1);
+  EXPECT_EQ((seq + two).lowerBound(), 3);
+  EXPECT_EQ((seq * two).upperBound(), highest);
+  EXPECT_EQ((one - seq).upperBound(), 0);
+  EXPECT_TRUE(SymbolicExpr::provablyDifferent(seq, 0));
+  EXPECT_TRUE(SymbolicExpr::provablyDifferent(batch * seq, -1));
+  EXPECT_FALSE(SymbolicExpr::provablyDifferent(seq, 7));
+  EXPECT_TRUE(SymbolicExpr::provablyDifferent(seq + one, seq));
+  EXPECT_TRUE(SymbolicExpr::provablyAtMost(seq, seq * batch + one - one + seq));
+}
+
+TEST(SymbolicExpr, MinAndMaxResolveWhenTheOrderIsKnown) {
+  EXPECT_EQ(SymbolicExpr::min(seq, 1), one);
+  EXPECT_EQ(SymbolicExpr::max(seq, 0), seq);
+  EXPECT_EQ(SymbolicExpr::min(seq, seq + one), seq);
+  EXPECT_EQ(SymbolicExpr::min(3, 5), SymbolicExpr(3));
+  EXPECT_EQ(SymbolicExpr::min(seq, 512), SymbolicExpr::min(512, seq));
+  EXPECT_EQ(SymbolicExpr::min(seq, 512).upperBound(), 512);
+  EXPECT_EQ(SymbolicExpr::max(seq, 512).lowerBound(), 512);
+}
+
+TEST(SymbolicExpr, Division) {
+  EXPECT_EQ(SymbolicExpr::exactDiv(batch * seq * SymbolicExpr(12), seq * SymbolicExpr(4)),
+            batch * SymbolicExpr(3));
+  EXPECT_FALSE(SymbolicExpr::exactDiv(seq, two).isKnown());
+  EXPECT_EQ(SymbolicExpr::exactDiv((seq + one) * batch * two, seq + one), batch * two);
+  EXPECT_EQ(SymbolicExpr::floorDiv(-7, 2), SymbolicExpr(-4));
+  EXPECT_EQ(SymbolicExpr::mod(-7, 2), one);
+  EXPECT_EQ(SymbolicExpr::floorDiv(seq * two, two), seq);
+  EXPECT_EQ(SymbolicExpr::mod(seq * two, two), SymbolicExpr(0));
+  EXPECT_EQ(SymbolicExpr::floorDiv(seq + one, two).str(), "floordiv(seq + 1, 2)");
+  EXPECT_FALSE(SymbolicExpr::floorDiv(seq, 0).isKnown());
+  EXPECT_FALSE(SymbolicExpr::floorDiv(seq, one - seq).isKnown());
+  EXPECT_EQ(SymbolicExpr::mod(seq, 4).upperBound(), 3);
+}
+} // namespace
