@@ -1,9 +1,10 @@
 //===- kernels_bench.cpp - How near single kernels come to the FMA peak --------*- C++ -*-===//
 //
-// rapt-kernel-bench [8x48]...: GEMM with bias and GELU at BERT-base's and MiniLM's shapes, attention
-// at head dims 32 and 64, LayerNorm. Each kernel is checked against the interpreter at a small size before
-// it is timed. Printed: GFLOP/s and % of a loop of FMAs measured right before, the gain of a second
-// thread, and the % with weights that come from memory (200 MB of them in turn).
+// rapt-kernel-bench [avx2] [8x48]...: GEMM with bias and GELU at BERT-base's and MiniLM's shapes,
+// attention at head dims 32 and 64, LayerNorm. Each kernel is checked against the interpreter at a
+// small size before it is timed. Printed: GFLOP/s and % of a loop of FMAs measured right before,
+// the gain of a second thread, and the % with weights that come from memory (200 MB of them in
+// turn).
 //
 //===-------------------------------------------------------------------------------------===//
 #include "Specs.h"
@@ -21,7 +22,8 @@ template <typename Body> static double peakOf(int lanes, const Body &body) {
   for (int sample = 0; sample < 5; ++sample) {
     auto start = std::chrono::steady_clock::now();
     body();
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    best = std::min(
+        best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
   return 2e-9 * lanes * 12 * 1000000 / best;
 }
@@ -55,7 +57,8 @@ static double measurePeak() {
 
 static KernelSpec linear(const Schedule &s, int64_t depth, int64_t columns, bool gelu) {
   Builder b(1);
-  int x = b.input({dim(0), fixed(depth)}), w = b.input({fixed(depth), fixed(columns)}, ScalarType::F32, s.tileCols),
+  int x = b.input({dim(0), fixed(depth)}),
+      w = b.input({fixed(depth), fixed(columns)}, ScalarType::F32, s.tileCols),
       bias = b.input({fixed(columns)});
   int y = b.reduce(Reduction::Sum, {dim(0), fixed(columns), fixed(depth)}, 2,
                    b.at(x, {loop(0), loop(2)}) * b.at(w, {loop(2), loop(1)}));
@@ -70,7 +73,9 @@ static KernelSpec attention(int64_t heads, int64_t headDim) {
   Builder b(1);
   int64_t width = heads * headDim;
   int qkv = b.input({dim(0), fixed(3 * width)}), mask = b.input({dim(0)});
-  auto part = [&](int64_t offset) { return b.at(qkv, {loop(2), whole(offset) + (loop(1) * whole(headDim) + loop(3))}); };
+  auto part = [&](int64_t offset) {
+    return b.at(qkv, {loop(2), whole(offset) + (loop(1) * whole(headDim) + loop(3))});
+  };
   AttentionStage stage;
   stage.batch = fixed(1), stage.queries = stage.keys = dim(0);
   stage.heads = stage.kvHeads = heads, stage.headDim = stage.valueDim = headDim;
@@ -78,8 +83,10 @@ static KernelSpec attention(int64_t heads, int64_t headDim) {
   stage.query = part(0), stage.key = part(width), stage.value = part(2 * width);
   stage.bias = b.at(mask, {loop(3)});
   int attended = b.attention(stage);
-  b.spec.outputs = {b.map({dim(0), fixed(width)}, b.at(attended, {whole(0), op(BinaryOp::FloorDiv, loop(1), whole(headDim)), loop(0),
-                                                                   op(BinaryOp::FloorMod, loop(1), whole(headDim))}))};
+  b.spec.outputs = {
+      b.map({dim(0), fixed(width)},
+            b.at(attended, {whole(0), op(BinaryOp::FloorDiv, loop(1), whole(headDim)), loop(0),
+                            op(BinaryOp::FloorMod, loop(1), whole(headDim))}))};
   return b.spec;
 }
 
@@ -87,7 +94,8 @@ static KernelSpec attention(int64_t heads, int64_t headDim) {
 static KernelSpec layerNorm(int64_t width) {
   Builder b(1);
   std::vector<Extent> full = {dim(0), fixed(width)}, row = {dim(0)};
-  int x = b.input(full), r = b.input(full), scale = b.input({fixed(width)}), bias = b.input({fixed(width)});
+  int x = b.input(full), r = b.input(full), scale = b.input({fixed(width)}),
+      bias = b.input({fixed(width)});
   auto value = [&](int t) { return b.at(t, {loop(0), loop(1)}); };
   auto scalar = [&](int t) { return b.at(t, {loop(0)}); };
   int s = b.map(full, value(x) + value(r));
@@ -95,7 +103,8 @@ static KernelSpec layerNorm(int64_t width) {
   int centred = b.map(full, value(s) - scalar(mean));
   int squares = b.reduce(Reduction::Sum, full, 1, value(centred) * value(centred));
   int deviation = b.map(row, op(UnaryOp::Sqrt, scalar(squares) / real(width) + real(1e-12)));
-  b.spec.outputs = {b.map(full, value(centred) / scalar(deviation) * b.at(scale, {loop(1)}) + b.at(bias, {loop(1)}))};
+  b.spec.outputs = {b.map(full, value(centred) / scalar(deviation) * b.at(scale, {loop(1)}) +
+                                    b.at(bias, {loop(1)}))};
   return b.spec;
 }
 
@@ -108,16 +117,19 @@ static int64_t weightBytes(const KernelSpec &spec) {
   return bytes;
 }
 
-/// Compiles, checks at 9 rows, then prints one line per row count; `flops` is the work of `rows` rows.
+/// Compiles, checks at 9 rows, then prints one line per row count; `flops` is the work of `rows`
+/// rows.
 template <typename Work>
-static void bench(const char *name, const KernelSpec &spec, const Schedule &s, std::vector<int64_t> sizes, const Work &flops) {
+static void bench(const char *name, const KernelSpec &spec, const Schedule &s,
+                  std::vector<int64_t> sizes, const Work &flops) {
   LoadedKernel kernel(spec, s, hostCpu(s.vector <= 8));
   if (!kernel.ok()) {
     printf("%s: %s\n", name, kernel.error.c_str());
     return;
   }
   std::vector<Values> inputs = randomInputs(spec, {9}, 0.05);
-  double error = difference(kernel.run({9}, inputs)[0], interpret(spec, {9}, inputs)[spec.outputs[0]]);
+  double error =
+      difference(kernel.run({9}, inputs)[0], interpret(spec, {9}, inputs)[spec.outputs[0]]);
   if (error > 1e-4) {
     printf("%s: wrong by %g\n", name, error);
     return;
@@ -126,8 +138,9 @@ static void bench(const char *name, const KernelSpec &spec, const Schedule &s, s
     double work = flops(rows), peak = measurePeak();
     int repeat = std::max(5, std::min(200, static_cast<int>(1e11 / work)));
     double one = kernel.time({rows}, repeat, 1), two = kernel.time({rows}, repeat, 2);
-    printf("%-28s %4ld rows  %8.1f us  %6.1f GFLOP/s  %5.1f %%   2 threads %5.2fx", name, static_cast<long>(rows), one * 1e6,
-           work / one * 1e-9, 100 * work / one * 1e-9 / peak, one / two);
+    printf("%-28s %4ld rows  %8.1f us  %6.1f GFLOP/s  %5.1f %%   2 threads %5.2fx", name,
+           static_cast<long>(rows), one * 1e6, work / one * 1e-9, 100 * work / one * 1e-9 / peak,
+           one / two);
     if (int64_t weights = weightBytes(spec)) {
       int copies = static_cast<int>(200000000 / weights) + 1;
       double cold = kernel.time({rows}, std::max(3 * copies, 3), 1, copies);
@@ -138,38 +151,52 @@ static void bench(const char *name, const KernelSpec &spec, const Schedule &s, s
 }
 
 int main(int argc, char **argv) {
+  bool narrow = argc > 1 && std::string(argv[1]) == "avx2";
+  if (narrow)
+    --argc, ++argv;
   printf("peak %.1f GFLOP/s\n", measurePeak());
   std::vector<std::pair<int64_t, int64_t>> tiles;
   for (int i = 1; i < argc; ++i) {
     long rows = 0, columns = 0;
     if (sscanf(argv[i], "%ldx%ld", &rows, &columns) != 2) {
-      fprintf(stderr, "usage: %s [rows x columns of a GEMM tile, as 8x48]...\n", argv[0]);
+      fprintf(stderr, "usage: %s [avx2] [rows x columns of a GEMM tile, as 8x48]...\n", argv[0]);
       return 1;
     }
     tiles.emplace_back(rows, columns);
   }
   bool all = tiles.empty();
   if (all)
-    tiles.emplace_back(schedule(Schedule::Recipe::Gemm).tileRows, schedule(Schedule::Recipe::Gemm).tileCols);
+    tiles.emplace_back(schedule(Schedule::Recipe::Gemm, narrow).tileRows,
+                       schedule(Schedule::Recipe::Gemm, narrow).tileCols);
   for (auto [rows, columns] : tiles)
-    for (auto [depth, width] : std::vector<std::pair<int64_t, int64_t>>{
-             {768, 2304}, {768, 768}, {768, 3072}, {3072, 768}, {384, 1152}, {384, 384}, {384, 1536}, {1536, 384}}) {
-      Schedule s = schedule(Schedule::Recipe::Gemm);
+    for (auto [depth, width] : std::vector<std::pair<int64_t, int64_t>>{{768, 2304},
+                                                                        {768, 768},
+                                                                        {768, 3072},
+                                                                        {3072, 768},
+                                                                        {384, 1152},
+                                                                        {384, 384},
+                                                                        {384, 1536},
+                                                                        {1536, 384}}) {
+      Schedule s = schedule(Schedule::Recipe::Gemm, narrow);
       s.tileRows = rows, s.tileCols = columns;
-      std::string name = std::to_string(rows) + "x" + std::to_string(columns) + " gemm " + std::to_string(depth) + "x" + std::to_string(width);
+      std::string name = std::to_string(rows) + "x" + std::to_string(columns) + " gemm " +
+                         std::to_string(depth) + "x" + std::to_string(width);
       bench(name.c_str(), linear(s, depth, width, width > 3 * depth), s, {8, 32, 128, 512},
             [d = depth, w = width](double m) { return 2 * m * d * w; });
     }
   if (!all)
     return 0;
   for (int64_t width : {384, 768}) // printed as GFLOP/s: one flop per byte moved, so GB/s
-    bench(("layernorm " + std::to_string(width)).c_str(), layerNorm(width), schedule(Schedule::Recipe::Rows), {8, 128, 512, 4096},
+    bench(("layernorm " + std::to_string(width)).c_str(), layerNorm(width),
+          schedule(Schedule::Recipe::Rows, narrow), {8, 128, 512, 4096},
           [width](double m) { return 12 * m * width; });
   for (int64_t headDim : {32, 64})
     for (auto variant : {Schedule::Variant::Strip, Schedule::Variant::Unfused}) {
-      Schedule s = schedule(Schedule::Recipe::Attention);
+      Schedule s = schedule(Schedule::Recipe::Attention, narrow);
       s.variant = variant;
-      std::string name = std::string(variant == Schedule::Variant::Strip ? "strip" : "unfused") + " attention 12x" + std::to_string(headDim);
-      bench(name.c_str(), attention(12, headDim), s, {8, 37, 128, 512}, [headDim](double m) { return 4 * m * m * 12 * headDim; });
+      std::string name = std::string(variant == Schedule::Variant::Strip ? "strip" : "unfused") +
+                         " attention 12x" + std::to_string(headDim);
+      bench(name.c_str(), attention(12, headDim), s, {8, 37, 128, 512},
+            [headDim](double m) { return 4 * m * m * 12 * headDim; });
     }
 }

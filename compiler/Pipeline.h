@@ -40,7 +40,7 @@ struct CompileOptions {
   std::string targetCpu = "native";
   bool referenceKernels = false; // --kernels=reference
   std::string linker;            // empty: the one found when Rapt was built
-  std::string runtimeDir;        // folder of librapt*.a; empty: beside the compiler
+  std::string runtimeDir;        // folder of librapt*.a
   Stage stopAfter = Stage::Link;
   std::string printIrAfter;      // a stage's or pass's name; empty: none
   bool verbose = false;          // times per stage on stderr

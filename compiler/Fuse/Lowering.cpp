@@ -307,7 +307,8 @@ Value Lowering::generic(ArrayRef<OpFoldResult> shape, Type element, int64_t redu
     operands.push_back(input.tensor);
     maps.push_back(input.map);
   }
-  maps.push_back(AffineMap::getMultiDimIdentityMap(loops, builder.getContext()).getMajorSubMap(parallel));
+  AffineMap all = AffineMap::getMultiDimIdentityMap(loops, builder.getContext());
+  maps.push_back(AffineMap::get(loops, 0, all.getResults().take_front(parallel), builder.getContext()));
   SmallVector<utils::IteratorType> iterators(parallel, utils::IteratorType::parallel);
   iterators.append(reduced, utils::IteratorType::reduction);
   auto op = linalg::GenericOp::create(

@@ -66,8 +66,9 @@ void rapt::compileKernels(ModuleOp module, const kernels::TargetCpu &target, Ker
   llvm::DefaultThreadPool pool(llvm::hardware_concurrency());
   for (Job &job : jobs)
     pool.async([&, job = &job] {
-      job->done = kernels::halide::emitKernel(job->spec, job->schedule, target, job->name, job->result,
-                                              job->error);
+      // The kernel's own name is the host's function around the object code.
+      job->done = kernels::halide::emitKernel(job->spec, job->schedule, target, job->name + "_halide",
+                                              job->result, job->error);
       std::lock_guard guard(lock);
       progress(++finished, jobs.size());
     });

@@ -1,7 +1,7 @@
 //===- KernelSpec.cpp - Building, rewriting and printing kernel specs ----------*- C++ -*-===//
 //
-// Constructors fold what index arithmetic leaves behind (x*1, x+0, constants), so that the text of two
-// kernels that do the same is the same. The text names everything that reaches the object file.
+// Constructors fold what index arithmetic leaves behind (x*1, x+0, constants), so that the text of
+// two kernels that do the same is the same. The text names everything that reaches the object file.
 //
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/KernelSpec.h"
@@ -98,7 +98,8 @@ ExprRef Expr::makeUnary(UnaryOp op, ExprRef a) {
 
 static int64_t floorDiv(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
 
-/// The value of `op` on two small constants of index arithmetic; none where it could overflow or trap.
+/// The value of `op` on two small constants of index arithmetic; none where it could overflow or
+/// trap.
 static std::optional<int64_t> foldIndices(BinaryOp op, int64_t a, int64_t b) {
   int64_t result;
   switch (op) {
@@ -216,15 +217,16 @@ static const char *typeName(ScalarType type) {
 }
 
 static const char *unaryName(UnaryOp op) {
-  static const char *const names[] = {"neg", "abs", "exp", "log",   "sqrt", "rsqrt", "erf",  "tanh",
-                                      "sin", "cos", "floor", "ceil", "round", "not", "isnan"};
+  static const char *const names[] = {"neg",   "abs",  "exp",   "log", "sqrt",
+                                      "rsqrt", "erf",  "tanh",  "sin", "cos",
+                                      "floor", "ceil", "round", "not", "isnan"};
   return names[static_cast<int>(op)];
 }
 
 static const char *binaryName(BinaryOp op) {
-  static const char *const names[] = {"+",   "-",   "*",   "div", "rem", "floordiv", "mod",
-                                      "min", "max", "pow", "and", "or",  "xor",      "==",
-                                      "!=",  "<",   "<=",  ">",   ">="};
+  static const char *const names[] = {
+      "+",   "-",  "*",   "div", "rem", "floordiv", "mod", "min", "max", "pow",
+      "and", "or", "xor", "==",  "!=",  "<",        "<=",  ">",   ">="};
   return names[static_cast<int>(op)];
 }
 
@@ -251,8 +253,8 @@ static std::string printExtents(const std::vector<Extent> &extents) {
 }
 
 namespace {
-/// Prints a body as lines `%n = ...` for subtrees that are used twice, so that the text stays as small
-/// as the graph.
+/// Prints a body as lines `%n = ...` for subtrees that are used twice, so that the text stays as
+/// small as the graph.
 struct Printer {
   std::string &text;
   std::unordered_map<const Expr *, int> uses;
@@ -343,7 +345,8 @@ static void printLoop(std::string &text, const LoopStage &loop) {
   static const char *const reductions[] = {"map", "sum", "max", "min", "prod"};
   std::vector<Extent> outer(loop.loops.begin(), loop.loops.begin() + loop.parallel);
   std::vector<Extent> reduced(loop.loops.begin() + loop.parallel, loop.loops.end());
-  text += std::string(" ") + reductions[static_cast<int>(loop.reduction)] + " " + printExtents(outer);
+  text +=
+      std::string(" ") + reductions[static_cast<int>(loop.reduction)] + " " + printExtents(outer);
   if (!reduced.empty())
     text += " over " + printExtents(reduced);
   text += "\n";
@@ -351,9 +354,11 @@ static void printLoop(std::string &text, const LoopStage &loop) {
 }
 
 std::string KernelSpec::print() const {
-  std::string text = "kernel dims=" + std::to_string(numDims) + " inputs=" + std::to_string(numInputs) + "\n";
+  std::string text =
+      "kernel dims=" + std::to_string(numDims) + " inputs=" + std::to_string(numInputs) + "\n";
   for (size_t i = 0; i < tensors.size(); ++i) {
-    text += "  t" + std::to_string(i) + ": " + typeName(tensors[i].type) + printExtents(tensors[i].shape);
+    text += "  t" + std::to_string(i) + ": " + typeName(tensors[i].type) +
+            printExtents(tensors[i].shape);
     if (tensors[i].panel)
       text += " panel=" + std::to_string(tensors[i].panel);
     text += "\n";
@@ -372,8 +377,10 @@ std::string KernelSpec::print() const {
 }
 
 std::string Schedule::print() const {
-  static const char *const recipes[] = {"reference", "gemm", "attention", "rows", "pointwise", "loops"};
-  std::string text = std::string(recipes[static_cast<int>(recipe)]) + " vector=" + std::to_string(vector);
+  static const char *const recipes[] = {"reference", "gemm",      "attention",
+                                        "rows",      "pointwise", "loops"};
+  std::string text =
+      std::string(recipes[static_cast<int>(recipe)]) + " vector=" + std::to_string(vector);
   if (recipe == Recipe::Gemm)
     text += " tile_rows=" + std::to_string(tileRows) + " tile_cols=" + std::to_string(tileCols) +
             " prefetch=" + std::to_string(prefetch);

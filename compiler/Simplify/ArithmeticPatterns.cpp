@@ -1,4 +1,4 @@
-//===- ArithmeticPatterns.cpp - Identities that are exact, and products in one form ----------------===//
+//===- ArithmeticPatterns.cpp - Identities that are exact, and products in one form ----------===//
 
 #include "compiler/Simplify/Rewrite.h"
 
@@ -43,8 +43,8 @@ template <typename Op> struct DropNeutral : ShapePattern<Op> {
     Value kept = unchangedOperand(this->shapes, op);
     if (!kept)
       return failure();
-    Value result = expandTo(rewriter, this->shapes, op.getLoc(), kept,
-                            this->shapes.shapeOf(op.getOutput()));
+    Value result =
+        expandTo(rewriter, this->shapes, op.getLoc(), kept, this->shapes.shapeOf(op.getOutput()));
     return replaceWith(rewriter, op, result);
   }
 };
@@ -57,9 +57,9 @@ struct DecideWhere : ShapePattern<onnx::WhereOp> {
     if (!isInt(condition, 0) && !isInt(condition, 1))
       return failure();
     Value chosen = isInt(condition, 1) ? op.getX() : op.getY();
-    return replaceWith(rewriter, op,
-                       expandTo(rewriter, shapes, op.getLoc(), chosen,
-                                shapes.shapeOf(op.getOutput())));
+    return replaceWith(
+        rewriter, op,
+        expandTo(rewriter, shapes, op.getLoc(), chosen, shapes.shapeOf(op.getOutput())));
   }
 };
 
@@ -73,6 +73,21 @@ template <typename Op> struct DropVariadicOfOne : ShapePattern<Op> {
   }
 };
 
+/// A reduction over no dims  =>  what it does to one element
+template <typename Op> struct DropEmptyReduce : ShapePattern<Op> {
+  using ShapePattern<Op>::ShapePattern;
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+    if (!op.getAxes().empty())
+      return failure();
+    Value x = op.getData();
+    if constexpr (std::is_same_v<Op, onnx::ReduceL1Op> || std::is_same_v<Op, onnx::ReduceL2Op>)
+      x = make<onnx::AbsOp>(rewriter, op.getLoc(), x);
+    else if constexpr (std::is_same_v<Op, onnx::ReduceSumSquareOp>)
+      x = make<onnx::MulOp>(rewriter, op.getLoc(), x, x);
+    return replaceWith(rewriter, op, x);
+  }
+};
+
 /// Pow(x, 2)  =>  Mul(x, x)
 struct SquareToMul : ShapePattern<onnx::PowOp> {
   using ShapePattern::ShapePattern;
@@ -81,9 +96,9 @@ struct SquareToMul : ShapePattern<onnx::PowOp> {
     if (!isInt(exponent, 2) && !isFloat(exponent, 2))
       return failure();
     Value product = make<onnx::MulOp>(rewriter, op.getLoc(), op.getA(), op.getA());
-    return replaceWith(rewriter, op,
-                       expandTo(rewriter, shapes, op.getLoc(), product,
-                                shapes.shapeOf(op.getOutput())));
+    return replaceWith(
+        rewriter, op,
+        expandTo(rewriter, shapes, op.getLoc(), product, shapes.shapeOf(op.getOutput())));
   }
 };
 
@@ -118,7 +133,12 @@ void addArithmeticPatterns(RewritePatternSet &patterns, ShapeInference &shapes) 
   patterns.add<DropNeutral<onnx::AndOp>, DropNeutral<onnx::OrOp>, DropNeutral<onnx::AddOp>,
                DropNeutral<onnx::SubOp>, DropNeutral<onnx::MulOp>, DropNeutral<onnx::DivOp>,
                DropNeutral<onnx::PowOp>, DecideWhere, DropVariadicOfOne<onnx::MaxOp>,
-               DropVariadicOfOne<onnx::MinOp>, SquareToMul, GemmToMatMul>(patterns.getContext(), shapes);
+               DropVariadicOfOne<onnx::MinOp>, SquareToMul, GemmToMatMul,
+               DropEmptyReduce<onnx::ReduceSumOp>, DropEmptyReduce<onnx::ReduceMeanOp>,
+               DropEmptyReduce<onnx::ReduceMaxOp>, DropEmptyReduce<onnx::ReduceMinOp>,
+               DropEmptyReduce<onnx::ReduceProdOp>, DropEmptyReduce<onnx::ReduceL1Op>,
+               DropEmptyReduce<onnx::ReduceL2Op>, DropEmptyReduce<onnx::ReduceSumSquareOp>>(
+      patterns.getContext(), shapes);
 }
 
 } // namespace rapt

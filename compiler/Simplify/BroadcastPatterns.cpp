@@ -1,4 +1,4 @@
-//===- BroadcastPatterns.cpp - Expand goes down, and away where its user broadcasts ------------------===//
+//===- BroadcastPatterns.cpp - Expand goes down, and away where its user broadcasts ----------===//
 
 #include "compiler/Simplify/Rewrite.h"
 
@@ -11,10 +11,10 @@ namespace rapt {
 namespace {
 bool isElementwise(Operation *op) {
   using namespace onnx;
-  return isa<NegOp, AbsOp, ExpOp, LogOp, SqrtOp, ReciprocalOp, ErfOp, TanhOp, SigmoidOp, ReluOp, FloorOp,
-             CeilOp, RoundOp, SinOp, CosOp, SignOp, NotOp, IsNaNOp, GeluOp, AddOp, SubOp, MulOp, DivOp,
-             PowOp, ModOp, AndOp, OrOp, XorOp, EqualOp, GreaterOp, GreaterOrEqualOp, LessOp, LessOrEqualOp,
-             MinOp, MaxOp, WhereOp, ClipOp, CastOp>(op);
+  return isa<NegOp, AbsOp, ExpOp, LogOp, SqrtOp, ReciprocalOp, ErfOp, TanhOp, SigmoidOp, ReluOp,
+             FloorOp, CeilOp, RoundOp, SinOp, CosOp, SignOp, NotOp, IsNaNOp, GeluOp, AddOp, SubOp,
+             MulOp, DivOp, PowOp, ModOp, AndOp, OrOp, XorOp, EqualOp, GreaterOp, GreaterOrEqualOp,
+             LessOp, LessOrEqualOp, MinOp, MaxOp, WhereOp, ClipOp, CastOp>(op);
 }
 
 /// op(Expand(x), y)  =>  Expand(op(x, y)), and without Expand where op(x, y) has the shape already
@@ -49,9 +49,9 @@ struct MergeExpands : ShapePattern<onnx::ExpandOp> {
     auto inner = op.getInput().getDefiningOp<onnx::ExpandOp>();
     if (!inner)
       return failure();
-    return replaceWith(rewriter, op,
-                       expandTo(rewriter, shapes, op.getLoc(), inner.getInput(),
-                                shapes.shapeOf(op.getOutput())));
+    return replaceWith(
+        rewriter, op,
+        expandTo(rewriter, shapes, op.getLoc(), inner.getInput(), shapes.shapeOf(op.getOutput())));
   }
 };
 
@@ -66,8 +66,7 @@ struct GiveExpandShape : ShapePattern<onnx::ExpandOp> {
       complete &= element.expr == dim;
     if (complete || sameShape(shapes.shape(op.getInput()), shape))
       return failure();
-    return replaceWith(rewriter, op,
-                       expandTo(rewriter, shapes, op.getLoc(), op.getInput(), shape));
+    return replaceWith(rewriter, op, expandTo(rewriter, shapes, op.getLoc(), op.getInput(), shape));
   }
 };
 
@@ -86,10 +85,11 @@ template <typename Op> struct ReduceBeforeExpand : ShapePattern<Op> {
     for (int64_t axis : op.getAxes())
       if (from[axis] != to[axis])
         return failure();
-    Value reduced = make<Op>(rewriter, op.getLoc(), expand.getInput(), op.getAxes(), op.getKeepdims());
-    return replaceWith(rewriter, op,
-                       expandTo(rewriter, shapes, op.getLoc(), reduced,
-                                shapes.shapeOf(op.getOutput())));
+    Value reduced =
+        make<Op>(rewriter, op.getLoc(), expand.getInput(), op.getAxes(), op.getKeepdims());
+    return replaceWith(
+        rewriter, op,
+        expandTo(rewriter, shapes, op.getLoc(), reduced, shapes.shapeOf(op.getOutput())));
   }
 };
 
@@ -98,17 +98,19 @@ struct GatherBeforeExpand : ShapePattern<onnx::GatherOp> {
   using ShapePattern::ShapePattern;
   LogicalResult matchAndRewrite(onnx::GatherOp op, PatternRewriter &rewriter) const override {
     auto expand = op.getIndices().getDefiningOp<onnx::ExpandOp>();
-    if (!expand || shapes.shape(expand.getInput()).size() != shapes.shape(expand.getOutput()).size())
+    if (!expand ||
+        shapes.shape(expand.getInput()).size() != shapes.shape(expand.getOutput()).size())
       return failure();
     Value gathered = make<onnx::GatherOp>(rewriter, op.getLoc(), op.getData(), expand.getInput(),
                                           static_cast<int64_t>(op.getAxis()));
-    return replaceWith(rewriter, op,
-                       expandTo(rewriter, shapes, op.getLoc(), gathered,
-                                shapes.shapeOf(op.getOutput())));
+    return replaceWith(
+        rewriter, op,
+        expandTo(rewriter, shapes, op.getLoc(), gathered, shapes.shapeOf(op.getOutput())));
   }
 };
 
-/// Reshape(Expand(x))  =>  Expand(Reshape(x)), where the Reshape only adds or drops dims of size one
+/// Reshape(Expand(x))  =>  Expand(Reshape(x)), where the Reshape only adds or drops dims of size
+/// one
 struct ReshapeBeforeExpand : ShapePattern<onnx::ReshapeOp> {
   using ShapePattern::ShapePattern;
   LogicalResult matchAndRewrite(onnx::ReshapeOp op, PatternRewriter &rewriter) const override {

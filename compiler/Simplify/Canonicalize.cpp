@@ -1,8 +1,8 @@
-//===- Canonicalize.cpp - simplify-canonicalize ----------------------------------------------------===//
+//===- Canonicalize.cpp - simplify-canonicalize ----------------------------------------------===//
 //
 // Rewrites onnx to the few forms that Simplify.h promises. Each pattern is a rewrite of its own, in
-// ViewPatterns, BroadcastPatterns, ArithmeticPatterns and GatherPatterns; all of them give the same bits.
-// Expects simplify-shapes to have run.
+// ViewPatterns, BroadcastPatterns, ArithmeticPatterns and GatherPatterns; all of them give the same
+// bits. Expects simplify-shapes to have run.
 //
 //===-------------------------------------------------------------------------------------===//
 

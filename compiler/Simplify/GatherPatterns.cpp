@@ -1,7 +1,7 @@
-//===- GatherPatterns.cpp - Gathers whose indices follow from shapes --------------------------------===//
+//===- GatherPatterns.cpp - Gathers whose indices follow from shapes -------------------------===//
 //
-// Exporters write mask[b, j] as a gather with indices built from Range. Where the indices are an affine
-// function of the position, the gather is a view, a slice or a broadcast.
+// Exporters write mask[b, j] as a gather with indices built from Range. Where the indices are an
+// affine function of the position, the gather is a view, a slice or a broadcast.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -19,8 +19,8 @@ Value slice(OpBuilder &builder, Location loc, Value data, int64_t axis, const Sy
                              ArrayRef<int64_t>(1));
 }
 
-/// The single dim that an index steps through one by one from `base` 0; none otherwise. Dims of size one
-/// have no say.
+/// The single dim that an index steps through one by one from `base` 0; none otherwise. Dims of
+/// size one have no say.
 std::optional<int64_t> steppingDim(const Content &index, ArrayRef<SymbolicExpr> shape) {
   if (!index.isAffine() || index.base().kind != Element::Int || !index.base().expr.is(0))
     return std::nullopt;
@@ -53,9 +53,9 @@ struct GatherAll : ShapePattern<onnx::GatherOp> {
     }
     if (behind != shapes.shape(op.getData())[op.getAxis()])
       return failure();
-    return replaceWith(rewriter, op,
-                       reshapeTo(rewriter, shapes, op.getLoc(), op.getData(),
-                                 shapes.shapeOf(op.getOutput())));
+    return replaceWith(
+        rewriter, op,
+        reshapeTo(rewriter, shapes, op.getLoc(), op.getData(), shapes.shapeOf(op.getOutput())));
   }
 };
 
@@ -84,18 +84,19 @@ struct GatherRun : ShapePattern<onnx::GatherOp> {
     Value part = slice(rewriter, op.getLoc(), op.getData(), axis, start, start + count);
     if (shapes.shape(part)[axis] != count)
       return failure();
-    return replaceWith(rewriter, op,
-                       reshapeTo(rewriter, shapes, op.getLoc(), part,
-                                 shapes.shapeOf(op.getOutput())));
+    return replaceWith(
+        rewriter, op,
+        reshapeTo(rewriter, shapes, op.getLoc(), part, shapes.shapeOf(op.getOutput())));
   }
 };
 
-/// GatherND(data, indices), where indices is Concat(i0, i1, ...) or constant, and each component walks
-/// one dim of the result in step with one dim of data  =>  Expand(Reshape(Transpose(data)))
+/// GatherND(data, indices), where indices is Concat(i0, i1, ...) or constant, and each component
+/// walks one dim of the result in step with one dim of data  =>  Expand(Reshape(Transpose(data)))
 struct GatherNDToView : ShapePattern<onnx::GatherNDOp> {
   using ShapePattern::ShapePattern;
 
-  /// The components of the index tuples, each an affine function of the position; none if one is not.
+  /// The components of the index tuples, each an affine function of the position; none if one is
+  /// not.
   std::optional<SmallVector<Content>> indexComponents(Value indices, size_t most) const {
     SmallVector<Content> components;
     size_t rank = shapes.shape(indices).size() - 1;

@@ -1,4 +1,4 @@
-//===- Rewrite.cpp - Patterns that know shapes ----------------------------------------------===//
+//===- Rewrite.cpp - Patterns that know shapes -----------------------------------------------===//
 
 #include "compiler/Simplify/Rewrite.h"
 
@@ -10,7 +10,8 @@ using namespace mlir;
 namespace rapt {
 
 void InferListener::notifyOperationInserted(Operation *op, OpBuilder::InsertPoint previous) {
-  // An operation that only moves is known already. A pattern builds nothing that could not be inferred.
+  // An operation that only moves is known already. A pattern builds nothing that could not be
+  // inferred.
   if (!previous.isSet())
     (void)shapes.infer(op);
 }

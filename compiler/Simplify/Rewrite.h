@@ -1,7 +1,7 @@
-//===- Rewrite.h - Patterns that know shapes --------------------------------------*- C++ -*-===//
+//===- Rewrite.h - Patterns that know shapes ---------------------------------------*- C++ -*-===//
 //
-// Base of the patterns of simplify-canonicalize. Every operation that a pattern creates is inferred as it
-// is inserted (InferListener), so patterns ask for symbolic shapes and never compute types.
+// Base of the patterns of simplify-canonicalize. Every operation that a pattern creates is inferred
+// as it is inserted (InferListener), so patterns ask for symbolic shapes and never compute types.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_COMPILER_SIMPLIFY_REWRITE_H
@@ -38,13 +38,16 @@ template <typename Op> struct ShapePattern : mlir::OpRewritePattern<Op> {
 template <typename Op, typename... Args>
 mlir::Value make(mlir::OpBuilder &builder, mlir::Location loc, Args &&...args) {
   auto placeholder = mlir::UnrankedTensorType::get(builder.getI1Type());
-  return Op::create(builder, loc, placeholder, std::forward<Args>(args)...).getOperation()->getResult(0);
+  return Op::create(builder, loc, placeholder, std::forward<Args>(args)...)
+      .getOperation()
+      ->getResult(0);
 }
 
 /// A shape as an operand of Reshape or Expand: a constant, or tensor.from_elements.
-mlir::Value makeShape(mlir::OpBuilder &builder, mlir::Location loc, llvm::ArrayRef<SymbolicExpr> shape);
-/// The elements as an operation in place of arithmetic on shapes; null if they are not integers of 32 or
-/// 64 bits. `type` is static.
+mlir::Value makeShape(mlir::OpBuilder &builder, mlir::Location loc,
+                      llvm::ArrayRef<SymbolicExpr> shape);
+/// The elements as an operation in place of arithmetic on shapes; null if they are not integers of
+/// 32 or 64 bits. `type` is static.
 mlir::Value makeElements(mlir::OpBuilder &builder, mlir::Location loc,
                          llvm::ArrayRef<Element> elements, mlir::RankedTensorType type);
 mlir::Value makeScalar(mlir::OpBuilder &builder, mlir::Location loc, const Element &element,

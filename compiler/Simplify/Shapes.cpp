@@ -1,10 +1,10 @@
-//===- Shapes.cpp - simplify-shapes ------------------------------------------------------------===//
+//===- Shapes.cpp - simplify-shapes ----------------------------------------------------------===//
 //
 // Shape, Gather, Concat, ... on shapes  =>  tensor.from_elements of arith on kernel.dim
 //
-// Infers the function, gives every value its most precise type, replaces what is known by constants and
-// index arithmetic, and turns what the graph assumes of its dims into kernel.require. Expects onnx as
-// the importer makes it, or as any pass after it left it; running it again changes nothing.
+// Infers the function, gives every value its most precise type, replaces what is known by constants
+// and index arithmetic, and turns what the graph assumes of its dims into kernel.require. Expects
+// onnx as the importer makes it, or as any pass after it left it; running it again changes nothing.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -52,8 +52,9 @@ Value knownValue(OpBuilder &builder, const ShapeInference &shapes, Operation *op
     return {};
   Value scalar = makeScalar(builder, op->getLoc(), *value, type.getElementType(), type.getRank());
   Value shape = makeShape(builder, op->getLoc(), shapes.shape(result));
-  return scalar && shape ? onnx::ExpandOp::create(builder, op->getLoc(), type, scalar, shape).getOutput()
-                         : Value();
+  return scalar && shape
+             ? onnx::ExpandOp::create(builder, op->getLoc(), type, scalar, shape).getOutput()
+             : Value();
 }
 
 void eraseDead(Block &block) {

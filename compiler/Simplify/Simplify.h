@@ -1,11 +1,13 @@
-//===- Simplify.h - The onnx dialect, simplified ---------------------------------*- C++ -*-===//
+//===- Simplify.h - The onnx dialect, simplified -----------------------------------*- C++ -*-===//
 //
 // Passes over a func.func of onnx operations, to be run in this order with CSE between them:
 // simplify-shapes, simplify-canonicalize, simplify-fold, simplify-canonicalize. After them
 //
-//   - no operation computes shapes on tensors: a shape operand is onnx.Constant or tensor.from_elements
+//   - no operation computes shapes on tensors: a shape operand is onnx.Constant or
+//   tensor.from_elements
 //     of index arithmetic on kernel.dim, and what the graph assumes of its dims is kernel.require;
-//   - data movement is Reshape (with every dim given), Transpose, Slice, Expand, Concat and gathers whose
+//   - data movement is Reshape (with every dim given), Transpose, Slice, Expand, Concat and gathers
+//   whose
 //     indices are data; Gemm is MatMul;
 //   - broadcasting is implicit where the consumer broadcasts: masks stay [batch, 1, 1, seq].
 //
@@ -18,7 +20,7 @@
 namespace mlir {
 class OpPassManager;
 class Pass;
-}
+} // namespace mlir
 
 namespace rapt {
 

@@ -1,4 +1,4 @@
-//===- ViewPatterns.cpp - Reshapes, transposes, slices that move nothing ---------------------------===//
+//===- ViewPatterns.cpp - Reshapes, transposes, slices that move nothing ---------------------===//
 
 #include "compiler/Simplify/Rewrite.h"
 
@@ -88,8 +88,8 @@ struct MergeReshapes : ShapePattern<onnx::ReshapeOp> {
     auto inner = op.getData().getDefiningOp<onnx::ReshapeOp>();
     if (!inner)
       return failure();
-    Value view = reshapeTo(rewriter, shapes, op.getLoc(), inner.getData(),
-                           shapes.shapeOf(op.getReshaped()));
+    Value view =
+        reshapeTo(rewriter, shapes, op.getLoc(), inner.getData(), shapes.shapeOf(op.getReshaped()));
     return replaceWith(rewriter, op, view);
   }
 };
@@ -107,8 +107,8 @@ struct TransposeToReshape : ShapePattern<onnx::TransposeOp> {
         return failure();
       last = axis;
     }
-    Value view = reshapeTo(rewriter, shapes, op.getLoc(), op.getData(),
-                           shapes.shapeOf(op.getTransposed()));
+    Value view =
+        reshapeTo(rewriter, shapes, op.getLoc(), op.getData(), shapes.shapeOf(op.getTransposed()));
     return replaceWith(rewriter, op, view);
   }
 };
@@ -127,8 +127,8 @@ struct MergeTransposes : ShapePattern<onnx::TransposeOp> {
   }
 };
 
-/// For each dim of `merged` the neighbouring dims of `shape` whose product it is; none if they do not
-/// line up.
+/// For each dim of `merged` the neighbouring dims of `shape` whose product it is; none if they do
+/// not line up.
 std::optional<SmallVector<SmallVector<int64_t>>> groupDims(ArrayRef<SymbolicExpr> shape,
                                                            ArrayRef<SymbolicExpr> merged) {
   SmallVector<SmallVector<int64_t>> groups(merged.size());
@@ -150,13 +150,14 @@ std::optional<SmallVector<SmallVector<int64_t>>> groupDims(ArrayRef<SymbolicExpr
   return groups;
 }
 
-/// Reshape(Transpose(Reshape(x)))  =>  Transpose(x), where the first Reshape merges dims and the last one
-/// splits them again: [B,H,S,D] -> [B*H,S,D] -> [B*H,D,S] -> [B,H,D,S].
+/// Reshape(Transpose(Reshape(x)))  =>  Transpose(x), where the first Reshape merges dims and the
+/// last one splits them again: [B,H,S,D] -> [B*H,S,D] -> [B*H,D,S] -> [B,H,D,S].
 struct TransposeUnmerged : ShapePattern<onnx::ReshapeOp> {
   using ShapePattern::ShapePattern;
   LogicalResult matchAndRewrite(onnx::ReshapeOp op, PatternRewriter &rewriter) const override {
     auto transpose = op.getData().getDefiningOp<onnx::TransposeOp>();
-    auto merge = transpose ? transpose.getData().getDefiningOp<onnx::ReshapeOp>() : onnx::ReshapeOp();
+    auto merge =
+        transpose ? transpose.getData().getDefiningOp<onnx::ReshapeOp>() : onnx::ReshapeOp();
     if (!merge)
       return failure();
     Shape shape = shapes.shapeOf(merge.getData());
@@ -193,9 +194,10 @@ void addViewPatterns(RewritePatternSet &patterns, ShapeInference &shapes) {
   patterns.add<DropSameShape<onnx::IdentityOp>, DropSameShape<onnx::CastOp>,
                DropSameShape<onnx::ExpandOp>, DropSameShape<onnx::ReshapeOp>,
                DropSameShape<onnx::SplitOp>, DropSameShape<onnx::TileOp>, DropWholeSlice,
-               DropConcatOfOne, MergeBoolCasts, ViewToReshape<onnx::SqueezeOp>, ViewToReshape<onnx::UnsqueezeOp>,
-               ViewToReshape<onnx::FlattenOp>, GiveEveryDim, MergeReshapes, TransposeToReshape,
-               MergeTransposes, TransposeUnmerged, TileToExpand>(patterns.getContext(), shapes);
+               DropConcatOfOne, MergeBoolCasts, ViewToReshape<onnx::SqueezeOp>,
+               ViewToReshape<onnx::UnsqueezeOp>, ViewToReshape<onnx::FlattenOp>, GiveEveryDim,
+               MergeReshapes, TransposeToReshape, MergeTransposes, TransposeUnmerged, TileToExpand>(
+      patterns.getContext(), shapes);
 }
 
 } // namespace rapt

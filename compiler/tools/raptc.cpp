@@ -14,6 +14,7 @@
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/Process.h"
 #include "llvm/Support/ToolOutputFile.h"
 #include "llvm/Support/WithColor.h"
@@ -90,6 +91,12 @@ static bool parseDims(rapt::CompileOptions &options) {
   return true;
 }
 
+/// Where the build and an installation put the runtime's archives: ../lib of this program.
+static std::string defaultRuntimeDir(const char *argv0) {
+  std::string self = sys::fs::getMainExecutable(argv0, reinterpret_cast<void *>(&defaultRuntimeDir));
+  return (sys::path::parent_path(sys::path::parent_path(self)) + "/lib").str();
+}
+
 static int usageError(const Twine &text) {
   WithColor::error(errs(), "raptc") << text << "\n";
   errs() << "try 'raptc --help'\n";
@@ -126,7 +133,7 @@ int main(int argc, char **argv) {
   options.targetCpu = targetCpu;
   options.referenceKernels = kernels == Kernels::Reference;
   options.linker = linker;
-  options.runtimeDir = runtimeDir;
+  options.runtimeDir = runtimeDir.empty() ? defaultRuntimeDir(argv[0]) : runtimeDir.getValue();
   options.stopAfter = compileTo;
   options.printIrAfter = printIrAfter;
   options.verbose = verbose;

@@ -1,4 +1,4 @@
-//===- Content.cpp - What is known of a tensor's elements --------------------------------===//
+//===- Content.cpp - What is known of a tensor's elements ------------------------------------===//
 
 #include "dialects/Onnx/Content.h"
 

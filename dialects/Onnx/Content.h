@@ -1,8 +1,9 @@
-//===- Content.h - What is known of a tensor's elements --------------------------*- C++ -*-===//
+//===- Content.h - What is known of a tensor's elements ----------------------------*- C++ -*-===//
 //
 // Small tensors are known element by element: an integer expression over the model's dims, a float
 // constant, or unknown. Tensors of any size may be known as an affine function of the index (what
-// Range makes, and a constant broadcast to any shape). This is how arithmetic on shapes is understood.
+// Range makes, and a constant broadcast to any shape). This is how arithmetic on shapes is
+// understood.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_DIALECTS_ONNX_CONTENT_H
@@ -46,8 +47,8 @@ public:
   Content() = default; ///< nothing is known
   /// Row-major elements of a tensor of static shape.
   static Content ofElements(std::vector<Element> elements);
-  /// The element at (i0, i1, ...) is base + stride[0] * i0 + stride[1] * i1 + ...; only an integer base
-  /// may have strides other than zero.
+  /// The element at (i0, i1, ...) is base + stride[0] * i0 + stride[1] * i1 + ...; only an integer
+  /// base may have strides other than zero.
   static Content affine(Element base, llvm::ArrayRef<SymbolicExpr> strides);
   static Content uniform(Element value, size_t rank);
 
@@ -75,8 +76,8 @@ private:
   std::shared_ptr<const State> state;
 };
 
-/// The content as an affine function of the index; unknown if it is none. Listed elements (of a tensor
-/// of these dims) are tried too: an initialiser may hold 0, 1, 2, ...
+/// The content as an affine function of the index; unknown if it is none. Listed elements (of a
+/// tensor of these dims) are tried too: an initialiser may hold 0, 1, 2, ...
 Content toAffine(const Content &content, llvm::ArrayRef<int64_t> dims);
 
 /// Calls `visit` with each index of a tensor of dims `dims`, in row-major order.
@@ -87,13 +88,15 @@ int64_t linearIndex(llvm::ArrayRef<int64_t> dims, llvm::ArrayRef<int64_t> index)
 
 /// The nearest value of the float type `type`.
 double roundTo(mlir::Type type, double value);
-/// The integer wrapped to the width and sign of the integer type `type`; unknown where an expression
-/// may not fit (only 32 and 64 bits are taken to hold every expression).
+/// The integer wrapped to the width and sign of the integer type `type`; unknown where an
+/// expression may not fit (only 32 and 64 bits are taken to hold every expression).
 Element wrapTo(mlir::Type type, const SymbolicExpr &value);
 
-/// The elements of an attribute, at most `limit`; unknown when there are more or its data is missing.
+/// The elements of an attribute, at most `limit`; unknown when there are more or its data is
+/// missing.
 Content readContent(mlir::ElementsAttr attribute, int64_t limit);
-/// The opposite. `content.isConstant()` must hold; the type is static and its size that of the content.
+/// The opposite. `content.isConstant()` must hold; the type is static and its size that of the
+/// content.
 mlir::DenseElementsAttr writeContent(const Content &content, mlir::RankedTensorType type);
 
 } // namespace rapt::onnx

@@ -1,4 +1,4 @@
-//===- Evaluate.cpp - Elementwise operators on known elements ----------------------------===//
+//===- Evaluate.cpp - Elementwise operators on known elements --------------------------------===//
 
 #include "dialects/Onnx/Evaluate.h"
 
@@ -74,9 +74,9 @@ Element evaluateInts(Operation *op, const SymbolicExpr &a, const SymbolicExpr &b
       .Case([&](ModOp mod) { return wrapped(remainder(a, b, mod.getFmod())); })
       .Case([&](PowOp) { return wrapped(power(a, b)); })
       .Case([&](EqualOp) {
-        return a == b                                ? truth(true)
+        return a == b                                  ? truth(true)
                : SymbolicExpr::provablyDifferent(a, b) ? truth(false)
-                                                     : Element();
+                                                       : Element();
       })
       .Case([&](LessOp) { return decided(less(a, b, false)); })
       .Case([&](LessOrEqualOp) { return decided(less(a, b, true)); })
@@ -223,7 +223,7 @@ Element convert(const Element &element, Type result) {
     return value ? Element::ofFloat(roundTo(result, static_cast<double>(*value))) : Element();
   }
   if (result.isInteger(1))
-    return element.expr.is(0) ? truth(false)
+    return element.expr.is(0)                                 ? truth(false)
            : SymbolicExpr::provablyDifferent(element.expr, 0) ? truth(true)
                                                               : Element();
   return wrapTo(result, element.expr);

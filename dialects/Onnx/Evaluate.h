@@ -1,4 +1,4 @@
-//===- Evaluate.h - Elementwise operators on known elements ----------------------*- C++ -*-===//
+//===- Evaluate.h - Elementwise operators on known elements ------------------------*- C++ -*-===//
 //
 // The meaning of one elementwise onnx operation for one element, as far as it can be known while
 // compiling: integers over dims by SymbolicExpr, floats rounded to their type after each operation.
@@ -13,8 +13,8 @@
 
 namespace rapt::onnx {
 
-/// The result of `op` (elementwise) for `operands`, one element each in operand order, of element type
-/// `result`. Unknown when it cannot be known.
+/// The result of `op` (elementwise) for `operands`, one element each in operand order, of element
+/// type `result`. Unknown when it cannot be known.
 Element evaluate(mlir::Operation *op, llvm::ArrayRef<Element> operands, mlir::Type result);
 
 /// The element converted to the element type `result`, as Cast does.

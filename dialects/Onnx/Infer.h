@@ -1,6 +1,7 @@
-//===- Infer.h - The table of inference functions --------------------------------*- C++ -*-===//
+//===- Infer.h - The table of inference functions ----------------------------------*- C++ -*-===//
 //
-// Which function infers which operation. Each Infer*.cpp adds its group; ShapeInference.cpp looks up.
+// Which function infers which operation. Each Infer*.cpp adds its group; ShapeInference.cpp looks
+// up.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_DIALECTS_ONNX_INFER_H

@@ -1,7 +1,7 @@
-//===- InferElementwise.cpp - Elementwise operations --------------------------------------===//
+//===- InferElementwise.cpp - Elementwise operations -----------------------------------------===//
 //
-// Shape: NumPy broadcasting. Content: element by element where the operands list theirs, and on base
-// and strides where they are affine in the index.
+// Shape: NumPy broadcasting. Content: element by element where the operands list theirs, and on
+// base and strides where they are affine in the index.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -77,7 +77,8 @@ SymbolicExpr extreme(const Content &content, ArrayRef<SymbolicExpr> shape, bool 
 }
 
 /// A comparison that has the same answer at every index, because the ranges of its sides are apart.
-Content compareRanges(Operation *op, const Content &a, const Content &b, ArrayRef<SymbolicExpr> shape) {
+Content compareRanges(Operation *op, const Content &a, const Content &b,
+                      ArrayRef<SymbolicExpr> shape) {
   if (a.base().kind != Element::Int || b.base().kind != Element::Int)
     return {};
   Type type = IntegerType::get(op->getContext(), 1);
@@ -252,8 +253,8 @@ LogicalResult inferGelu(ShapeInference &shapes, GeluOp op) {
 void addElementwise(InferTable &table) {
   table.addAll<NegOp, AbsOp, SignOp, ReluOp, IdentityOp, AddOp, SubOp, MulOp, DivOp, ModOp, MinOp,
                MaxOp>(inferSameType);
-  table.addAll<ExpOp, LogOp, SqrtOp, ReciprocalOp, ErfOp, TanhOp, SigmoidOp, FloorOp, CeilOp, RoundOp,
-               SinOp, CosOp>(inferFloat);
+  table.addAll<ExpOp, LogOp, SqrtOp, ReciprocalOp, ErfOp, TanhOp, SigmoidOp, FloorOp, CeilOp,
+               RoundOp, SinOp, CosOp>(inferFloat);
   table.addAll<AndOp, OrOp, XorOp, NotOp>(inferLogic);
   table.addAll<EqualOp, GreaterOp, GreaterOrEqualOp, LessOp, LessOrEqualOp>(inferCompare);
   table.add<IsNaNOp, inferIsNaN>();

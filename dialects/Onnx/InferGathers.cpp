@@ -1,4 +1,4 @@
-//===- InferGathers.cpp - Gather, GatherElements and GatherND -------------------------------===//
+//===- InferGathers.cpp - Gather, GatherElements and GatherND --------------------------------===//
 
 #include "dialects/Onnx/Infer.h"
 
@@ -67,12 +67,11 @@ LogicalResult inferGatherElements(ShapeInference &shapes, GatherElementsOp op) {
   if (failed(checkIndices(op, op.getIndices())) || failed(checkAxis(op, op.getAxis(), data.size())))
     return failure();
   if (indices.size() != data.size())
-    return op.emitOpError() << "indices have rank " << indices.size() << ", expected " << data.size()
-                            << " as data";
+    return op.emitOpError() << "indices have rank " << indices.size() << ", expected "
+                            << data.size() << " as data";
   for (auto [axis, dims] : llvm::enumerate(llvm::zip(indices, data))) {
     auto [wanted, available] = dims;
-    if (axis == op.getAxis() ||
-        SymbolicExpr::provablyAtMost(wanted, available))
+    if (axis == op.getAxis() || SymbolicExpr::provablyAtMost(wanted, available))
       continue;
     if (SymbolicExpr::provablyAtMost(available + SymbolicExpr(1), wanted))
       return op.emitOpError() << "indices have " << wanted.str() << " elements in dim " << axis

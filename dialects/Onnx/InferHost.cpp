@@ -1,7 +1,7 @@
-//===- InferHost.cpp - Index arithmetic and the dialects around onnx --------------------------===//
+//===- InferHost.cpp - Index arithmetic and the dialects around onnx -------------------------===//
 //
-// What simplify and fuse put beside onnx operations: shape operands as tensor.from_elements of index
-// arithmetic, dims and weights, fused attention.
+// What simplify and fuse put beside onnx operations: shape operands as tensor.from_elements of
+// index arithmetic, dims and weights, fused attention.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -31,9 +31,9 @@ LogicalResult inferRequire(ShapeInference &shapes, kernel::RequireOp op) {
 
 LogicalResult inferConstantIndex(ShapeInference &shapes, arith::ConstantOp op) {
   if (auto value = dyn_cast<IntegerAttr>(op.getValue()))
-    shapes.bindScalar(op.getResult(),
-              value.getValue().getSignificantBits() <= 64 ? SymbolicExpr(value.getValue().getSExtValue())
-                                                          : SymbolicExpr());
+    shapes.bindScalar(op.getResult(), value.getValue().getSignificantBits() <= 64
+                                          ? SymbolicExpr(value.getValue().getSExtValue())
+                                          : SymbolicExpr());
   else if (auto value = dyn_cast<ElementsAttr>(op.getValue()))
     shapes.bindContent(op.getResult(), readContent(value, shapes.contentLimit()));
   return success();
@@ -41,7 +41,8 @@ LogicalResult inferConstantIndex(ShapeInference &shapes, arith::ConstantOp op) {
 
 template <typename Op, SymbolicExpr (*function)(const SymbolicExpr &, const SymbolicExpr &)>
 LogicalResult inferArith(ShapeInference &shapes, Op op) {
-  shapes.bindScalar(op.getResult(), function(shapes.scalar(op.getLhs()), shapes.scalar(op.getRhs())));
+  shapes.bindScalar(op.getResult(),
+                    function(shapes.scalar(op.getLhs()), shapes.scalar(op.getRhs())));
   return success();
 }
 SymbolicExpr add(const SymbolicExpr &a, const SymbolicExpr &b) { return a + b; }

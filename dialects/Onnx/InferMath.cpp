@@ -1,4 +1,4 @@
-//===- InferMath.cpp - Products, norms and reductions -------------------------------------===//
+//===- InferMath.cpp - Products, norms and reductions ----------------------------------------===//
 
 #include "dialects/Onnx/Evaluate.h"
 #include "dialects/Onnx/Infer.h"
@@ -12,8 +12,8 @@ namespace rapt::onnx {
 LogicalResult checkAxis(Operation *op, int64_t axis, int64_t rank, bool orEnd) {
   if (axis >= 0 && axis < rank + (orEnd ? 1 : 0))
     return success();
-  return op->emitOpError() << "axis is " << axis << ", expected 0 to "
-                           << (orEnd ? rank : rank - 1) << " for an operand of rank " << rank;
+  return op->emitOpError() << "axis is " << axis << ", expected 0 to " << (orEnd ? rank : rank - 1)
+                           << " for an operand of rank " << rank;
 }
 
 LogicalResult checkAxes(Operation *op, ArrayRef<int64_t> axes, int64_t rank) {
@@ -95,7 +95,8 @@ LogicalResult inferGemm(ShapeInference &shapes, GemmOp op) {
   return shapes.set(op, 0, std::move(result), elementTypeOf(op.getA()));
 }
 
-// --- Norms -----------------------------------------------------------------------------------------
+// --- Norms
+// -----------------------------------------------------------------------------------------
 LogicalResult checkFloat(Operation *op) {
   Type type = elementTypeOf(op->getOperand(0));
   if (isa<FloatType>(type))
@@ -125,7 +126,8 @@ LogicalResult inferLayerNormalization(ShapeInference &shapes, LayerNormalization
   return shapes.set(op, 0, std::move(shape), elementTypeOf(op.getX()));
 }
 
-// --- Reductions ------------------------------------------------------------------------------------
+// --- Reductions
+// ------------------------------------------------------------------------------------
 std::optional<Fold> foldOf(Operation *op) {
   if (isa<ReduceSumOp>(op))
     return Fold::Sum;
@@ -146,7 +148,8 @@ Content reduceContent(ShapeInference &shapes, Operation *op, ArrayRef<int64_t> a
   std::optional<SmallVector<int64_t, 4>> resultDims = staticDims(kept);
   Content content = shapes.listed(data);
   // Float sums depend on the order of additions, which is the kernels' to choose.
-  if (!fold || !dims || !resultDims || !shapes.isListable(*resultDims) || !content.hasElements() || isa<FloatType>(type))
+  if (!fold || !dims || !resultDims || !shapes.isListable(*resultDims) || !content.hasElements() ||
+      isa<FloatType>(type))
     return {};
   std::vector<Element> result(llvm::product_of(*resultDims));
   std::vector<bool> started(result.size());

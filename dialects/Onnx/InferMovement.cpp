@@ -1,4 +1,4 @@
-//===- InferMovement.cpp - Views, transposes and broadcasts --------------------------------===//
+//===- InferMovement.cpp - Views, transposes and broadcasts ----------------------------------===//
 
 #include "dialects/Onnx/Infer.h"
 
@@ -8,8 +8,8 @@ namespace rapt::onnx {
 
 namespace {
 // --- Reshape -------------------------------------------------------------------------------------
-/// The strides of an affine content after a change of shape that only adds or drops dims of size one.
-/// Dims that are kept are matched in order.
+/// The strides of an affine content after a change of shape that only adds or drops dims of size
+/// one. Dims that are kept are matched in order.
 Content viewAffine(const Content &content, ArrayRef<SymbolicExpr> from, ArrayRef<SymbolicExpr> to) {
   if (const Element *value = content.uniform())
     return Content::uniform(*value, to.size());
@@ -134,18 +134,20 @@ LogicalResult inferFlatten(ShapeInference &shapes, FlattenOp op) {
   ArrayRef<SymbolicExpr> from = shapes.shape(op.getInput());
   if (failed(checkAxis(op, op.getAxis(), from.size(), /*orEnd=*/true)))
     return failure();
-  Shape to = {numElements(from.take_front(op.getAxis())), numElements(from.drop_front(op.getAxis()))};
+  Shape to = {numElements(from.take_front(op.getAxis())),
+              numElements(from.drop_front(op.getAxis()))};
   Content content = viewContent(shapes, op.getInput(), to);
   return shapes.set(op, 0, std::move(to), elementTypeOf(op.getInput()), std::move(content));
 }
 
-// --- Transpose, Expand, Tile, Trilu ------------------------------------------------------------------
+// --- Transpose, Expand, Tile, Trilu
+// ------------------------------------------------------------------
 LogicalResult inferTranspose(ShapeInference &shapes, TransposeOp op) {
   Shape from = shapes.shapeOf(op.getData()), to;
   ArrayRef<int64_t> perm = op.getPerm();
   if (perm.size() != from.size())
-    return op.emitOpError() << "perm has " << perm.size() << " entries, expected "
-                            << from.size() << " as the operand has dims";
+    return op.emitOpError() << "perm has " << perm.size() << " entries, expected " << from.size()
+                            << " as the operand has dims";
   if (failed(checkAxes(op, perm, from.size())))
     return failure();
   for (int64_t axis : perm)

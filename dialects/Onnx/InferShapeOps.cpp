@@ -78,7 +78,8 @@ LogicalResult inferRange(ShapeInference &shapes, RangeOp op) {
                               << ", expected " << type << " as start";
     const Element *value = shapes.content(operand).uniform();
     if (!value)
-      return op.emitOpError() << name << " is computed from the model's data, expected it to follow "
+      return op.emitOpError() << name
+                              << " is computed from the model's data, expected it to follow "
                               << "from constants and the inputs' dims";
     part = *value;
   }
@@ -91,8 +92,8 @@ LogicalResult inferRange(ShapeInference &shapes, RangeOp op) {
     if (*count <= shapes.contentLimit())
       for (int64_t i = 0; i < *count; ++i)
         elements.push_back(Element::ofFloat(roundTo(type, start + static_cast<double>(i) * delta)));
-    Content content = *count <= shapes.contentLimit() ? Content::ofElements(std::move(elements))
-                                                      : Content();
+    Content content =
+        *count <= shapes.contentLimit() ? Content::ofElements(std::move(elements)) : Content();
     return shapes.set(op, 0, {SymbolicExpr(*count)}, type, std::move(content));
   }
   SymbolicExpr start = parts[0].expr, limit = parts[1].expr, delta = parts[2].expr;

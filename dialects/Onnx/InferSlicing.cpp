@@ -1,4 +1,4 @@
-//===- InferSlicing.cpp - Concat, Split and Slice -------------------------------------------===//
+//===- InferSlicing.cpp - Concat, Split and Slice --------------------------------------------===//
 
 #include "dialects/Onnx/Infer.h"
 
@@ -130,8 +130,7 @@ LogicalResult inferSplit(ShapeInference &shapes, SplitOp op) {
   for (auto [i, size] : llvm::enumerate(sizes)) {
     Shape piece = shape;
     piece[axis] = SymbolicExpr(size);
-    Content content =
-        sliceContent(shapes, op.getInput(), SliceRange{axis, start, size, 1}, piece);
+    Content content = sliceContent(shapes, op.getInput(), SliceRange{axis, start, size, 1}, piece);
     if (failed(shapes.set(op, i, std::move(piece), elementTypeOf(op.getInput()), content)))
       return failure();
     start = start + SymbolicExpr(size);
@@ -139,9 +138,10 @@ LogicalResult inferSplit(ShapeInference &shapes, SplitOp op) {
   return success();
 }
 
-/// A bound of a slice of `dim` elements: negative bounds count from the end, then all are clamped to
-/// [low, dim + high]. Unknown when the sign of the bound is.
-SymbolicExpr clampBound(const SymbolicExpr &bound, const SymbolicExpr &dim, int64_t low, int64_t high) {
+/// A bound of a slice of `dim` elements: negative bounds count from the end, then all are clamped
+/// to [low, dim + high]. Unknown when the sign of the bound is.
+SymbolicExpr clampBound(const SymbolicExpr &bound, const SymbolicExpr &dim, int64_t low,
+                        int64_t high) {
   SymbolicExpr value = bound;
   if (std::optional<int64_t> constant = bound.constant()) {
     // INT64_MIN and INT64_MAX say "all", and must not be added to.
@@ -167,8 +167,9 @@ LogicalResult inferSlice(ShapeInference &shapes, SliceOp op) {
   if (failed(ends) || failed(checkAxes(op, axes, shape.size())))
     return failure();
   if (starts->size() != axes.size() || ends->size() != axes.size() || steps.size() != axes.size())
-    return op.emitOpError() << "has " << starts->size() << " starts, " << ends->size() << " ends and "
-                            << steps.size() << " steps, expected " << axes.size() << " as axes";
+    return op.emitOpError() << "has " << starts->size() << " starts, " << ends->size()
+                            << " ends and " << steps.size() << " steps, expected " << axes.size()
+                            << " as axes";
   SmallVector<SliceRange> ranges;
   for (auto [axis, step, start, end] : llvm::zip(axes, steps, *starts, *ends)) {
     const SymbolicExpr dim = shape[axis];
@@ -179,7 +180,8 @@ LogicalResult inferSlice(ShapeInference &shapes, SliceOp op) {
     SymbolicExpr to = clampBound(end, dim, step > 0 ? 0 : -1, step > 0 ? 0 : -1);
     if (!from.isKnown() || !to.isKnown())
       return op.emitOpError() << "bounds on axis " << axis << " are " << start.str() << " and "
-                              << end.str() << ", expected each to be either negative or not for all "
+                              << end.str()
+                              << ", expected each to be either negative or not for all "
                               << "sizes of the inputs";
     SymbolicExpr span = step > 0 ? to - from : from - to;
     SymbolicExpr stride(std::abs(step));

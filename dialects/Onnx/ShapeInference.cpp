@@ -1,4 +1,4 @@
-//===- ShapeInference.cpp - Types, symbolic shapes and contents --------------------------===//
+//===- ShapeInference.cpp - Types, symbolic shapes and contents ------------------------------===//
 
 #include "dialects/Onnx/ShapeInference.h"
 
@@ -44,7 +44,8 @@ std::string nodeName(Operation *op) {
   return op->getName().getStringRef().str();
 }
 
-// --- Values ------------------------------------------------------------------------------------------
+// --- Values
+// ------------------------------------------------------------------------------------------
 void ShapeInference::bindArgument(Value value, ArrayRef<SymbolicExpr> dims) {
   values[value] = {Shape(dims), {}};
 }
@@ -69,7 +70,8 @@ ShapeInference::Info ShapeInference::fromType(Value value) const {
 
 ArrayRef<SymbolicExpr> ShapeInference::shape(Value value) const {
   auto found = values.find(value);
-  return found == values.end() ? ArrayRef<SymbolicExpr>() : ArrayRef<SymbolicExpr>(found->second.shape);
+  return found == values.end() ? ArrayRef<SymbolicExpr>()
+                               : ArrayRef<SymbolicExpr>(found->second.shape);
 }
 
 const Content &ShapeInference::content(Value value) const {
@@ -157,7 +159,8 @@ LogicalResult ShapeInference::set(Operation *op, unsigned result, Shape shape, T
   return success();
 }
 
-// --- Meeting dims ------------------------------------------------------------------------------------
+// --- Meeting dims
+// ------------------------------------------------------------------------------------
 SymbolicExpr ShapeInference::simplify(const SymbolicExpr &expr) const {
   const SymbolicAtom *atom = expr.atom();
   for (const Requirement &fact : facts) {
@@ -269,7 +272,8 @@ FailureOr<Shape> ShapeInference::integers(Operation *op, Value operand, StringRe
   return result;
 }
 
-// --- Operations --------------------------------------------------------------------------------------
+// --- Operations
+// --------------------------------------------------------------------------------------
 LogicalResult ShapeInference::infer(Operation *op) {
   for (Value operand : op->getOperands())
     if (!knows(operand))
@@ -278,8 +282,8 @@ LogicalResult ShapeInference::infer(Operation *op) {
     if (isa_and_nonnull<OnnxDialect>(op->getDialect()))
       for (Value operand : op->getOperands())
         if (!isa<RankedTensorType>(operand.getType()))
-          return op->emitOpError() << "operand has type " << operand.getType()
-                                   << ", expected a tensor of known rank";
+          return op->emitOpError()
+                 << "operand has type " << operand.getType() << ", expected a tensor of known rank";
     return function(*this, op);
   }
   if (isa_and_nonnull<OnnxDialect>(op->getDialect()))
@@ -320,7 +324,8 @@ LogicalResult ShapeInference::run(func::FuncOp function) {
   return success();
 }
 
-// --- Expressions as code -----------------------------------------------------------------------------
+// --- Expressions as code
+// -----------------------------------------------------------------------------
 static Value materializeAtom(OpBuilder &builder, Location loc, const SymbolicAtom &atom) {
   if (atom.kind == SymbolicAtom::Symbol)
     return kernel::DimOp::create(builder, loc, builder.getStringAttr(atom.name));

@@ -1,12 +1,13 @@
-//===- ShapeInference.h - Types, symbolic shapes and contents --------------------*- C++ -*-===//
+//===- ShapeInference.h - Types, symbolic shapes and contents ----------------------*- C++ -*-===//
 //
-// What is known of every tensor of a function: element type, each dim as an expression over the dims
-// of the inputs, and the content where it is arithmetic on shapes (Content.h). One small function per
-// operation, in the Infer*.cpp files beside this one; they are the verifiers of the dialect too.
+// What is known of every tensor of a function: element type, each dim as an expression over the
+// dims of the inputs, and the content where it is arithmetic on shapes (Content.h). One small
+// function per operation, in the Infer*.cpp files beside this one; they are the verifiers of the
+// dialect too.
 //
-// Nothing in a model file is believed: result types are set from the operands alone. Where a graph is
-// only right for some sizes (two dims meet that are not the same expression), the analysis assumes what
-// the graph assumes and records a Requirement for the runtime to check.
+// Nothing in a model file is believed: result types are set from the operands alone. Where a graph
+// is only right for some sizes (two dims meet that are not the same expression), the analysis
+// assumes what the graph assumes and records a Requirement for the runtime to check.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_DIALECTS_ONNX_SHAPEINFERENCE_H
@@ -28,7 +29,8 @@ inline constexpr llvm::StringLiteral kDimsAttr = "onnx.dims";
 /// Attribute of a model function's arguments and results: their ONNX name.
 inline constexpr llvm::StringLiteral kNameAttr = "onnx.name";
 
-/// lhs <= rhs, or lhs == rhs, must hold when the model runs. `message` is a format of kernel.require.
+/// lhs <= rhs, or lhs == rhs, must hold when the model runs. `message` is a format of
+/// kernel.require.
 struct Requirement {
   SymbolicExpr lhs, rhs;
   bool equal = false;
@@ -78,12 +80,13 @@ public:
   static mlir::Value materialize(mlir::OpBuilder &builder, mlir::Location loc,
                                  const SymbolicExpr &expr);
 
-  // --- For the functions in Infer*.cpp -------------------------------------------------------------
+  // --- For the functions in Infer*.cpp
+  // -------------------------------------------------------------
   int64_t contentLimit() const { return limit; }
   /// Whether a tensor of these dims is small enough for its elements to be listed.
   bool isListable(llvm::ArrayRef<int64_t> dims) const;
-  /// Sets type, shape and content of a result. Errors: an unknown or negative dim, more than 2^63 - 1
-  /// bytes.
+  /// Sets type, shape and content of a result. Errors: an unknown or negative dim, more than 2^63 -
+  /// 1 bytes.
   mlir::LogicalResult set(mlir::Operation *op, unsigned result, Shape shape, mlir::Type elementType,
                           Content content = {});
   /// The dim that two dims which must agree have; records a requirement unless they are equal.

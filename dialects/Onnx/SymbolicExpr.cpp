@@ -1,4 +1,4 @@
-//===- SymbolicExpr.cpp - Integer expressions over named dims ---------------------------===//
+//===- SymbolicExpr.cpp - Integer expressions over named dims --------------------------------===//
 
 #include "dialects/Onnx/SymbolicExpr.h"
 
@@ -56,9 +56,9 @@ int64_t addBound(int64_t a, int64_t b, int64_t none) {
 Interval multiply(Interval a, Interval b) {
   // An open end times zero is zero, so open ends may take part as large numbers: the saturated
   // product of anything else with them is an open end again.
-  __int128 products[] = {static_cast<__int128>(a.low) * b.low, static_cast<__int128>(a.low) * b.high,
-                         static_cast<__int128>(a.high) * b.low,
-                         static_cast<__int128>(a.high) * b.high};
+  __int128 products[] = {
+      static_cast<__int128>(a.low) * b.low, static_cast<__int128>(a.low) * b.high,
+      static_cast<__int128>(a.high) * b.low, static_cast<__int128>(a.high) * b.high};
   return {clampTo64(*std::min_element(std::begin(products), std::end(products))),
           clampTo64(*std::max_element(std::begin(products), std::end(products)))};
 }
@@ -234,8 +234,7 @@ SymbolicExpr SymbolicExpr::min(const SymbolicExpr &a, const SymbolicExpr &b) {
     return a;
   if (provablyAtMost(b, a))
     return b;
-  return compare(a, b) < 0 ? fromAtom(SymbolicAtom::Min, a, b)
-                           : fromAtom(SymbolicAtom::Min, b, a);
+  return compare(a, b) < 0 ? fromAtom(SymbolicAtom::Min, a, b) : fromAtom(SymbolicAtom::Min, b, a);
 }
 
 SymbolicExpr SymbolicExpr::max(const SymbolicExpr &a, const SymbolicExpr &b) {
@@ -245,8 +244,7 @@ SymbolicExpr SymbolicExpr::max(const SymbolicExpr &a, const SymbolicExpr &b) {
     return b;
   if (provablyAtMost(b, a))
     return a;
-  return compare(a, b) < 0 ? fromAtom(SymbolicAtom::Max, a, b)
-                           : fromAtom(SymbolicAtom::Max, b, a);
+  return compare(a, b) < 0 ? fromAtom(SymbolicAtom::Max, a, b) : fromAtom(SymbolicAtom::Max, b, a);
 }
 
 SymbolicExpr SymbolicExpr::exactDiv(const SymbolicExpr &a, const SymbolicExpr &b) {
@@ -273,13 +271,12 @@ SymbolicExpr SymbolicExpr::exactDiv(const SymbolicExpr &a, const SymbolicExpr &b
   }
   if (a.terms().empty())
     return SymbolicExpr(0);
-  // By a polynomial: the quotient that the leading terms suggest, checked by multiplying back. Enough
-  // for (2 * seq + 2) * batch / (seq + 1).
+  // By a polynomial: the quotient that the leading terms suggest, checked by multiplying back.
+  // Enough for (2 * seq + 2) * batch / (seq + 1).
   const SymbolicTerm &top = a.terms().front();
   if (a.terms().size() % b.terms().size() != 0)
     return {};
-  SymbolicExpr candidate =
-      exactDiv(fromTerms({top}), fromTerms({b.terms().front()}));
+  SymbolicExpr candidate = exactDiv(fromTerms({top}), fromTerms({b.terms().front()}));
   return candidate * b == a ? candidate : SymbolicExpr();
 }
 
@@ -344,9 +341,10 @@ std::string SymbolicExpr::str() const {
     std::string product;
     for (const Atom &factor : term.factors) {
       product += product.empty() ? "" : " * ";
-      product += factor->kind == SymbolicAtom::Symbol ? factor->name
-                                                      : names[factor->kind] + ("(" + factor->lhs.str()) +
-                                                            ", " + factor->rhs.str() + ")";
+      product +=
+          factor->kind == SymbolicAtom::Symbol
+              ? factor->name
+              : names[factor->kind] + ("(" + factor->lhs.str()) + ", " + factor->rhs.str() + ")";
     }
     bool negative = term.coefficient < 0;
     std::string magnitude = std::to_string(term.coefficient).substr(negative ? 1 : 0);

@@ -1,4 +1,4 @@
-//===- SymbolicExpr.h - Integer expressions over named dims ----------------------*- C++ -*-===//
+//===- SymbolicExpr.h - Integer expressions over named dims ------------------------*- C++ -*-===//
 //
 // What a dynamic dim or an element of a shape tensor is: a polynomial with int64 coefficients over
 // atoms, where an atom is a symbol (`batch`) or one of floordiv, mod, min, max of two expressions.

@@ -1,4 +1,4 @@
-//===- Constants.cpp - ONNX tensors as attributes -----------------------------------------===//
+//===- Constants.cpp - ONNX tensors as attributes --------------------------------------------===//
 
 #include "frontends/onnx/Constants.h"
 
@@ -17,7 +17,8 @@ constexpr size_t maxInlineBytes = 1024;
 
 Type elementTypeFor(MLIRContext *context, ElementType type) {
   auto integer = [&](unsigned width, bool isUnsigned = false) -> Type {
-    return IntegerType::get(context, width, isUnsigned ? IntegerType::Unsigned : IntegerType::Signless);
+    return IntegerType::get(context, width,
+                            isUnsigned ? IntegerType::Unsigned : IntegerType::Signless);
   };
   switch (type) {
   case ElementType::Float:

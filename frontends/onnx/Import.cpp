@@ -1,4 +1,4 @@
-//===- Import.cpp - Model to the onnx dialect -----------------------------------------------===//
+//===- Import.cpp - Model to the onnx dialect ------------------------------------------------===//
 
 #include "frontends/onnx/Import.h"
 
@@ -54,9 +54,7 @@ public:
   OwningOpRef<ModuleOp> run();
 
 private:
-  Location locationOf(StringRef name) {
-    return NameLoc::get(builder.getStringAttr(escaped(name)));
-  }
+  Location locationOf(StringRef name) { return NameLoc::get(builder.getStringAttr(escaped(name))); }
   LogicalResult fail(StringRef name, const Twine &what) {
     return emitError(locationOf(name)) << what.str();
   }
@@ -66,8 +64,8 @@ private:
   void collectUses();
   LogicalResult importNode(const Node &node);
   LogicalResult importOutputs(func::FuncOp function);
-  /// The value of that name, importing the initialiser if it is one; null for what an unsupported node
-  /// would have made.
+  /// The value of that name, importing the initialiser if it is one; null for what an unsupported
+  /// node would have made.
   FailureOr<Value> valueOf(const Node *user, StringRef name);
 
   struct Input {
@@ -226,8 +224,8 @@ LogicalResult Importer::importNode(const Node &node) {
       operands.push_back(*value);
     }
   } else {
-    std::string reason = !known || !version ? ""
-                                            : "it exists since opset " + std::to_string(known->since);
+    std::string reason =
+        !known || !version ? "" : "it exists since opset " + std::to_string(known->since);
     unsupported.add(node, version, reason);
     poisoned = true;
   }

@@ -1,15 +1,16 @@
-//===- Import.h - Model to the onnx dialect --------------------------------------*- C++ -*-===//
+//===- Import.h - Model to the onnx dialect ----------------------------------------*- C++ -*-===//
 //
 // In: a verified Model without function calls (loadModel, inlineFunctions). Out: a module with
 //
 //   module attributes {kernel.model_name = "..."} {
-//     func.func @main(%arg0: tensor<?x?xi64> {onnx.name = "input_ids", onnx.dims = ["batch", "seq"]}, ...)
+//     func.func @main(%arg0: tensor<?x?xi64> {onnx.name = "input_ids", onnx.dims = ["batch",
+//     "seq"]}, ...)
 //         -> (tensor<?x?x384xf32> {onnx.name = "last_hidden_state"}, ...)
 //         attributes {kernel.symbols = ["batch", "seq"]}
 //
-// whose operations are in the newest form (Versions.h) with inferred types (ShapeInference.h), each at
-// the location of its node. Large constants are views of the Model's bytes: the Model must outlive the
-// module.
+// whose operations are in the newest form (Versions.h) with inferred types (ShapeInference.h), each
+// at the location of its node. Large constants are views of the Model's bytes: the Model must
+// outlive the module.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_FRONTENDS_ONNX_IMPORT_H
@@ -32,8 +33,8 @@ struct ImportOptions {
   std::map<std::string, int64_t> dims;
 };
 
-/// Null after an error, which is reported through the diagnostics of `context`. Operators and forms that
-/// are not supported are reported in one error that lists all of them.
+/// Null after an error, which is reported through the diagnostics of `context`. Operators and forms
+/// that are not supported are reported in one error that lists all of them.
 mlir::OwningOpRef<mlir::ModuleOp> importModel(const Model &model, const ImportOptions &options,
                                               mlir::MLIRContext &context);
 

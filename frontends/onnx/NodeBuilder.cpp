@@ -1,4 +1,4 @@
-//===- NodeBuilder.cpp - One ONNX node becomes operations ----------------------------------===//
+//===- NodeBuilder.cpp - One ONNX node becomes operations ------------------------------------===//
 
 #include "frontends/onnx/NodeBuilder.h"
 
@@ -22,7 +22,8 @@ void NodeBuilder::unsupported(const Twine &why) {
     reason = why.str();
 }
 
-// --- Operands ----------------------------------------------------------------------------------------
+// --- Operands
+// ----------------------------------------------------------------------------------------
 Value NodeBuilder::in(size_t i) {
   Value value = optional(i);
   if (!value)
@@ -75,7 +76,8 @@ Type NodeBuilder::elementType(Value value) const {
   return value ? cast<ShapedType>(value.getType()).getElementType() : builder.getI1Type();
 }
 
-// --- Attributes --------------------------------------------------------------------------------------
+// --- Attributes
+// --------------------------------------------------------------------------------------
 const Attribute *NodeBuilder::attribute(StringRef name, AttributeType type) {
   seen.insert(name);
   const Attribute *found = node.find(name);
@@ -86,7 +88,8 @@ const Attribute *NodeBuilder::attribute(StringRef name, AttributeType type) {
     return nullptr;
   }
   if (found->type != type) {
-    error("attribute '" + name + "' has type " + nameOf(found->type) + ", expected " + nameOf(type));
+    error("attribute '" + name + "' has type " + nameOf(found->type) + ", expected " +
+          nameOf(type));
     return nullptr;
   }
   return found;
@@ -150,7 +153,8 @@ void NodeBuilder::checkAllSeen() {
       unsupported("attribute " + quoted(attribute.name));
 }
 
-// --- Results -----------------------------------------------------------------------------------------
+// --- Results
+// -----------------------------------------------------------------------------------------
 Value NodeBuilder::finish(Operation *op) {
   if (failed(shapes.infer(op))) {
     wrong = true;

@@ -1,9 +1,9 @@
-//===- NodeBuilder.h - One ONNX node becomes operations --------------------------*- C++ -*-===//
+//===- NodeBuilder.h - One ONNX node becomes operations ----------------------------*- C++ -*-===//
 //
-// What an upgrade function (Versions.h) works with: the node's operands and attributes, and make<Op>()
-// to build operations whose types are inferred at once. Errors are sticky: the first one is reported,
-// after it every getter gives a default and make() gives null, so that upgrade functions need no
-// checks of their own.
+// What an upgrade function (Versions.h) works with: the node's operands and attributes, and
+// make<Op>() to build operations whose types are inferred at once. Errors are sticky: the first one
+// is reported, after it every getter gives a default and make() gives null, so that upgrade
+// functions need no checks of their own.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_FRONTENDS_ONNX_NODEBUILDER_H
@@ -21,8 +21,7 @@ class NodeBuilder {
 public:
   /// `inputs` has null for omitted ones; `used` holds the names that something reads.
   NodeBuilder(mlir::OpBuilder &builder, ShapeInference &shapes, const Node &node, int64_t opset,
-              mlir::Location loc, llvm::ArrayRef<mlir::Value> inputs,
-              const llvm::StringSet<> &used)
+              mlir::Location loc, llvm::ArrayRef<mlir::Value> inputs, const llvm::StringSet<> &used)
       : builder(builder), shapes(shapes), node(node), version(opset), loc(loc), inputs(inputs),
         used(used), outputs(node.outputs.size()) {}
 
@@ -32,7 +31,8 @@ public:
   mlir::Location location() const { return loc; }
   llvm::StringRef firstOutput() const { return node.outputs.empty() ? "" : node.outputs.front(); }
 
-  // --- Operands ------------------------------------------------------------------------------------
+  // --- Operands
+  // ------------------------------------------------------------------------------------
   size_t numInputs() const { return inputs.size(); }
   /// Null when it is omitted.
   mlir::Value optional(size_t i) const { return i < inputs.size() ? inputs[i] : mlir::Value(); }
@@ -46,7 +46,8 @@ public:
   int64_t rank(mlir::Value value) const;
   mlir::Type elementType(mlir::Value value) const;
 
-  // --- Attributes ----------------------------------------------------------------------------------
+  // --- Attributes
+  // ----------------------------------------------------------------------------------
   int64_t intAttr(llvm::StringRef name, int64_t otherwise);
   float floatAttr(llvm::StringRef name, float otherwise);
   llvm::StringRef stringAttr(llvm::StringRef name, llvm::StringRef otherwise);
@@ -64,9 +65,10 @@ public:
   /// The same for all, and sorted.
   llvm::SmallVector<int64_t> normalized(llvm::ArrayRef<int64_t> axes, int64_t rank);
 
-  // --- Results -------------------------------------------------------------------------------------
-  /// Builds an operation with one result of inferred type; null operands that an operation needs make
-  /// it null, too.
+  // --- Results
+  // -------------------------------------------------------------------------------------
+  /// Builds an operation with one result of inferred type; null operands that an operation needs
+  /// make it null, too.
   template <typename Op, typename... Args> mlir::Value make(Args &&...args) {
     return makeTyped<Op>(builder.getI1Type(), std::forward<Args>(args)...);
   }
@@ -74,8 +76,8 @@ public:
   template <typename Op, typename... Args> mlir::Value makeTyped(mlir::Type type, Args &&...args) {
     if (stopped())
       return {};
-    auto op = Op::create(builder, loc, mlir::UnrankedTensorType::get(type),
-                         std::forward<Args>(args)...);
+    auto op =
+        Op::create(builder, loc, mlir::UnrankedTensorType::get(type), std::forward<Args>(args)...);
     return finish(op);
   }
   mlir::Value makeConstant(mlir::ElementsAttr value);
@@ -91,7 +93,8 @@ public:
   /// Marks the node as unsupported if output `i` is read.
   void cannotGive(size_t i, llvm::StringRef name);
 
-  // --- Outcome -------------------------------------------------------------------------------------
+  // --- Outcome
+  // -------------------------------------------------------------------------------------
   /// The node is right, but this form of it is not supported.
   void unsupported(const llvm::Twine &why);
   /// The node is wrong.

@@ -1,7 +1,7 @@
-//===- Versions.h - Every supported ONNX operator and its versions ---------------*- C++ -*-===//
+//===- Versions.h - Every supported ONNX operator and its versions -----------------*- C++ -*-===//
 //
-// One row an operator: since when it exists, for which element types Rapt takes it, and the function
-// that upgrades a node of any opset to the one form of the onnx dialect (OnnxOps.td).
+// One row an operator: since when it exists, for which element types Rapt takes it, and the
+// function that upgrades a node of any opset to the one form of the onnx dialect (OnnxOps.td).
 //
 // Source: ONNX operator schemas, Changelog.md, opset 7 to 27.
 //

@@ -1,4 +1,4 @@
-//===- VersionsConstants.cpp - Constants, shapes and ranges --------------------------------------===//
+//===- VersionsConstants.cpp - Constants, shapes and ranges ----------------------------------===//
 
 #include "frontends/onnx/Constants.h"
 #include "frontends/onnx/Versions.h"
@@ -47,7 +47,8 @@ void upgradeConstant(NodeBuilder &b) {
 
 void upgradeConstantOfShape(NodeBuilder &b) {
   Value shape = b.in(0);
-  ElementsAttr value = DenseElementsAttr::get(RankedTensorType::get({1}, b.ops().getF32Type()), 0.0f);
+  ElementsAttr value =
+      DenseElementsAttr::get(RankedTensorType::get({1}, b.ops().getF32Type()), 0.0f);
   if (const Tensor *tensor = b.tensorAttr("value"))
     value = tensorValue(b, *tensor);
   if (!b.stopped())

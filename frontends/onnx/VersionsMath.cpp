@@ -1,4 +1,4 @@
-//===- VersionsMath.cpp - Products, norms and reductions --------------------------------------===//
+//===- VersionsMath.cpp - Products, norms and reductions -------------------------------------===//
 
 #include "frontends/onnx/Versions.h"
 

@@ -1,4 +1,4 @@
-//===- VersionsMovement.cpp - Operators that move data ------------------------------------------===//
+//===- VersionsMovement.cpp - Operators that move data ---------------------------------------===//
 
 #include "frontends/onnx/Versions.h"
 
@@ -186,8 +186,10 @@ void addMovement(std::vector<Operator> &table) {
           {"GatherND", 11, all, "", upgradeGatherND},
           {"Reshape", 7, all, shape, upgradeReshape},
           {"Slice", 7, all,
-           "bounds are attributes below 10; they must follow from constants and input dims", upgradeSlice},
-          {"Split", 7, all, "sizes are an attribute below 13, a constant operand since", upgradeSplit},
+           "bounds are attributes below 10; they must follow from constants and input dims",
+           upgradeSlice},
+          {"Split", 7, all, "sizes are an attribute below 13, a constant operand since",
+           upgradeSplit},
           {"Squeeze", 7, all, "axes are an attribute below 13, a constant operand since",
            upgradeSqueeze},
           {"Tile", 7, all, "repeats must follow from constants and input dims", upgradeTwo<TileOp>},

@@ -1,19 +1,22 @@
 //===- Attention.cpp - softmax(scale * q k^T + bias, masked) v -----------------*- C++ -*-===//
 //
-// One attention stage (docs/semantics.md S1 to S5) with whatever pointwise stages lie before and after
-// it. f32; batch, queries and keys may be dynamic, head dims are static.
+// One attention stage (docs/semantics.md S1 to S5) with whatever pointwise stages lie before and
+// after it. f32; batch, queries and keys may be dynamic, head dims are static.
 //
-// ALGORITHM  two steps, as in the textbook: all scores of a query, their maximum, exponentials, sum, and
-//            the weighted sum of values. No infinity exists inside: an excluded key scores -FLT_MAX, and
-//            so does one whose score is below -3.4e38 (what a finite or infinite additive mask gives).
-//            A row whose maximum is that low is empty. In any other row such a key lies more than 87 below
-//            the maximum and weighs exactly 0.
-// SCHEDULE   Strip: one task is up to 256 queries of one head. It packs K^T into panels once (a plain
+// ALGORITHM  two steps, as in the textbook: all scores of a query, their maximum, exponentials,
+// sum, and
+//            the weighted sum of values. No infinity exists inside: an excluded key scores
+//            -FLT_MAX, and so does one whose score is below -3.4e38 (what a finite or infinite
+//            additive mask gives). A row whose maximum is that low is empty. In any other row such
+//            a key lies more than 87 below the maximum and weighs exactly 0.
+// SCHEDULE   Strip: one task is up to 256 queries of one head. It packs K^T into panels once (a
+// plain
 //            strided gather: 6 % of the time at 128 keys; nested transposes were slower), then for
-//            blocks of 32 queries computes a strip of scores for all keys that stays in L2. Both products
-//            run in register tiles of 8 rows x 2 vectors (16 accumulators hide the FMA latency).
-//            Unfused: the same Funcs, each stage for all heads at once through memory. Equal up to 128
-//            keys, 1.2x slower at 384, 1.5x at 2048: the baseline, and what fusion is measured against.
+//            blocks of 32 queries computes a strip of scores for all keys that stays in L2. Both
+//            products run in register tiles of 8 rows x 2 vectors (16 accumulators hide the FMA
+//            latency). Unfused: the same Funcs, each stage for all heads at once through memory.
+//            Equal up to 128 keys, 1.2x slower at 384, 1.5x at 2048: the baseline, and what fusion
+//            is measured against.
 //
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/halide/AttentionOutput.h"
@@ -29,12 +32,14 @@ namespace H = Halide;
 
 /// Scores from here down count as excluded: -FLT_MAX plus any reasonable score is below it.
 static constexpr float lowestScore = -3.4e38f;
-/// Queries of one task; packing K^T costs below 3 % of it.
+/// Queries of one task. Each task packs K^T, which is 6 % of the time for 128 queries and less for
+/// more.
 static constexpr int taskQueries = 256;
 
 /// True if consecutive d of `value` lie side by side in a tensor that is read as it is.
 static bool isContiguous(const Lowering &lowering, const ExprRef &value) {
-  if (value->kind != Expr::Kind::Load || !lowering.isInput(static_cast<int>(value->integer)) || value->operands.empty())
+  if (value->kind != Expr::Kind::Load || !lowering.isInput(static_cast<int>(value->integer)) ||
+      value->operands.empty())
     return false;
   for (size_t i = 0; i + 1 < value->operands.size(); ++i)
     if (usesLoop(value->operands[i], 3))
@@ -68,8 +73,8 @@ public:
     queries = lowering.extent(attention.queries);
     keys = lowering.extent(attention.keys);
     panels = H::Internal::simplify((keys + panel - 1) / panel);
-    // Values with a short last vector are copied and padded; long static ones copied because their rows
-    // are pages apart (2048 keys: 77-79 % of peak packed, 63-66 % in place).
+    // Values with a short last vector are copied and padded; long static ones copied because their
+    // rows are pages apart (2048 keys: 77-79 % of peak packed, 63-66 % in place).
     packValues = valueDim % lanes != 0 || !isContiguous(lowering, attention.value) ||
                  (attention.keys.isStatic() && attention.keys.factor >= 1024);
     canBeEmpty = attention.bias || attention.mask || attention.causalOffset;
@@ -90,13 +95,17 @@ private:
   H::Var d{"d"}, i{"i"}, j{"j"}, h{"h"}, b{"b"}, ji{"ji"}, jo{"jo"}, di{"di"}, dt{"dt"};
   H::RDom over{0, 1}; ///< all keys as (within a panel, panel)
   H::Func scaled{"scaled"}, keyPanels{"key_panels"}, valueRows{"value_rows"}, keyBias{"key_bias"};
-  H::Func product{"product"}, scores{"scores"}, rowMax{"row_max"}, weights{"weights"}, rowSum{"row_sum"};
+  H::Func product{"product"}, scores{"scores"}, rowMax{"row_max"}, weights{"weights"},
+      rowSum{"row_sum"};
   H::Func weighted{"weighted"}, result{"attended"};
 
-  H::Expr translate(const ExprRef &expr, const H::Expr &head, const H::Expr &row, const H::Expr &last) const {
-    return lowering.translate(expr, {b, head, row, last}, true);
+  H::Expr translate(const ExprRef &expr, const H::Expr &head, const H::Expr &row,
+                    const H::Expr &last) const {
+    return lowering.translate(expr, {b, head, row, last});
   }
-  H::Expr snap(const H::Expr &score) const { return H::select(score <= lowestScore, -FLT_MAX, score); }
+  H::Expr snap(const H::Expr &score) const {
+    return H::select(score <= lowestScore, -FLT_MAX, score);
+  }
   H::Expr keyBiasAt() const;
   H::Expr scoreAt() const;
   void addTerm(const Extent &count, int64_t bytes) { addScratch(recipe, {count}, bytes); }
@@ -105,8 +114,8 @@ private:
 };
 } // namespace
 
-/// What a key adds to the score of every query: the bias and mask that do not depend on the query, and
-/// the exclusion of the padding behind the last key.
+/// What a key adds to the score of every query: the bias and mask that do not depend on the query,
+/// and the exclusion of the padding behind the last key.
 H::Expr AttentionKernel::keyBiasAt() const {
   H::Expr key = H::min(H::likely(j), keys - 1), sum = 0.0f;
   if (attention.bias && !usesLoop(attention.bias, 2))
@@ -132,7 +141,8 @@ H::Expr AttentionKernel::scoreAt() const {
   if (attention.mask && usesLoop(attention.mask, 2))
     score = H::select(translate(attention.mask, h, row, key), score, -FLT_MAX);
   if (attention.causalOffset)
-    score = H::select(j <= row + H::cast<int>(translate(*attention.causalOffset, h, row, key)), score, -FLT_MAX);
+    score = H::select(j <= row + H::cast<int>(translate(*attention.causalOffset, h, row, key)),
+                      score, -FLT_MAX);
   return score;
 }
 
@@ -143,7 +153,8 @@ H::Func AttentionKernel::define() {
   over = H::RDom(0, panel, 0, panels, "over");
   H::Expr at = over.y * panel + over.x;
 
-  scaled(d, i, h, b) = translate(attention.query, h, H::min(i, queries - 1), d) * static_cast<float>(attention.scale);
+  scaled(d, i, h, b) = translate(attention.query, h, H::min(i, queries - 1), d) *
+                       static_cast<float>(attention.scale);
   keyPanels(ji, d, jo, h, b) = translate(attention.key, kvHead, key, d);
   keyBias(j, h, b) = keyBiasAt();
   product(ji, i, jo, h, b) = 0.0f;
@@ -173,7 +184,8 @@ H::Func AttentionKernel::define() {
     result(d, i, h, b) = sum * H::select(empty, 0.0f, factor);
   } else { // NaN as an integer: fast-math knows none
     H::Expr nan = H::cast<int32_t>(0x7fc00000);
-    result(d, i, h, b) = H::reinterpret<float>(H::select(empty, nan, H::reinterpret<int32_t>(sum * factor)));
+    result(d, i, h, b) =
+        H::reinterpret<float>(H::select(empty, nan, H::reinterpret<int32_t>(sum * factor)));
   }
   return result;
 }
@@ -202,10 +214,12 @@ void AttentionKernel::announceScratch(bool strip) {
     perKey(outer * Extent{paddedValue, {}}, 4);
   std::vector<Extent> rowTerms = {Extent{block, {}}};
   if (!strip)
-    rowTerms = {attention.queries, Extent{block + 4 * rows, {}}}; // the last block's tiles are rounded up
+    rowTerms = {attention.queries,
+                Extent{block + 4 * rows, {}}}; // the last block's tiles are rounded up
   for (const Extent &count : rowTerms) {
-    perKey(outer * count, 8);                                      // scores, weights
-    addTerm(outer * count * Extent{headDim + paddedValue + 2, {}}, 4); // scaled, result, row_max, row_sum
+    perKey(outer * count, 8); // scores, weights
+    addTerm(outer * count * Extent{headDim + paddedValue + 2, {}},
+            4); // scaled, result, row_max, row_sum
   }
   addTerm(Extent{8192, {}}, 4); // tiles, partial results, padding
 }
@@ -229,8 +243,8 @@ void AttentionKernel::schedule(H::Func out, H::Var task, H::Var blockLoop) {
       perHead(func);
   };
   announceScratch(strip);
-  // Inner Funcs have room for whole tiles; Halide's own choice, shifting the last one, would reach below
-  // row 0 where there are fewer rows than a tile has.
+  // Inner Funcs have room for whole tiles; Halide's own choice, shifting the last one, would reach
+  // below row 0 where there are fewer rows than a tile has.
   const H::TailStrategy roundUp = H::TailStrategy::RoundUp;
 
   perHead(keyPanels);
@@ -247,7 +261,12 @@ void AttentionKernel::schedule(H::Func out, H::Var task, H::Var blockLoop) {
   // Panels outside, row tiles inside: a panel of K^T stays in L1 for all rows of the block.
   H::Var it("it"), ii("ii");
   perBlock(scores);
-  scores.split(j, jo, ji, panel, roundUp).split(i, it, ii, rows, roundUp).reorder(ji, ii, it, jo).vectorize(ji, lanes).unroll(ji).unroll(ii);
+  scores.split(j, jo, ji, panel, roundUp)
+      .split(i, it, ii, rows, roundUp)
+      .reorder(ji, ii, it, jo)
+      .vectorize(ji, lanes)
+      .unroll(ji)
+      .unroll(ii);
   product.compute_at(scores, it)
       .bound_extent(ji, panel)
       .bound_extent(i, rows)
@@ -263,7 +282,12 @@ void AttentionKernel::schedule(H::Func out, H::Var task, H::Var blockLoop) {
   reduce(rowSum, perBlock);
 
   result.compute_at(out, blockLoop);
-  result.split(d, dt, di, valueTile, roundUp).split(i, it, ii, rows, roundUp).reorder(di, ii, it, dt).vectorize(di, lanes).unroll(di).unroll(ii);
+  result.split(d, dt, di, valueTile, roundUp)
+      .split(i, it, ii, rows, roundUp)
+      .reorder(di, ii, it, dt)
+      .vectorize(di, lanes)
+      .unroll(di)
+      .unroll(ii);
   weighted.compute_at(result, it)
       .bound_extent(di, valueTile)
       .bound_extent(i, rows)
@@ -284,17 +308,20 @@ struct Store {
 } // namespace
 
 /// The output over its own loops; a merged loop is split into heads and their dims.
-static Store defineStore(Lowering &lowering, const AttentionStage &attention, const AttentionOutput &output) {
+static Store defineStore(Lowering &lowering, const AttentionStage &attention,
+                         const AttentionOutput &output) {
   const Tensor &tensor = lowering.spec.tensors[lowering.spec.outputs[0]];
   int rank = static_cast<int>(tensor.shape.size());
   std::vector<H::Var> loops = Lowering::loopVars(rank);
   Store store{H::Func("out"), loops[output.value], loops[output.query], {}};
   std::vector<H::Expr> indices(loops.begin(), loops.end());
-  store.func(Lowering::coordinates(rank)) = H::cast(storageType(tensor.type), lowering.translate(output.body, indices));
+  store.func(Lowering::coordinates(rank)) =
+      H::cast(storageType(tensor.type), lowering.translate(output.body, indices));
   lowering.describe(store.func.output_buffer(), tensor);
   if (output.mergedHeads()) {
     H::Var head("out_h"), value("out_d");
-    store.func.split(store.value, head, value, static_cast<int>(attention.valueDim), H::TailStrategy::RoundUp);
+    store.func.split(store.value, head, value, static_cast<int>(attention.valueDim),
+                     H::TailStrategy::RoundUp);
     store.value = value;
     store.outer.push_back(head);
   } else if (output.head >= 0) {
@@ -345,10 +372,11 @@ bool buildAttention(Lowering &lowering, Recipe &recipe) {
   if (!stage || spec.tensors[stage->result].type != ScalarType::F32)
     return false;
   const AttentionStage &attention = *stage->attention;
+  lowering.finite = true;
   std::optional<AttentionOutput> output = matchAttentionOutput(spec, *stage);
 
-  // ALGORITHM: stages before attention are inlined into its operands. Where the tail is no permutation,
-  // the result goes to a buffer of its own and the tail is a second pass.
+  // ALGORITHM: stages before attention are inlined into its operands. Where the tail is no
+  // permutation, the result goes to a buffer of its own and the tail is a second pass.
   for (const Stage &before : spec.stages) {
     if (&before == stage)
       break;
@@ -356,13 +384,15 @@ bool buildAttention(Lowering &lowering, Recipe &recipe) {
   }
   AttentionKernel kernel(lowering, attention, recipe);
   lowering.results[stage->result] = kernel.define();
-  Store store = output ? defineStore(lowering, attention, *output) : defineSecondPass(lowering, *stage, recipe);
+  Store store = output ? defineStore(lowering, attention, *output)
+                       : defineSecondPass(lowering, *stage, recipe);
   if (output)
     recipe.outputs = {store.func};
 
   // SCHEDULE
   H::Var task("chunk"), inChunk("in_chunk"), block("block"), row("row");
-  int blockQueries = kernel.blockQueries(), chunkQueries = std::max(1, taskQueries / blockQueries) * blockQueries;
+  int blockQueries = kernel.blockQueries(),
+      chunkQueries = std::max(1, taskQueries / blockQueries) * blockQueries;
   std::vector<H::VarOrRVar> order = {store.value, row, block, task};
   order.insert(order.end(), store.outer.begin(), store.outer.end());
   store.func.split(store.query, task, inChunk, chunkQueries, H::TailStrategy::GuardWithIf)

@@ -9,7 +9,8 @@ namespace {
 
 class Matcher {
 public:
-  Matcher(const KernelSpec &spec, const Stage &stage) : spec(spec), stage(stage), attention(*stage.attention) {}
+  Matcher(const KernelSpec &spec, const Stage &stage)
+      : spec(spec), stage(stage), attention(*stage.attention) {}
 
   std::optional<AttentionOutput> match() {
     if (spec.outputs.size() != 1 || spec.outputs[0] < spec.numInputs)
@@ -43,9 +44,11 @@ private:
     }
     int tensor = static_cast<int>(expr->integer);
     if (expr->kind == Expr::Kind::Load && tensor >= spec.numInputs && tensor != stage.result) {
-      auto source = std::find_if(spec.stages.begin(), spec.stages.end(),
-                                 [&](const Stage &candidate) { return candidate.result == tensor; });
-      if (source == spec.stages.end() || source->attention || source->loop.reduction != Reduction::None)
+      auto source =
+          std::find_if(spec.stages.begin(), spec.stages.end(),
+                       [&](const Stage &candidate) { return candidate.result == tensor; });
+      if (source == spec.stages.end() || source->attention ||
+          source->loop.reduction != Reduction::None)
         return std::nullopt;
       return inlineStages(substituteLoops(source->loop.body, operands));
     }
@@ -59,7 +62,8 @@ private:
   /// The loop x if `expr` is x / valueDim, or with `remainder` x % valueDim.
   std::optional<int> partOf(const ExprRef &expr, bool remainder) const {
     if (expr->kind != Expr::Kind::Binary || expr->operands[0]->kind != Expr::Kind::Loop ||
-        expr->operands[1]->kind != Expr::Kind::Int || expr->operands[1]->integer != attention.valueDim)
+        expr->operands[1]->kind != Expr::Kind::Int ||
+        expr->operands[1]->integer != attention.valueDim)
       return std::nullopt;
     bool divides = expr->binary == BinaryOp::FloorDiv || expr->binary == BinaryOp::Div;
     bool remains = expr->binary == BinaryOp::FloorMod || expr->binary == BinaryOp::Mod;
@@ -83,15 +87,17 @@ private:
       return true;
     const std::vector<ExprRef> &at = expr->operands;
     AttentionOutput roles;
-    if (!findLoop(at[0], attention.batch == Extent{}, roles.batch) || !findLoop(at[2], false, roles.query))
+    if (!findLoop(at[0], attention.batch == Extent{}, roles.batch) ||
+        !findLoop(at[2], false, roles.query))
       return false;
     std::optional<int> head = partOf(at[1], false), value = partOf(at[3], true);
     if (head && value && *head == *value)
       roles.head = roles.value = *head;
-    else if (!findLoop(at[1], attention.heads == 1, roles.head) || !findLoop(at[3], false, roles.value))
+    else if (!findLoop(at[1], attention.heads == 1, roles.head) ||
+             !findLoop(at[3], false, roles.value))
       return false;
-    if (found && (found->batch != roles.batch || found->head != roles.head || found->query != roles.query ||
-                  found->value != roles.value))
+    if (found && (found->batch != roles.batch || found->head != roles.head ||
+                  found->query != roles.query || found->value != roles.value))
       return false;
     found = roles;
     return true;
@@ -108,15 +114,17 @@ private:
       if (roles[i] != i)
         return false;
     const std::vector<Extent> &shape = spec.tensors[spec.outputs[0]].shape;
-    Extent width{found->mergedHeads() ? attention.heads * attention.valueDim : attention.valueDim, {}};
-    return static_cast<int>(roles.size()) == loops && found->value == loops - 1 && shape[found->value] == width &&
-           shape[found->query] == attention.queries;
+    Extent width{found->mergedHeads() ? attention.heads * attention.valueDim : attention.valueDim,
+                 {}};
+    return static_cast<int>(roles.size()) == loops && found->value == loops - 1 &&
+           shape[found->value] == width && shape[found->query] == attention.queries;
   }
 };
 
 } // namespace
 
-std::optional<AttentionOutput> matchAttentionOutput(const KernelSpec &spec, const Stage &attention) {
+std::optional<AttentionOutput> matchAttentionOutput(const KernelSpec &spec,
+                                                    const Stage &attention) {
   return Matcher(spec, attention).match();
 }
 

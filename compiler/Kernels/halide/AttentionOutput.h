@@ -1,8 +1,8 @@
 //===- AttentionOutput.h - Where an attention result ends up -------------------*- C++ -*-===//
 //
 // After attention comes at least a transpose: [batch, heads, queries, dim] becomes [batch, queries,
-// heads * dim]. This recognises which loop of the kernel's output is which of the attention's, so that
-// the tiles store straight into the output and no head transpose is left.
+// heads * dim]. This recognises which loop of the kernel's output is which of the attention's, so
+// that the tiles store straight into the output and no head transpose is left.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_COMPILER_KERNELS_HALIDE_ATTENTIONOUTPUT_H
@@ -16,8 +16,8 @@ namespace rapt::kernels::halide {
 struct AttentionOutput {
   /// The output's value over its own loops, the stages after attention inlined.
   ExprRef body;
-  /// Its loops that are b, h, i, d; -1 for b and h of extent one that have no loop. Where heads are merged,
-  /// `head` and `value` are the same loop h * valueDim + d.
+  /// Its loops that are b, h, i, d; -1 for b and h of extent one that have no loop. Where heads are
+  /// merged, `head` and `value` are the same loop h * valueDim + d.
   int batch = -1, head = -1, query = -1, value = -1;
 
   bool mergedHeads() const { return head == value; }

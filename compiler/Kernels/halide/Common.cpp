@@ -36,7 +36,8 @@ void defineOutputs(Lowering &lowering, Recipe &recipe) {
   } else {
     for (size_t i = 0; i < spec.outputs.size(); ++i) {
       H::Func out("out" + std::to_string(i));
-      out(Lowering::coordinates(spec.tensors[spec.outputs[i]].shape.size())) = valueOf(spec.outputs[i]);
+      out(Lowering::coordinates(spec.tensors[spec.outputs[i]].shape.size())) =
+          valueOf(spec.outputs[i]);
       recipe.outputs.push_back(out);
     }
   }
@@ -86,8 +87,8 @@ H::Var fuseIntoTasks(Lowering &lowering, H::Func out, size_t firstOuter, const E
   return t;
 }
 
-void reduceInLanes(Lowering &lowering, H::Func func, H::RVar r, const Extent &size, H::Func consumer,
-                   H::Var at) {
+void reduceInLanes(Lowering &lowering, H::Func func, H::RVar r, const Extent &size,
+                   H::Func consumer, H::Var at) {
   int lanes = lowering.lanes();
   func.compute_at(consumer, at);
   if (size.isStatic() && size.factor < lanes)

@@ -1,7 +1,7 @@
 //===- Compile.cpp - KernelSpec to object code, in this process ----------------*- C++ -*-===//
 //
-// Chooses the recipe, makes one function for each tile variant, and lets Halide compile them into one
-// object file.
+// Chooses the recipe, makes one function for each tile variant, and lets Halide compile them into
+// one object file.
 //
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/halide/Compile.h"
@@ -31,9 +31,11 @@ static H::Target halideTarget(const TargetCpu &cpu, bool strict) {
     return std::find(cpu.features.begin(), cpu.features.end(), feature) != cpu.features.end();
   };
   H::Target target(H::Target::Linux, H::Target::X86, 64,
-                   {H::Target::NoRuntime, H::Target::NoAsserts, H::Target::NoBoundsQuery, H::Target::UserContext});
+                   {H::Target::NoRuntime, H::Target::NoAsserts, H::Target::NoBoundsQuery,
+                    H::Target::UserContext});
   auto set = [&](H::Target::Feature feature, bool value) { target.set_feature(feature, value); };
-  bool avx512 = cpu.vectorBytes >= 64 && has("avx512f") && has("avx512vl") && has("avx512dq") && has("avx512bw");
+  bool avx512 = cpu.vectorBytes >= 64 && has("avx512f") && has("avx512vl") && has("avx512dq") &&
+                has("avx512bw");
   set(H::Target::SSE41, has("sse4.1"));
   set(H::Target::AVX, has("avx"));
   set(H::Target::AVX2, has("avx2"));
@@ -62,9 +64,10 @@ static std::string objectBytes(const H::Module &module) {
   return bytes;
 }
 
-/// Builds the pipeline of one variant with the schedule's recipe, or with Loops where that does not fit.
-static Recipe buildVariant(std::unique_ptr<Lowering> &lowering, const KernelSpec &spec, const Schedule &schedule,
-                           const TargetCpu &cpu, int tileRows) {
+/// Builds the pipeline of one variant with the schedule's recipe, or with Loops where that does not
+/// fit.
+static Recipe buildVariant(std::unique_ptr<Lowering> &lowering, const KernelSpec &spec,
+                           const Schedule &schedule, const TargetCpu &cpu, int tileRows) {
   lowering = std::make_unique<Lowering>(spec, schedule, cpu);
   Recipe recipe;
   bool built = false;
@@ -89,14 +92,16 @@ static Recipe buildVariant(std::unique_ptr<Lowering> &lowering, const KernelSpec
   lowering = std::make_unique<Lowering>(spec, schedule, cpu);
   recipe = {};
   if (!buildLoops(*lowering, recipe))
-    throw H::CompileError("the spec has an attention stage and the schedule is not for attention: " +
-                          schedule.print());
+    throw H::CompileError(
+        "the spec has an attention stage and the schedule is not for attention: " +
+        schedule.print());
   return recipe;
 }
 
-/// The register tiles that are compiled: one for a static number of rows, all up to the largest for a
-/// dynamic one. {0} where the kernel has no tile.
-static std::vector<int> tileHeights(const KernelSpec &spec, const Schedule &schedule, Extent &rows) {
+/// The register tiles that are compiled: one for a static number of rows, all up to the largest for
+/// a dynamic one. {0} where the kernel has no tile.
+static std::vector<int> tileHeights(const KernelSpec &spec, const Schedule &schedule,
+                                    Extent &rows) {
   if (schedule.recipe != Schedule::Recipe::Gemm)
     return {0};
   std::optional<Extent> found = gemmRows(spec, schedule);
@@ -116,7 +121,11 @@ static std::vector<int> tileHeights(const KernelSpec &spec, const Schedule &sche
 
 static void compileVariants(const KernelSpec &spec, const Schedule &schedule, const TargetCpu &cpu,
                             const std::string &prefix, KernelObject &result) {
-  H::Target target = halideTarget(cpu, schedule.recipe != Schedule::Recipe::Gemm && needsStrictFloat(spec));
+  // Gemm and Attention keep fast-math (without it no FMA is formed); infinities do not occur in
+  // them.
+  bool fast =
+      schedule.recipe == Schedule::Recipe::Gemm || schedule.recipe == Schedule::Recipe::Attention;
+  H::Target target = halideTarget(cpu, !fast && needsStrictFloat(spec));
   std::vector<H::Module> modules;
   for (int height : tileHeights(spec, schedule, result.rows)) {
     std::unique_ptr<Lowering> lowering;

@@ -1,9 +1,9 @@
 //===- Emit.cpp - Runs the Halide compiler in a process of its own -------------*- C++ -*-===//
 //
-// Halide numbers its names with counters of the whole process, and names reach the object file. Each
-// kernel is therefore compiled in a forked child, whose counters are those of a process that has
-// compiled nothing: the same arguments give the same bytes, in any order and from several threads at
-// once. A crash inside Halide becomes an error text as well.
+// Halide numbers its names with counters of the whole process, and names reach the object file.
+// Each kernel is therefore compiled in a forked child, whose counters are those of a process that
+// has compiled nothing: the same arguments give the same bytes, in any order and from several
+// threads at once. A crash inside Halide becomes an error text as well.
 //
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/halide/Emit.h"
@@ -21,7 +21,9 @@ namespace {
 /// The child's answer as bytes: integers of 8 bytes, strings with their length before them.
 struct Writer {
   std::string bytes;
-  void integer(int64_t value) { bytes.append(reinterpret_cast<const char *>(&value), sizeof value); }
+  void integer(int64_t value) {
+    bytes.append(reinterpret_cast<const char *>(&value), sizeof value);
+  }
   void string(const std::string &value) {
     integer(value.size());
     bytes += value;

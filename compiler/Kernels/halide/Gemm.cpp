@@ -1,16 +1,18 @@
 //===- Gemm.cpp - Contraction with a packed weight, and what follows it --------*- C++ -*-===//
 //
-// One Sum over k of A[..., m, k] * W[k, n] with W in panels of nr columns, then pointwise stages over
-// the same (..., m, n): bias, GELU, residual. f32.
+// One Sum over k of A[..., m, k] * W[k, n] with W in panels of nr columns, then pointwise stages
+// over the same (..., m, n): bias, GELU, residual. f32.
 //
 // ALGORITHM  acc(ni, m, ..., no) += A(k, m, ...) * W(ni, k, no);  tile = copy of acc;
 //            out(n, m, ...) = epilogue(tile(n % nr, m, ..., n / nr)).
-// SCHEDULE   a register tile of tileRows x nr that runs through all of K at once (8 x 48 in 24 zmm: 24
-//            FMAs for 3 loads and 8 broadcasts); panel by panel, all rows inside, so that a panel stays in
-//            L2; the next panel is fetched meanwhile. Blocking K or packing A never won (81-94 % of peak
-//            against 94-96 %); taller and wider tiles spill or divide the usual sizes worse.
-//            The epilogue reads the tile through a copy (24 stores, free) because its row loop must not be
-//            unrolled: then every row runs the same code and a row's bits do not depend on the batch.
+// SCHEDULE   a register tile of tileRows x nr that runs through all of K at once (8 x 48 in 24 zmm:
+// 24
+//            FMAs for 3 loads and 8 broadcasts); panel by panel, all rows inside, so that a panel
+//            stays in L2; the next panel is fetched meanwhile. Blocking K or packing A never won
+//            (81-94 % of peak against 94-96 %); taller and wider tiles spill or divide the usual
+//            sizes worse. The epilogue reads the tile through a copy (24 stores, free) because its
+//            row loop must not be unrolled: then every row runs the same code and a row's bits do
+//            not depend on the batch.
 //
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/halide/Prefetch.h"
@@ -34,10 +36,23 @@ static bool isLoop(const ExprRef &expr, int loop) {
 }
 
 /// Is `expr` the load of a panel-packed input at [k, n]?
-static bool isPanelLoad(const KernelSpec &spec, const Schedule &schedule, const ExprRef &expr, int k, int n) {
+static bool isPanelLoad(const KernelSpec &spec, const Schedule &schedule, const ExprRef &expr,
+                        int k, int n) {
   return expr->kind == Expr::Kind::Load && expr->integer < spec.numInputs &&
          spec.tensors[expr->integer].panel == schedule.tileCols && isLoop(expr->operands[0], k) &&
          isLoop(expr->operands[1], n);
+}
+
+/// True if `expr` reads the results of stages from `first` on at [Loop 0, Loop 1, ...] only.
+static bool readsInPlace(const KernelSpec &spec, size_t first, const ExprRef &expr) {
+  if (expr->kind == Expr::Kind::Load)
+    for (size_t i = first; i < spec.stages.size(); ++i)
+      if (spec.stages[i].result == expr->integer && !isPlainLoad(expr))
+        return false;
+  for (const ExprRef &operand : expr->operands)
+    if (!readsInPlace(spec, first, operand))
+      return false;
+  return true;
 }
 
 static std::optional<Match> matchGemm(const KernelSpec &spec, const Schedule &schedule) {
@@ -53,29 +68,30 @@ static std::optional<Match> matchGemm(const KernelSpec &spec, const Schedule &sc
   const LoopStage &loop = match.contraction->loop;
   int n = loop.parallel - 1, k = loop.parallel;
   const ExprRef &body = loop.body;
-  if (loop.reduction != Reduction::Sum || loop.parallel < 2 || static_cast<int>(loop.loops.size()) != k + 1 ||
-      !loop.loops[n].isStatic() || !loop.loops[k].isStatic() || body->type != ScalarType::F32 ||
+  if (loop.reduction != Reduction::Sum || loop.parallel < 2 ||
+      static_cast<int>(loop.loops.size()) != k + 1 || !loop.loops[n].isStatic() ||
+      !loop.loops[k].isStatic() || body->type != ScalarType::F32 ||
       body->kind != Expr::Kind::Binary || body->binary != BinaryOp::Mul)
     return std::nullopt;
   for (int side : {0, 1}) {
-    if (!isPanelLoad(spec, schedule, body->operands[1 - side], k, n) || usesLoop(body->operands[side], n))
+    if (!isPanelLoad(spec, schedule, body->operands[1 - side], k, n) ||
+        usesLoop(body->operands[side], n))
       continue;
     match.a = body->operands[side];
     match.weight = static_cast<int>(body->operands[1 - side]->integer);
   }
   if (!match.a)
     return std::nullopt;
-  // What follows must stay on the tile: outputs over the same loops, the sum read at the same place.
+  // What follows must stay on the tile: outputs over the same loops, the sum read at the same
+  // place.
   std::vector<Extent> tile(loop.loops.begin(), loop.loops.begin() + k);
   for (int output : spec.outputs)
     if (output < spec.numInputs || spec.tensors[output].shape != tile)
       return std::nullopt;
-  bool after = false;
-  for (const Stage &stage : spec.stages) {
-    if (after && stage.loop.loops != tile)
+  size_t first = match.contraction - spec.stages.data();
+  for (size_t i = first + 1; i < spec.stages.size(); ++i)
+    if (spec.stages[i].loop.loops != tile || !readsInPlace(spec, first, spec.stages[i].loop.body))
       return std::nullopt;
-    after |= &stage == match.contraction;
-  }
   return match;
 }
 
@@ -86,8 +102,8 @@ std::optional<Extent> gemmRows(const KernelSpec &spec, const Schedule &schedule)
   return match->contraction->loop.loops[match->contraction->loop.parallel - 2];
 }
 
-/// A as a Func over (k, m, outer...): the input itself where it is read as it lies, otherwise a buffer
-/// that is computed first, because every panel reads it again.
+/// A as a Func over (k, m, outer...): the input itself where it is read as it lies, otherwise a
+/// buffer that is computed first, because every panel reads it again.
 static H::Func makeA(Lowering &lowering, const Match &match, Recipe &recipe) {
   const LoopStage &loop = match.contraction->loop;
   int rank = loop.parallel, k = loop.parallel;
@@ -96,7 +112,8 @@ static H::Func makeA(Lowering &lowering, const Match &match, Recipe &recipe) {
   indices.push_back(vars.back());
   H::Func a("a");
   a(Lowering::coordinates(rank)) = lowering.translate(match.a, indices);
-  bool direct = match.a->kind == Expr::Kind::Load && lowering.isInput(static_cast<int>(match.a->integer)) &&
+  bool direct = match.a->kind == Expr::Kind::Load &&
+                lowering.isInput(static_cast<int>(match.a->integer)) &&
                 !match.a->operands.empty() && isLoop(match.a->operands.back(), k);
   if (direct)
     return a;
@@ -109,9 +126,11 @@ static H::Func makeA(Lowering &lowering, const Match &match, Recipe &recipe) {
   return a;
 }
 
-/// Whether the next panel is fetched: with few rows the kernel waits for memory anyway and prefetches
-/// cost 3-25 %. One line a step is right for one row block too: the three that a whole panel takes win
-/// 5-10 % of cold speed on Zen 5 and lose 40 % on Zen 4, whose own prefetcher they disturb.
+/// Whether the next panel is fetched: with few rows the kernel waits for memory anyway and
+/// prefetches cost 3-25 %. One line a step also for a single row block, which leaves part of the
+/// panel unfetched: the three lines that would cover it gain on Zen 5 (8 rows, cold: 45 -> 55 % of
+/// peak) but lost on Zen 4 (56-78 % with one line, 42-55 % with three, eight shapes, on a busy
+/// machine).
 static bool wantsPrefetch(const Schedule &schedule, int tileRows) {
   return schedule.prefetch > 0 && tileRows >= std::min<int64_t>(6, schedule.tileRows);
 }
@@ -122,8 +141,10 @@ bool buildGemm(Lowering &lowering, int tileRows, Recipe &recipe) {
   if (!match)
     return false;
   const LoopStage &loop = match->contraction->loop;
-  int rank = loop.parallel, nr = static_cast<int>(lowering.schedule.tileCols), lanes = lowering.lanes();
-  int columns = static_cast<int>(loop.loops[rank - 1].factor), depth = static_cast<int>(loop.loops[rank].factor);
+  int rank = loop.parallel, nr = static_cast<int>(lowering.schedule.tileCols),
+      lanes = lowering.lanes();
+  int columns = static_cast<int>(loop.loops[rank - 1].factor),
+      depth = static_cast<int>(loop.loops[rank].factor);
   const Extent &rowExtent = loop.loops[rank - 2];
 
   // ALGORITHM
@@ -160,15 +181,17 @@ bool buildGemm(Lowering &lowering, int tileRows, Recipe &recipe) {
   H::Var n = out.args()[0], m = out.args()[1];
   H::Var mo("mo"), mi("mi"), group("group"), panel("panel"), chunk("chunk"), block("block");
   int panels = (columns + nr - 1) / nr;
-  // About 16 groups of neighbouring panels: a thread that takes a group fetches most panels for itself.
+  // About 16 groups of neighbouring panels: a thread that takes a group fetches most panels for
+  // itself.
   int groupSize = std::max(1, panels / 16), groups = (panels + groupSize - 1) / groupSize;
   H::Expr blocks = (lowering.extent(rowExtent) + tileRows - 1) / tileRows;
-  // Row chunks only where the groups alone are few tasks, or rows are very many: chunks of 128 rows cost
-  // 5-10 % on one thread, of 512 nothing. A chunk has 8 blocks or more.
+  // Row chunks only where the groups alone are few tasks, or rows are very many: on one thread
+  // chunks of 256 rows cost 1-2 %, of 128 rows 5-10 %. A chunk has 8 blocks or more.
   H::Expr chunks = H::max(1, H::min(H::max(16 / groups, blocks / 64), blocks / 8));
   H::Expr chunkBlocks = H::Internal::simplify((blocks + chunks - 1) / chunks);
 
-  out.split(n, no, ni, nr, columns % nr == 0 ? H::TailStrategy::RoundUp : H::TailStrategy::GuardWithIf)
+  out.split(n, no, ni, nr,
+            columns % nr == 0 ? H::TailStrategy::RoundUp : H::TailStrategy::GuardWithIf)
       // Shifting the last tile up instead of guarding its rows keeps every row in the same code; it
       // recomputes at most tileRows - 1 rows and needs tileRows <= rows, which the caller chooses.
       .split(m, mo, mi, tileRows, H::TailStrategy::ShiftInwards)
@@ -202,7 +225,8 @@ bool buildGemm(Lowering &lowering, int tileRows, Recipe &recipe) {
     auto *pass = new NextPanelPrefetch; // the pipeline deletes it
     pass->accumulator = acc.name();
     pass->weight = lowering.inputs[match->weight].name();
-    pass->groupVar = "group", pass->panelVar = "panel", pass->chunkVar = "chunk", pass->blockVar = "block";
+    pass->groupVar = "group", pass->panelVar = "panel", pass->chunkVar = "chunk",
+    pass->blockVar = "block";
     pass->groupSize = groupSize;
     pass->chunkBlocks = chunkBlocks;
     pass->blocks = blocks;

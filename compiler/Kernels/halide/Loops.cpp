@@ -1,12 +1,13 @@
 //===- Loops.cpp - Any kernel, stage by stage ----------------------------------*- C++ -*-===//
 //
-// The recipe that fits every spec of pointwise stages and reductions, for shapes that no other recipe
-// takes: reductions of middle dims (pooling over a sequence), small contractions, mixed outputs.
+// The recipe that fits every spec of pointwise stages and reductions, for shapes that no other
+// recipe takes: reductions of middle dims (pooling over a sequence), small contractions, mixed
+// outputs.
 //
 // ALGORITHM  every stage is a Func; a reduction is an accumulator and a copy of it.
 // SCHEDULE   each stage on its own, parallel outside and in vectors inside. An accumulator lives in
-//            registers under its copy's innermost loop. A pointwise stage that is read once, and not by
-//            a reduction, is inlined.
+//            registers under its copy's innermost loop. A pointwise stage that is read once, and
+//            not by a reduction, is inlined.
 //
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/halide/Recipes.h"
@@ -17,7 +18,8 @@ namespace H = Halide;
 
 /// Schedules a Func that is computed on its own over `shape`; returns the loop inside of which its
 /// accumulator belongs. `wide` is false where the innermost loop is too short for vectors.
-static H::Var scheduleNest(Lowering &lowering, H::Func func, const std::vector<Extent> &shape, bool &wide) {
+static H::Var scheduleNest(Lowering &lowering, H::Func func, const std::vector<Extent> &shape,
+                           bool &wide) {
   wide = false;
   if (shape.empty())
     return H::Var::outermost();
@@ -26,7 +28,8 @@ static H::Var scheduleNest(Lowering &lowering, H::Func func, const std::vector<E
   wide = !shape.back().isStatic() || shape.back().factor >= lanes;
   bool exact = shape.back().isStatic() && shape.back().factor % lanes == 0;
   if (wide)
-    func.split(x, xo, xi, lanes, exact ? H::TailStrategy::RoundUp : H::TailStrategy::GuardWithIf).vectorize(xi);
+    func.split(x, xo, xi, lanes, exact ? H::TailStrategy::RoundUp : H::TailStrategy::GuardWithIf)
+        .vectorize(xi);
   if (shape.size() > 1)
     fuseIntoTasks(lowering, func, 1, shape.back());
   return wide ? xo : x;
@@ -34,7 +37,8 @@ static H::Var scheduleNest(Lowering &lowering, H::Func func, const std::vector<E
 
 /// The accumulator of a reduction under `copy`.
 static void scheduleAccumulator(Lowering &lowering, const LoopStage &loop, H::Func accumulator,
-                                const std::vector<H::RVar> &reduced, H::Func copy, H::Var at, bool wide) {
+                                const std::vector<H::RVar> &reduced, H::Func copy, H::Var at,
+                                bool wide) {
   if (!wide) {
     reduceInLanes(lowering, accumulator, reduced[0], loop.loops.back(), copy, at);
     return;

@@ -39,10 +39,12 @@ Expr expAny(Expr x) {
 }
 
 Expr expNonPositive(Expr x) {
-  // 2^z = 2^n 2^r, |r| <= 1/2, degree 5 (minimax). n is added to the exponent field of the polynomial.
+  // 2^z = 2^n 2^r, |r| <= 1/2, degree 5 (minimax). n is added to the exponent field of the
+  // polynomial.
   Expr z = Halide::max(x * 1.442695041f, -126.0f);
   Expr n = Halide::round(z);
-  Expr p = polynomial(z - n, {1.0, 0.693146967, 0.240221197, 0.0555071327, 0.00967554133, 0.00132764718});
+  Expr p = polynomial(z - n,
+                      {1.0, 0.693146967, 0.240221197, 0.0555071327, 0.00967554133, 0.00132764718});
   return reinterpret<float>(reinterpret<int>(p) + (cast<int>(n) << 23));
 }
 
@@ -50,8 +52,9 @@ Expr logAny(Expr x) { return Halide::Internal::halide_log(x); }
 
 Expr erfAny(Expr x) {
   Expr z = Halide::max(Halide::min(x, 3.92f), -3.92f), t = z * z;
-  Expr p = polynomial(t, {1.128378777487957, 0.20611506101470237, 0.05139739577961286, 0.003972930174187375,
-                          0.00014898776360820719, -1.99430453119553e-06, 1.992142371840719e-08});
+  Expr p = polynomial(t, {1.128378777487957, 0.20611506101470237, 0.05139739577961286,
+                          0.003972930174187375, 0.00014898776360820719, -1.99430453119553e-06,
+                          1.992142371840719e-08});
   Expr q = polynomial(t, {1.0, 0.515993482521213, 0.11756490996007177, 0.014889293680971492,
                           0.0010241334276590707});
   return z * p / q;
@@ -89,7 +92,8 @@ Expr powAny(Expr x, Expr y) {
 static Expr sineQuadrant(const Expr &x, int quarter) {
   Expr n = Halide::round(x * 0.636619772f);
   // Strict: reassociated, the three parts become one and the sum loses what they are there for.
-  Expr r = Halide::strict_float(((x - n * 1.5703125f) - n * 4.837512969970703e-4f) - n * 7.549789948768648e-8f);
+  Expr r = Halide::strict_float(((x - n * 1.5703125f) - n * 4.837512969970703e-4f) -
+                                n * 7.549789948768648e-8f);
   Expr t = r * r;
   Expr sine = r * polynomial(t, {1, -1 / 6.0, 1 / 120.0, -1 / 5040.0, 1 / 362880.0});
   Expr cosine = polynomial(t, {1, -1 / 2.0, 1 / 24.0, -1 / 720.0, 1 / 40320.0});

@@ -39,13 +39,17 @@ Stmt NextPanelPrefetch::visit(const For *loop) {
   Expr block = valueOf(chunkVar) * chunkBlocks + valueOf(blockVar);
   Expr step = Halide::max(1, (panelFloats / reduction + blocks - 1) / blocks); // floats per k step
   // The offset may lie past the last panel: a prefetch never faults.
-  Expr offset = (panel + 1) * panelFloats + (block * reduction + Variable::make(Halide::Int(32), loop->name)) * step;
+  Expr offset = (panel + 1) * panelFloats +
+                (block * reduction + Variable::make(Halide::Int(32), loop->name)) * step;
   Stmt body = loop->body;
   for (int line = 0; line < linesPerStep; ++line) {
-    std::vector<Expr> args = {Variable::make(Halide::Handle(), weight), simplify(offset + line * floatsPerLine), 1, 1};
-    body = Block::make(Evaluate::make(Call::make(Halide::Float(32), Call::prefetch, args, Call::Intrinsic)), body);
+    std::vector<Expr> args = {Variable::make(Halide::Handle(), weight),
+                              simplify(offset + line * floatsPerLine), 1, 1};
+    body = Block::make(
+        Evaluate::make(Call::make(Halide::Float(32), Call::prefetch, args, Call::Intrinsic)), body);
   }
-  return For::make(loop->name, loop->min, loop->extent, loop->for_type, loop->partition_policy, loop->device_api, body);
+  return For::make(loop->name, loop->min, loop->extent, loop->for_type, loop->partition_policy,
+                   loop->device_api, body);
 }
 
 } // namespace rapt::kernels::halide

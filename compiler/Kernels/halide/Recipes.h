@@ -1,8 +1,8 @@
 //===- Recipes.h - From a lowering to scheduled Halide pipelines ---------------*- C++ -*-===//
 //
-// One function a recipe. Each defines the stages of the spec, schedules them and says what scratch a
-// thread needs. A recipe that the spec does not fit answers false and changes nothing that matters;
-// Compile.cpp then makes the kernel with Loops, which fits every spec.
+// One function a recipe. Each defines the stages of the spec, schedules them and says what scratch
+// a thread needs. A recipe that the spec does not fit answers false and changes nothing that
+// matters; Compile.cpp then makes the kernel with Loops, which fits every spec.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_COMPILER_KERNELS_HALIDE_RECIPES_H
@@ -34,23 +34,26 @@ bool buildAttention(Lowering &lowering, Recipe &recipe);
 // Shared by the recipes (Common.cpp)
 //===-------------------------------------------------------------------------------------===//
 
-/// Adds the output Funcs of the kernel: one Func with a tuple where all outputs have one shape (so that
-/// they share a loop nest), else one each. Outputs copy the Funcs in `results`.
+/// Adds the output Funcs of the kernel: one Func with a tuple where all outputs have one shape (so
+/// that they share a loop nest), else one each. Outputs copy the Funcs in `results`.
 void defineOutputs(Lowering &lowering, Recipe &recipe);
 
 /// Vectorises loop `x` of extent `size` without touching anything outside of it.
 void vectorizeExactly(Halide::Stage stage, Halide::Var x, const Extent &size, int lanes);
 
-/// Fuses the loops of `out` from `firstOuter` (in Halide's order) outwards into one, cut into tasks of about
-/// `work` elements, and returns the innermost fused loop. `row` is what one step of it computes.
-Halide::Var fuseIntoTasks(Lowering &lowering, Halide::Func out, size_t firstOuter, const Extent &row);
+/// Fuses the loops of `out` from `firstOuter` (in Halide's order) outwards into one, cut into tasks
+/// of about `work` elements, and returns the innermost fused loop. `row` is what one step of it
+/// computes.
+Halide::Var fuseIntoTasks(Lowering &lowering, Halide::Func out, size_t firstOuter,
+                          const Extent &row);
 
-/// Sums (or maximises...) along `r`, the innermost reduced loop of extent `size`, in several vectors of
-/// partial results at once; everything is computed at loop `at` of `consumer`.
+/// Sums (or maximises...) along `r`, the innermost reduced loop of extent `size`, in several
+/// vectors of partial results at once; everything is computed at loop `at` of `consumer`.
 void reduceInLanes(Lowering &lowering, Halide::Func func, Halide::RVar r, const Extent &size,
                    Halide::Func consumer, Halide::Var at);
 
-/// product of `shape` elements of `type` as a scratch term, with what alignment and padding may add.
+/// product of `shape` elements of `type` as a scratch term, with what alignment and padding may
+/// add.
 void addScratch(Recipe &recipe, const std::vector<Extent> &shape, int64_t elementBytes);
 
 /// Number of places that read the result of `stage`: later stages, counted per load, and outputs.

@@ -67,14 +67,17 @@ int countLoads(const ExprRef &expr, int tensor) {
 }
 
 bool usesLoop(const ExprRef &expr, int loop) {
-  return anyNode(expr, [&](const Expr &node) { return node.kind == Expr::Kind::Loop && node.integer == loop; });
+  return anyNode(expr, [&](const Expr &node) {
+    return node.kind == Expr::Kind::Loop && node.integer == loop;
+  });
 }
 
 bool isPlainLoad(const ExprRef &expr) {
   if (expr->kind != Expr::Kind::Load)
     return false;
   for (size_t i = 0; i < expr->operands.size(); ++i)
-    if (expr->operands[i]->kind != Expr::Kind::Loop || expr->operands[i]->integer != static_cast<int64_t>(i))
+    if (expr->operands[i]->kind != Expr::Kind::Loop ||
+        expr->operands[i]->integer != static_cast<int64_t>(i))
       return false;
   return true;
 }
@@ -129,12 +132,11 @@ static bool isNonNegative(const ExprRef &expr) {
 
 namespace {
 
-/// Turns one expression into Halide; `guarded` is true below a select, where a load may name an element
-/// that does not exist because the other branch is taken.
+/// Turns one expression into Halide; `guarded` is true below a select, where a load may name an
+/// element that does not exist because the other branch is taken.
 struct Translator {
   const Lowering &lowering;
   const std::vector<H::Expr> &loops;
-  bool finite;
   std::unordered_map<const Expr *, H::Expr> memo[2];
 
   H::Expr visit(const ExprRef &expr, bool guarded) {
@@ -182,7 +184,7 @@ struct Translator {
 
   H::Expr real(const Expr &expr) const {
     double value = expr.real;
-    if (finite && std::isinf(value))
+    if (lowering.finite && std::isinf(value))
       value = value < 0 ? -FLT_MAX : FLT_MAX;
     return H::Internal::make_const(storageType(expr.type), value);
   }
@@ -251,8 +253,10 @@ struct Translator {
     case UnaryOp::IsNan: {
       // On the bits: fast-math may fold x != x.
       if (a.type() == H::Float(64))
-        return (H::reinterpret<uint64_t>(a) << 1) > H::Internal::make_const(H::UInt(64), 0xFFE0000000000000);
-      return (H::reinterpret<uint32_t>(H::cast<float>(a)) << 1) > H::cast<uint32_t>(H::Expr(0xFF000000u));
+        return (H::reinterpret<uint64_t>(a) << 1) >
+               H::Internal::make_const(H::UInt(64), 0xFFE0000000000000);
+      return (H::reinterpret<uint32_t>(H::cast<float>(a)) << 1) >
+             H::cast<uint32_t>(H::Expr(0xFF000000u));
     }
     default:
       break;
@@ -292,7 +296,8 @@ struct Translator {
     unify(a, b);
     const ExprRef &lhs = expr.operands[0], &rhs = expr.operands[1];
     bool real = a.type().is_float();
-    // Loops and dims are not negative: there Halide's rounding (down) is truncation, and it simplifies.
+    // Loops and dims are not negative: there Halide's rounding (down) is truncation, and it
+    // simplifies.
     bool floorIsTruncation = !real && isNonNegative(lhs) && isNonNegative(rhs);
     switch (expr.binary) {
     case BinaryOp::Add:
@@ -354,8 +359,8 @@ struct Translator {
 
 } // namespace
 
-H::Expr Lowering::translate(const ExprRef &expr, const std::vector<H::Expr> &loops, bool finite) const {
-  return Translator{*this, loops, finite, {}}.visit(expr, false);
+H::Expr Lowering::translate(const ExprRef &expr, const std::vector<H::Expr> &loops) const {
+  return Translator{*this, loops, {}}.visit(expr, false);
 }
 
 //===-------------------------------------------------------------------------------------===//

@@ -1,11 +1,12 @@
 //===- Translate.h - KernelSpec expressions as Halide expressions --------------*- C++ -*-===//
 //
-// The Halide side of one KernelSpec: parameters for its dims, image parameters with promised extents
-// and strides for its inputs, one Func per stage. Recipes (Recipes.h) schedule what is built here.
+// The Halide side of one KernelSpec: parameters for its dims, image parameters with promised
+// extents and strides for its inputs, one Func per stage. Recipes (Recipes.h) schedule what is
+// built here.
 //
-// Types: I64 index arithmetic is int32, as Halide's coordinates are; I64 data stays int64. A Bool in
-// memory is a byte, and a Bool value is UInt(1). Loads whose index is itself loaded are clamped into
-// the tensor, so that no data can make a kernel read outside its buffers.
+// Types: I64 index arithmetic is int32, as Halide's coordinates are; I64 data stays int64. A Bool
+// in memory is a byte, and a Bool value is UInt(1). Loads whose index is itself loaded are clamped
+// into the tensor, so that no data can make a kernel read outside its buffers.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_COMPILER_KERNELS_HALIDE_TRANSLATE_H
@@ -43,12 +44,16 @@ public:
   /// The same in Halide's order, innermost first.
   static std::vector<Halide::Var> coordinates(int count);
 
-  /// `expr` with Loop(i) = loops[i]. With `finite`, infinite constants become +-FLT_MAX.
-  Halide::Expr translate(const ExprRef &expr, const std::vector<Halide::Expr> &loops,
-                         bool finite = false) const;
+  /// Infinite constants become +-FLT_MAX. Attention sets it: its masks are written with infinities,
+  /// and fast-math knows none.
+  bool finite = false;
 
-  /// Defines the Func of a pointwise or reduction stage over its own loops and records it as the result.
-  /// The reduction variables, innermost first, come back in `reduced` (none for a pointwise stage).
+  /// `expr` with Loop(i) = loops[i].
+  Halide::Expr translate(const ExprRef &expr, const std::vector<Halide::Expr> &loops) const;
+
+  /// Defines the Func of a pointwise or reduction stage over its own loops and records it as the
+  /// result. The reduction variables, innermost first, come back in `reduced` (none for a pointwise
+  /// stage).
   Halide::Func define(const Stage &stage, std::vector<Halide::RVar> *reduced = nullptr);
 
   /// Promises that `buffer` is dense and row-major (or in panels), and, with `bounds`, its extents.

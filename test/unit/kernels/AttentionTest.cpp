@@ -12,15 +12,16 @@ using EmptyRow = AttentionStage::EmptyRow;
 namespace {
 enum class Mask { None, Additive, AdditiveInfinite, PerQuery, Bool };
 
-/// Attention as it stands in a BERT export: packed QKV [b, s, 3 * h * d], a mask of int64 [b, s], and the
-/// heads merged to [b, s, h * d] behind it. Dims: batch, sequence.
+/// Attention as it stands in a BERT export: packed QKV [b, s, 3 * h * d], a mask of int64 [b, s],
+/// and the heads merged to [b, s, h * d] behind it. Dims: batch, sequence.
 struct Self {
   Builder b{2};
   int64_t heads, headDim;
   AttentionStage stage;
   int qkv, mask;
 
-  Self(int64_t heads, int64_t headDim, Mask kind, EmptyRow empty = EmptyRow::Zero) : heads(heads), headDim(headDim) {
+  Self(int64_t heads, int64_t headDim, Mask kind, EmptyRow empty = EmptyRow::Zero)
+      : heads(heads), headDim(headDim) {
     int64_t width = heads * headDim;
     qkv = b.input({dim(0), dim(1), fixed(3 * width)});
     mask = b.input({dim(0), dim(1)}, ScalarType::I64);
@@ -39,7 +40,8 @@ struct Self {
     if (kind == Mask::AdditiveInfinite)
       stage.bias = Expr::makeSelect(isKept, real(0), real(-HUGE_VAL));
     if (kind == Mask::PerQuery)
-      stage.bias = Expr::makeSelect(op(BinaryOp::Or, isKept, op(BinaryOp::Eq, loop(2), whole(1))), real(0.5), real(-FLT_MAX));
+      stage.bias = Expr::makeSelect(op(BinaryOp::Or, isKept, op(BinaryOp::Eq, loop(2), whole(1))),
+                                    real(0.5), real(-FLT_MAX));
     if (kind == Mask::Bool)
       stage.mask = isKept;
   }
@@ -47,14 +49,16 @@ struct Self {
   const KernelSpec &finish() {
     int64_t width = heads * headDim;
     int attended = b.attention(stage);
-    b.spec.outputs = {b.map({dim(0), dim(1), fixed(width)},
-                            b.at(attended, {loop(0), op(BinaryOp::FloorDiv, loop(2), whole(headDim)), loop(1),
-                                            op(BinaryOp::FloorMod, loop(2), whole(headDim))}))};
+    b.spec.outputs = {
+        b.map({dim(0), dim(1), fixed(width)},
+              b.at(attended, {loop(0), op(BinaryOp::FloorDiv, loop(2), whole(headDim)), loop(1),
+                              op(BinaryOp::FloorMod, loop(2), whole(headDim))}))};
     return b.spec;
   }
 };
 
-Schedule attentionSchedule(bool narrow = false, Schedule::Variant variant = Schedule::Variant::Strip) {
+Schedule attentionSchedule(bool narrow = false,
+                           Schedule::Variant variant = Schedule::Variant::Strip) {
   Schedule result = schedule(Recipe::Attention, narrow);
   result.variant = variant;
   return result;
@@ -85,7 +89,8 @@ TEST(Attention, SequencesOfEverySize) {
       for (int64_t headDim : {32, 64}) {
         Self self(2, headDim, Mask::Additive);
         checkAll(self.finish(), attentionSchedule(narrow, variant),
-                 {{1, 1}, {2, 7}, {1, 31}, {1, 32}, {2, 37}, {1, 64}, {1, 129}, {1, 300}}, 1e-5, 1, 2);
+                 {{1, 1}, {2, 7}, {1, 31}, {1, 32}, {2, 37}, {1, 64}, {1, 129}, {1, 300}}, 1e-5, 1,
+                 2);
       }
 }
 
@@ -105,11 +110,13 @@ TEST(Attention, MasksOfEveryKindAndEmptyRows) {
       ASSERT_TRUE(kernel.ok()) << kernel.error;
       for (int64_t size : {1, 7, 37}) {
         std::vector<Values> inputs = randomInputs(spec, {3, size}, 1, 2);
-        std::fill_n(inputs[1].begin(), size, 0.0);                           // every key masked
-        std::fill_n(inputs[1].begin() + size, size, 0.0), inputs[1][size + size / 2] = 1; // all but one
+        std::fill_n(inputs[1].begin(), size, 0.0); // every key masked
+        std::fill_n(inputs[1].begin() + size, size, 0.0),
+            inputs[1][size + size / 2] = 1; // all but one
         checkAccuracy(kernel, spec, {3, size}, inputs,
-                      "mask " + std::to_string(static_cast<int>(mask)) + " empty " + std::to_string(static_cast<int>(empty)) +
-                          " size " + std::to_string(size));
+                      "mask " + std::to_string(static_cast<int>(mask)) + " empty " +
+                          std::to_string(static_cast<int>(empty)) + " size " +
+                          std::to_string(size));
       }
     }
 }
@@ -122,7 +129,8 @@ TEST(Attention, MaskLoadedAsMinusInfinity) {
   AttentionStage stage;
   stage.batch = fixed(1), stage.queries = stage.keys = dim(0);
   stage.heads = stage.kvHeads = 2, stage.headDim = stage.valueDim = 16, stage.scale = 0.25;
-  stage.query = plain(q), stage.key = plain(k), stage.value = plain(v), stage.bias = b.at(bias, {loop(2), loop(3)});
+  stage.query = plain(q), stage.key = plain(k), stage.value = plain(v),
+  stage.bias = b.at(bias, {loop(2), loop(3)});
   b.spec.outputs = {b.attention(stage)};
   LoadedKernel kernel(b.spec, attentionSchedule(), hostCpu());
   ASSERT_TRUE(kernel.ok()) << kernel.error;
@@ -155,7 +163,8 @@ TEST(Attention, LargeLogitsAndOneHotKey) {
 TEST(Attention, CausalOffsetSoftcapAndGroupedHeads) {
   for (auto variant : {Schedule::Variant::Strip, Schedule::Variant::Unfused}) {
     Builder b(2); // queries, keys
-    int q = b.input({fixed(2), fixed(6), dim(0), fixed(32)}), k = b.input({fixed(2), fixed(2), dim(1), fixed(32)}),
+    int q = b.input({fixed(2), fixed(6), dim(0), fixed(32)}),
+        k = b.input({fixed(2), fixed(2), dim(1), fixed(32)}),
         v = b.input({fixed(2), fixed(2), dim(1), fixed(16)});
     auto plain = [&](int t) { return b.at(t, {loop(0), loop(1), loop(2), loop(3)}); };
     AttentionStage stage;
@@ -165,8 +174,17 @@ TEST(Attention, CausalOffsetSoftcapAndGroupedHeads) {
     stage.causalOffset = Expr::makeDim(1) - Expr::makeDim(0);
     stage.query = plain(q), stage.key = plain(k), stage.value = plain(v);
     b.spec.outputs = {b.attention(stage)};
-    checkAll(b.spec, attentionSchedule(false, variant), {{1, 1}, {1, 50}, {7, 40}, {40, 40}, {33, 20}}, 1e-5);
+    checkAll(b.spec, attentionSchedule(false, variant),
+             {{1, 1}, {1, 50}, {7, 40}, {40, 40}, {33, 20}}, 1e-5);
   }
+}
+
+TEST(Attention, MaskMadeByAStageBefore) {
+  Self self(2, 16, Mask::None, EmptyRow::Mean);
+  ExprRef kept = op(BinaryOp::Ne, self.b.at(self.mask, {loop(0), loop(1)}), whole(0));
+  int bias = self.b.map({dim(0), dim(1)}, Expr::makeSelect(kept, real(0), real(-HUGE_VAL)));
+  self.stage.bias = self.b.at(bias, {loop(0), loop(3)});
+  checkAll(self.finish(), attentionSchedule(), {{1, 1}, {2, 37}}, 1e-5, 1, 2);
 }
 
 TEST(Attention, ResultInOtherLayouts) {
@@ -175,17 +193,21 @@ TEST(Attention, ResultInOtherLayouts) {
   int residual = merged.b.input({{1, {0, 1}}, fixed(32)});
   int attended = merged.b.attention(merged.stage);
   auto at = [&](ExprRef m, ExprRef c) {
-    return merged.b.at(attended, {op(BinaryOp::FloorDiv, m, Expr::makeDim(1)), op(BinaryOp::FloorDiv, c, whole(16)),
-                                  op(BinaryOp::FloorMod, m, Expr::makeDim(1)), op(BinaryOp::FloorMod, c, whole(16))});
+    return merged.b.at(attended, {op(BinaryOp::FloorDiv, m, Expr::makeDim(1)),
+                                  op(BinaryOp::FloorDiv, c, whole(16)),
+                                  op(BinaryOp::FloorMod, m, Expr::makeDim(1)),
+                                  op(BinaryOp::FloorMod, c, whole(16))});
   };
-  merged.b.spec.outputs = {merged.b.map({{1, {0, 1}}, fixed(32)}, at(loop(0), loop(1)) + merged.b.at(residual, {loop(0), loop(1)}))};
+  merged.b.spec.outputs = {merged.b.map(
+      {{1, {0, 1}}, fixed(32)}, at(loop(0), loop(1)) + merged.b.at(residual, {loop(0), loop(1)}))};
   checkAll(merged.b.spec, attentionSchedule(), {{1, 1}, {2, 37}}, 1e-5, 1, 2);
 
   // a tail that is no permutation: every second query only
   Self strided(2, 16, Mask::Additive);
   attended = strided.b.attention(strided.stage);
-  strided.b.spec.outputs = {strided.b.map({dim(0), fixed(2), dim(1), fixed(16)},
-                                          strided.b.at(attended, {loop(0), loop(1), op(BinaryOp::Div, loop(2), whole(2)), loop(3)}))};
+  strided.b.spec.outputs = {strided.b.map(
+      {dim(0), fixed(2), dim(1), fixed(16)},
+      strided.b.at(attended, {loop(0), loop(1), op(BinaryOp::Div, loop(2), whole(2)), loop(3)}))};
   checkAll(strided.b.spec, attentionSchedule(), {{1, 1}, {2, 37}}, 1e-5, 1, 2);
 }
 

@@ -1,6 +1,6 @@
 //===- EmitTest.cpp - Determinism, threads and errors of the bridge ------------*- C++ -*-===//
-#include "Specs.h"
 #include "compiler/Kernels/halide/Emit.h"
+#include "Specs.h"
 
 #include <thread>
 
@@ -19,9 +19,13 @@ static KernelSpec gelu() {
 TEST(Emit, SameArgumentsGiveTheSameBytes) {
   KernelObject first, second, other;
   std::string error;
-  ASSERT_TRUE(halide::emitKernel(gelu(), schedule(Recipe::Pointwise), hostCpu(), "k", first, error)) << error;
-  ASSERT_TRUE(halide::emitKernel(gelu(), schedule(Recipe::Loops), hostCpu(), "k2", other, error)) << error;
-  ASSERT_TRUE(halide::emitKernel(gelu(), schedule(Recipe::Pointwise), hostCpu(), "k", second, error)) << error;
+  ASSERT_TRUE(halide::emitKernel(gelu(), schedule(Recipe::Pointwise), hostCpu(), "k", first, error))
+      << error;
+  ASSERT_TRUE(halide::emitKernel(gelu(), schedule(Recipe::Loops), hostCpu(), "k2", other, error))
+      << error;
+  ASSERT_TRUE(
+      halide::emitKernel(gelu(), schedule(Recipe::Pointwise), hostCpu(), "k", second, error))
+      << error;
   EXPECT_EQ(first.object, second.object);
   EXPECT_NE(first.object, other.object);
 }
@@ -32,7 +36,8 @@ TEST(Emit, ThreadsMayCompileAtOnce) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i)
     threads.emplace_back([&, i] {
-      halide::emitKernel(gelu(), schedule(Recipe::Pointwise), hostCpu(), "k", objects[i], errors[i]);
+      halide::emitKernel(gelu(), schedule(Recipe::Pointwise), hostCpu(), "k", objects[i],
+                         errors[i]);
     });
   for (std::thread &thread : threads)
     thread.join();
@@ -49,8 +54,24 @@ TEST(Emit, ErrorsAreTexts) {
   b.spec.outputs = {b.map({dim(0)}, op(UnaryOp::Exp, b.at(x, {loop(0)})))};
   KernelObject object;
   std::string error;
-  EXPECT_FALSE(halide::emitKernel(b.spec, schedule(Recipe::Pointwise), hostCpu(), "k", object, error));
+  EXPECT_FALSE(
+      halide::emitKernel(b.spec, schedule(Recipe::Pointwise), hostCpu(), "k", object, error));
   EXPECT_NE(error.find("f32 only"), std::string::npos) << error;
+}
+
+TEST(Emit, MachinesWithoutAvx) {
+  TargetCpu cpu{"x86-64-v2", {"sse4.1"}, 16, 16, 32768, 262144};
+  Schedule s = schedule(Recipe::Gemm);
+  s.vector = 4, s.tileRows = 4, s.tileCols = 8;
+  Builder b(1);
+  int x = b.input({dim(0), fixed(20)}),
+      w = b.input({fixed(20), fixed(24)}, ScalarType::F32, s.tileCols);
+  b.spec.outputs = {b.reduce(Reduction::Sum, {dim(0), fixed(24), fixed(20)}, 2,
+                             b.at(x, {loop(0), loop(2)}) * b.at(w, {loop(2), loop(1)}))};
+  LoadedKernel kernel(b.spec, s, cpu);
+  ASSERT_TRUE(kernel.ok()) << kernel.error;
+  for (int64_t rows : {1, 3, 4, 9})
+    check(kernel, b.spec, {rows}, 1e-5);
 }
 
 TEST(Emit, TextNamesEverythingOnce) {

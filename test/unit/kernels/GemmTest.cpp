@@ -13,10 +13,12 @@ struct Linear {
   Builder b;
   enum Epilogue { Bias, Gelu, Residual };
 
-  Linear(Extent rows, int64_t depth, int64_t columns, const Schedule &schedule, Epilogue epilogue, int numDims)
+  Linear(Extent rows, int64_t depth, int64_t columns, const Schedule &schedule, Epilogue epilogue,
+         int numDims)
       : b(numDims) {
     std::vector<Extent> full = {rows, fixed(columns)};
-    int x = b.input({rows, fixed(depth)}), w = b.input({fixed(depth), fixed(columns)}, ScalarType::F32, schedule.tileCols),
+    int x = b.input({rows, fixed(depth)}),
+        w = b.input({fixed(depth), fixed(columns)}, ScalarType::F32, schedule.tileCols),
         bias = b.input({fixed(columns)});
     int residual = epilogue == Residual ? b.input(full) : -1;
     int y = b.reduce(Reduction::Sum, {rows, fixed(columns), fixed(depth)}, 2,
@@ -57,7 +59,8 @@ TEST(Gemm, StaticRowsAndColumnsThatAreNoMultipleOfThePanel) {
 TEST(Gemm, BatchLoopOutsideTheRows) {
   Builder b(2);
   Schedule s = schedule(Recipe::Gemm);
-  int x = b.input({dim(0), dim(1), fixed(32)}), w = b.input({fixed(32), fixed(96)}, ScalarType::F32, s.tileCols);
+  int x = b.input({dim(0), dim(1), fixed(32)}),
+      w = b.input({fixed(32), fixed(96)}, ScalarType::F32, s.tileCols);
   b.spec.outputs = {b.reduce(Reduction::Sum, {dim(0), dim(1), fixed(96), fixed(32)}, 3,
                              b.at(x, {loop(0), loop(1), loop(3)}) * b.at(w, {loop(3), loop(2)}))};
   checkAll(b.spec, s, {{1, 1}, {3, 5}, {2, 37}}, 1e-5);
@@ -67,7 +70,8 @@ TEST(Gemm, ComputedOperandAndTwoOutputs) {
   Builder b(1);
   Schedule s = schedule(Recipe::Gemm);
   std::vector<Extent> full = {dim(0), fixed(96)};
-  int x = b.input({dim(0), fixed(50)}), w = b.input({fixed(50), fixed(96)}, ScalarType::F32, s.tileCols);
+  int x = b.input({dim(0), fixed(50)}),
+      w = b.input({fixed(50), fixed(96)}, ScalarType::F32, s.tileCols);
   int t = b.map({dim(0), fixed(50)}, op(UnaryOp::Tanh, b.at(x, {loop(0), loop(1)})));
   int y = b.reduce(Reduction::Sum, {dim(0), fixed(96), fixed(50)}, 2,
                    b.at(t, {loop(0), loop(2)}) * b.at(w, {loop(2), loop(1)}));
@@ -79,7 +83,8 @@ TEST(Gemm, ComputedOperandAndTwoOutputs) {
 TEST(Gemm, FirstRowOfEachSequence) { // the pooler reads x[b, 0, k]
   Builder b(2);
   Schedule s = schedule(Recipe::Gemm);
-  int x = b.input({dim(0), dim(1), fixed(48)}), w = b.input({fixed(48), fixed(48)}, ScalarType::F32, s.tileCols);
+  int x = b.input({dim(0), dim(1), fixed(48)}),
+      w = b.input({fixed(48), fixed(48)}, ScalarType::F32, s.tileCols);
   int y = b.reduce(Reduction::Sum, {dim(0), fixed(48), fixed(48)}, 2,
                    b.at(x, {loop(0), whole(0), loop(2)}) * b.at(w, {loop(2), loop(1)}));
   b.spec.outputs = {b.map({dim(0), fixed(48)}, op(UnaryOp::Tanh, b.at(y, {loop(0), loop(1)})))};
@@ -101,7 +106,9 @@ TEST(Gemm, RowsDoNotDependOnTheBatch) {
           int64_t width = part[t].size() / 128;
           part[t] = Values(inputs[t].begin() + 17 * width, inputs[t].begin() + (17 + rows) * width);
         }
-      EXPECT_EQ(kernel.run({rows}, part)[0], Values(all.begin() + 17 * 96, all.begin() + (17 + rows) * 96)) << rows;
+      EXPECT_EQ(kernel.run({rows}, part)[0],
+                Values(all.begin() + 17 * 96, all.begin() + (17 + rows) * 96))
+          << rows;
     }
   }
 }
@@ -109,8 +116,10 @@ TEST(Gemm, RowsDoNotDependOnTheBatch) {
 TEST(Gemm, FallsBackWhereTheSpecIsNoGemm) {
   Builder b(1);
   Schedule s = schedule(Recipe::Gemm);
-  int x = b.input({dim(0), fixed(30)}), w = b.input({fixed(30), fixed(96)}, ScalarType::F32, s.tileCols);
-  int y = b.reduce(Reduction::Sum, {dim(0), fixed(96), fixed(30)}, 2, b.at(x, {loop(0), loop(2)}) * b.at(w, {loop(2), loop(1)}));
+  int x = b.input({dim(0), fixed(30)}),
+      w = b.input({fixed(30), fixed(96)}, ScalarType::F32, s.tileCols);
+  int y = b.reduce(Reduction::Sum, {dim(0), fixed(96), fixed(30)}, 2,
+                   b.at(x, {loop(0), loop(2)}) * b.at(w, {loop(2), loop(1)}));
   // The output is a transposed view of the product.
   b.spec.outputs = {b.map({fixed(96), dim(0)}, b.at(y, {loop(1), loop(0)}))};
   checkAll(b.spec, s, {{1}, {9}}, 1e-5);

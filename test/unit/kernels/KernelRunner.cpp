@@ -60,7 +60,8 @@ void halide_free(void *, void *pointer) {
   cache.emplace_back(rounded, block);
 }
 
-int halide_do_par_for(void *user, int (*task)(void *, int, uint8_t *), int min, int size, uint8_t *closure) {
+int halide_do_par_for(void *user, int (*task)(void *, int, uint8_t *), int min, int size,
+                      uint8_t *closure) {
   Context &context = *static_cast<Context *>(user);
   std::atomic<int> next{min}, result{0};
   auto work = [&] {
@@ -113,7 +114,8 @@ std::vector<std::string> importedSymbols(const std::string &object) {
   return names;
 }
 
-LoadedKernel::LoadedKernel(const KernelSpec &spec, const Schedule &schedule, const TargetCpu &cpu) : spec(spec) {
+LoadedKernel::LoadedKernel(const KernelSpec &spec, const Schedule &schedule, const TargetCpu &cpu)
+    : spec(spec) {
   if (!halide::emitKernel(spec, schedule, cpu, "kernel", object, error))
     return;
   char folder[] = "/tmp/rapt-kernel-XXXXXX";
@@ -145,12 +147,15 @@ struct GuardedBuffer {
   GuardedBuffer(size_t bytes, LoadedKernel::Guard guard) {
     size_t page = 4096, body = (bytes + page - 1) / page * page;
     mapped = body + page;
-    map = static_cast<char *>(mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    map = static_cast<char *>(
+        mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     bool after = guard == LoadedKernel::Guard::After;
     mprotect(after ? map + body : map, page, PROT_NONE);
     data = after ? map + body - bytes : map + page;
   }
-  GuardedBuffer(GuardedBuffer &&other) : map(other.map), data(other.data), mapped(other.mapped) { other.map = nullptr; }
+  GuardedBuffer(GuardedBuffer &&other) : map(other.map), data(other.data), mapped(other.mapped) {
+    other.map = nullptr;
+  }
   ~GuardedBuffer() {
     if (map)
       munmap(map, mapped);
@@ -169,21 +174,31 @@ template <typename T> double take(const char *data, int64_t i) {
 
 void store(ScalarType type, char *data, int64_t i, double value) {
   switch (type) {
-  case ScalarType::F32: return put<float>(data, i, value);
-  case ScalarType::F64: return put<double>(data, i, value);
-  case ScalarType::I64: return put<int64_t>(data, i, value);
-  case ScalarType::I32: return put<int32_t>(data, i, value);
-  default: return put<int8_t>(data, i, value);
+  case ScalarType::F32:
+    return put<float>(data, i, value);
+  case ScalarType::F64:
+    return put<double>(data, i, value);
+  case ScalarType::I64:
+    return put<int64_t>(data, i, value);
+  case ScalarType::I32:
+    return put<int32_t>(data, i, value);
+  default:
+    return put<int8_t>(data, i, value);
   }
 }
 
 double fetch(ScalarType type, const char *data, int64_t i) {
   switch (type) {
-  case ScalarType::F32: return take<float>(data, i);
-  case ScalarType::F64: return take<double>(data, i);
-  case ScalarType::I64: return take<int64_t>(data, i);
-  case ScalarType::I32: return take<int32_t>(data, i);
-  default: return take<int8_t>(data, i);
+  case ScalarType::F32:
+    return take<float>(data, i);
+  case ScalarType::F64:
+    return take<double>(data, i);
+  case ScalarType::I64:
+    return take<int64_t>(data, i);
+  case ScalarType::I32:
+    return take<int32_t>(data, i);
+  default:
+    return take<int8_t>(data, i);
   }
 }
 } // namespace
@@ -246,8 +261,8 @@ void *LoadedKernel::variant(const std::vector<int64_t> &dims) const {
   return dlsym(handle, (chosen->symbol + "_argv").c_str());
 }
 
-std::vector<Values> LoadedKernel::run(const std::vector<int64_t> &dims, const std::vector<Values> &inputs,
-                                      int threads, Guard guard) {
+std::vector<Values> LoadedKernel::run(const std::vector<int64_t> &dims,
+                                      const std::vector<Values> &inputs, int threads, Guard guard) {
   Call call(spec, dims, guard);
   call.context.threads = threads;
   for (int t = 0; t < spec.numInputs; ++t) {
@@ -304,7 +319,8 @@ double LoadedKernel::time(const std::vector<int64_t> &dims, int repeat, int thre
     Call &call = *calls[i % copies];
     auto start = std::chrono::steady_clock::now();
     function(call.arguments.data());
-    double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     if (i >= copies || copies == 1) // the first round maps the pages
       best = std::min(best, seconds);
   }

@@ -1,8 +1,9 @@
 //===- KernelRunner.h - Compiles, loads and calls one kernel -------------------*- C++ -*-===//
 //
-// What the artifact does with a kernel, in small: emitKernel, lld, dlopen, buffers, call. Every buffer
-// ends at an unmapped page (or starts after one), so that a kernel that reads or writes outside dies.
-// Scratch memory is counted per thread and compared with the bound that the kernel announced.
+// What the artifact does with a kernel, in small: emitKernel, lld, dlopen, buffers, call. Every
+// buffer ends at an unmapped page (or starts after one), so that a kernel that reads or writes
+// outside dies. Scratch memory is counted per thread and compared with the bound that the kernel
+// announced.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_TEST_UNIT_KERNELS_KERNELRUNNER_H
@@ -32,10 +33,11 @@ public:
 
   enum class Guard { After, Before };
   /// Runs on inputs in the interpreter's form; gives the outputs in the same form.
-  std::vector<Values> run(const std::vector<int64_t> &dims, const std::vector<Values> &inputs, int threads = 1,
-                          Guard guard = Guard::After);
-  /// Best seconds of one call, of `repeat`, on random f32 buffers (integers zero). With several `copies` the
-  /// calls take turns on as many sets of buffers, so that none is in a cache when its turn comes.
+  std::vector<Values> run(const std::vector<int64_t> &dims, const std::vector<Values> &inputs,
+                          int threads = 1, Guard guard = Guard::After);
+  /// Best seconds of one call, of `repeat`, on random f32 buffers (integers zero). With several
+  /// `copies` the calls take turns on as many sets of buffers, so that none is in a cache when its
+  /// turn comes.
   double time(const std::vector<int64_t> &dims, int repeat, int threads, int copies = 1);
 
   /// The last run's largest scratch memory of any thread, and what the kernel announced for it.

@@ -11,8 +11,9 @@ TEST(Pointwise, GeluOfBiasAtEverySize) {
       Builder b(2);
       int x = b.input({dim(0), dim(1), fixed(width)}), bias = b.input({fixed(width)});
       ExprRef v = b.at(x, {loop(0), loop(1), loop(2)}) + b.at(bias, {loop(2)});
-      b.spec.outputs = {b.map({dim(0), dim(1), fixed(width)},
-                              real(0.5) * v * (real(1) + op(UnaryOp::Erf, v * real(0.70710678118654752))))};
+      b.spec.outputs = {
+          b.map({dim(0), dim(1), fixed(width)},
+                real(0.5) * v * (real(1) + op(UnaryOp::Erf, v * real(0.70710678118654752))))};
       checkAll(b.spec, schedule(Recipe::Pointwise, narrow), {{1, 1}, {2, 7}, {3, 129}}, 2e-6, 4);
     }
 }
@@ -21,7 +22,8 @@ TEST(Pointwise, DynamicInnermostAndMergedExtent) {
   Builder b(2);
   int x = b.input({{3, {0, 1}}}), y = b.input({dim(0), dim(1)});
   int twice = b.map({{3, {0, 1}}}, b.at(x, {loop(0)}) * real(2));
-  int sum = b.map({dim(0), dim(1)}, b.at(y, {loop(0), loop(1)}) + b.at(x, {loop(0) * Expr::makeDim(1) + loop(1)}));
+  int sum = b.map({dim(0), dim(1)},
+                  b.at(y, {loop(0), loop(1)}) + b.at(x, {loop(0) * Expr::makeDim(1) + loop(1)}));
   b.spec.outputs = {twice, sum};
   checkAll(b.spec, schedule(Recipe::Pointwise), {{1, 1}, {2, 9}, {1, 16}, {300, 61}}, 1e-6);
 }
@@ -31,11 +33,20 @@ TEST(Pointwise, EveryElementaryFunction) {
     UnaryOp op;
     double scale, shift, tolerance;
   };
-  for (Case c : {Case{UnaryOp::Exp, 20, 0, 1e-6}, {UnaryOp::Exp, 88, 0, 1e-6}, {UnaryOp::Log, 3, 3.5, 1e-6},
-                 {UnaryOp::Erf, 6, 0, 1e-6}, {UnaryOp::Tanh, 12, 0, 1e-6}, {UnaryOp::Sin, 1000, 0, 1e-6},
-                 {UnaryOp::Cos, 1000, 0, 1e-6}, {UnaryOp::Sqrt, 3, 3.5, 1e-6}, {UnaryOp::Rsqrt, 3, 3.5, 1e-6},
-                 {UnaryOp::Floor, 9, 0, 0}, {UnaryOp::Ceil, 9, 0, 0}, {UnaryOp::Round, 9, 0, 0},
-                 {UnaryOp::Abs, 9, 0, 0}, {UnaryOp::Neg, 9, 0, 0}}) {
+  for (Case c : {Case{UnaryOp::Exp, 20, 0, 1e-6},
+                 {UnaryOp::Exp, 88, 0, 1e-6},
+                 {UnaryOp::Log, 3, 3.5, 1e-6},
+                 {UnaryOp::Erf, 6, 0, 1e-6},
+                 {UnaryOp::Tanh, 12, 0, 1e-6},
+                 {UnaryOp::Sin, 1000, 0, 1e-6},
+                 {UnaryOp::Cos, 1000, 0, 1e-6},
+                 {UnaryOp::Sqrt, 3, 3.5, 1e-6},
+                 {UnaryOp::Rsqrt, 3, 3.5, 1e-6},
+                 {UnaryOp::Floor, 9, 0, 0},
+                 {UnaryOp::Ceil, 9, 0, 0},
+                 {UnaryOp::Round, 9, 0, 0},
+                 {UnaryOp::Abs, 9, 0, 0},
+                 {UnaryOp::Neg, 9, 0, 0}}) {
     Builder b(1);
     int x = b.input({dim(0)});
     b.spec.outputs = {b.map({dim(0)}, op(c.op, b.at(x, {loop(0)}) + real(c.shift)))};
@@ -46,7 +57,8 @@ TEST(Pointwise, EveryElementaryFunction) {
       EXPECT_EQ(symbol.find("halide_") == 0 || symbol == "_GLOBAL_OFFSET_TABLE_", true) << symbol;
     auto inputs = randomInputs(b.spec, {1003}, c.scale);
     auto truth = interpret(b.spec, {1003}, inputs, Rounding::Single);
-    EXPECT_LE(difference(kernel.run({1003}, inputs)[0], truth[1]), c.tolerance) << static_cast<int>(c.op);
+    EXPECT_LE(difference(kernel.run({1003}, inputs)[0], truth[1]), c.tolerance)
+        << static_cast<int>(c.op);
   }
 }
 
@@ -54,7 +66,8 @@ TEST(Pointwise, PowersOfBothSigns) {
   for (double exponent : {2.0, 3.0, 0.5, -1.0, 2.5}) {
     Builder b(1);
     int x = b.input({dim(0)});
-    b.spec.outputs = {b.map({dim(0)}, op(BinaryOp::Pow, op(UnaryOp::Abs, b.at(x, {loop(0)})), real(exponent)))};
+    b.spec.outputs = {
+        b.map({dim(0)}, op(BinaryOp::Pow, op(UnaryOp::Abs, b.at(x, {loop(0)})), real(exponent)))};
     checkAll(b.spec, schedule(Recipe::Pointwise), {{100}}, 1e-5, 3);
   }
 }
@@ -65,9 +78,12 @@ TEST(Pointwise, SelectsIntegersAndBools) {
   ExprRef m = b.at(mask, {loop(0)}), keep = op(BinaryOp::Gt, m, whole(3));
   int bias = b.map({dim(0)}, Expr::makeSelect(keep, real(0), real(-HUGE_VAL)));
   int both = b.map({dim(0)}, op(BinaryOp::And, keep, b.at(flag, {loop(0)})));
-  int scaled = b.map({dim(0)}, (real(1) - Expr::makeCast(ScalarType::F32, m)) * real(-3.4028234663852886e38));
-  int rest = b.map({dim(0)}, op(BinaryOp::Mod, m - whole(3), whole(2)) + op(BinaryOp::Div, m - whole(5), whole(2)));
-  int counted = b.map({dim(0)}, Expr::makeCast(ScalarType::I64, b.at(flag, {loop(0)})) * whole(5000000000));
+  int scaled = b.map({dim(0)},
+                     (real(1) - Expr::makeCast(ScalarType::F32, m)) * real(-3.4028234663852886e38));
+  int rest = b.map({dim(0)}, op(BinaryOp::Mod, m - whole(3), whole(2)) +
+                                 op(BinaryOp::Div, m - whole(5), whole(2)));
+  int counted =
+      b.map({dim(0)}, Expr::makeCast(ScalarType::I64, b.at(flag, {loop(0)})) * whole(5000000000));
   b.spec.outputs = {bias, both, scaled, rest, counted};
   // -3.4e38 * 2 overflows: inputs of 0 and 1 only decide where it does not.
   LoadedKernel kernel(b.spec, schedule(Recipe::Pointwise), hostCpu());
@@ -84,7 +100,8 @@ TEST(Pointwise, SelectsIntegersAndBools) {
 TEST(Pointwise, GatherStaysInsideTheTable) {
   Builder b(2);
   int ids = b.input({dim(0), dim(1)}, ScalarType::I64), table = b.input({fixed(5), fixed(24)});
-  b.spec.outputs = {b.map({dim(0), dim(1), fixed(24)}, b.at(table, {b.at(ids, {loop(0), loop(1)}), loop(2)}))};
+  b.spec.outputs = {
+      b.map({dim(0), dim(1), fixed(24)}, b.at(table, {b.at(ids, {loop(0), loop(1)}), loop(2)}))};
   checkAll(b.spec, schedule(Recipe::Pointwise), {{1, 1}, {2, 9}}, 0, 1, 100); // ids up to 99
 }
 
@@ -92,8 +109,9 @@ TEST(Pointwise, ConcatReadsOnlyTheTakenSide) {
   Builder b(1);
   int left = b.input({dim(0), fixed(20)}), right = b.input({dim(0), fixed(13)});
   ExprRef first = op(BinaryOp::Lt, loop(1), whole(20));
-  b.spec.outputs = {b.map({dim(0), fixed(33)}, Expr::makeSelect(first, b.at(left, {loop(0), loop(1) + whole(0)}),
-                                                                b.at(right, {loop(0), loop(1) - whole(20)})))};
+  b.spec.outputs = {
+      b.map({dim(0), fixed(33)}, Expr::makeSelect(first, b.at(left, {loop(0), loop(1) + whole(0)}),
+                                                  b.at(right, {loop(0), loop(1) - whole(20)})))};
   checkAll(b.spec, schedule(Recipe::Pointwise), {{1}, {4}}, 0);
 }
 

@@ -32,7 +32,8 @@ struct Interpreter {
   std::vector<Values> tensors;
 
   double round(ScalarType type, double value) const {
-    return type == ScalarType::F32 && rounding == Rounding::Single ? static_cast<float>(value) : value;
+    return type == ScalarType::F32 && rounding == Rounding::Single ? static_cast<float>(value)
+                                                                   : value;
   }
 
   double load(const Expr &expr, const std::vector<int64_t> &loops) const {
@@ -48,21 +49,36 @@ struct Interpreter {
 
   static double unary(UnaryOp op, ScalarType type, double a) {
     switch (op) {
-    case UnaryOp::Neg: return -a;
-    case UnaryOp::Abs: return std::abs(a);
-    case UnaryOp::Exp: return std::exp(a);
-    case UnaryOp::Log: return std::log(a);
-    case UnaryOp::Sqrt: return std::sqrt(a);
-    case UnaryOp::Rsqrt: return 1 / std::sqrt(a);
-    case UnaryOp::Erf: return std::erf(a);
-    case UnaryOp::Tanh: return std::tanh(a);
-    case UnaryOp::Sin: return std::sin(a);
-    case UnaryOp::Cos: return std::cos(a);
-    case UnaryOp::Floor: return std::floor(a);
-    case UnaryOp::Ceil: return std::ceil(a);
-    case UnaryOp::Round: return std::nearbyint(a);
-    case UnaryOp::Not: return type == ScalarType::Bool ? a == 0 : static_cast<double>(~static_cast<int64_t>(a));
-    case UnaryOp::IsNan: return std::isnan(a);
+    case UnaryOp::Neg:
+      return -a;
+    case UnaryOp::Abs:
+      return std::abs(a);
+    case UnaryOp::Exp:
+      return std::exp(a);
+    case UnaryOp::Log:
+      return std::log(a);
+    case UnaryOp::Sqrt:
+      return std::sqrt(a);
+    case UnaryOp::Rsqrt:
+      return 1 / std::sqrt(a);
+    case UnaryOp::Erf:
+      return std::erf(a);
+    case UnaryOp::Tanh:
+      return std::tanh(a);
+    case UnaryOp::Sin:
+      return std::sin(a);
+    case UnaryOp::Cos:
+      return std::cos(a);
+    case UnaryOp::Floor:
+      return std::floor(a);
+    case UnaryOp::Ceil:
+      return std::ceil(a);
+    case UnaryOp::Round:
+      return std::nearbyint(a);
+    case UnaryOp::Not:
+      return type == ScalarType::Bool ? a == 0 : static_cast<double>(~static_cast<int64_t>(a));
+    case UnaryOp::IsNan:
+      return std::isnan(a);
     }
     return 0;
   }
@@ -70,31 +86,51 @@ struct Interpreter {
   static double integerBinary(BinaryOp op, int64_t a, int64_t b) {
     int64_t down = b == 0 ? 0 : a / b - (a % b != 0 && (a < 0) != (b < 0));
     switch (op) {
-    case BinaryOp::Div: return b == 0 ? a : a / b;
-    case BinaryOp::Mod: return b == 0 ? 0 : a % b;
-    case BinaryOp::FloorDiv: return down;
-    case BinaryOp::FloorMod: return a - down * b;
-    case BinaryOp::And: return a & b;
-    case BinaryOp::Or: return a | b;
-    case BinaryOp::Xor: return a ^ b;
-    default: return 0;
+    case BinaryOp::Div:
+      return b == 0 ? a : a / b;
+    case BinaryOp::Mod:
+      return b == 0 ? 0 : a % b;
+    case BinaryOp::FloorDiv:
+      return down;
+    case BinaryOp::FloorMod:
+      return a - down * b;
+    case BinaryOp::And:
+      return a & b;
+    case BinaryOp::Or:
+      return a | b;
+    case BinaryOp::Xor:
+      return a ^ b;
+    default:
+      return 0;
     }
   }
 
   static double binary(BinaryOp op, ScalarType type, double a, double b) {
     switch (op) {
-    case BinaryOp::Add: return a + b;
-    case BinaryOp::Sub: return a - b;
-    case BinaryOp::Mul: return a * b;
-    case BinaryOp::Min: return std::min(a, b);
-    case BinaryOp::Max: return std::max(a, b);
-    case BinaryOp::Pow: return std::pow(a, b);
-    case BinaryOp::Eq: return a == b;
-    case BinaryOp::Ne: return a != b;
-    case BinaryOp::Lt: return a < b;
-    case BinaryOp::Le: return a <= b;
-    case BinaryOp::Gt: return a > b;
-    case BinaryOp::Ge: return a >= b;
+    case BinaryOp::Add:
+      return a + b;
+    case BinaryOp::Sub:
+      return a - b;
+    case BinaryOp::Mul:
+      return a * b;
+    case BinaryOp::Min:
+      return std::min(a, b);
+    case BinaryOp::Max:
+      return std::max(a, b);
+    case BinaryOp::Pow:
+      return std::pow(a, b);
+    case BinaryOp::Eq:
+      return a == b;
+    case BinaryOp::Ne:
+      return a != b;
+    case BinaryOp::Lt:
+      return a < b;
+    case BinaryOp::Le:
+      return a <= b;
+    case BinaryOp::Gt:
+      return a > b;
+    case BinaryOp::Ge:
+      return a >= b;
     case BinaryOp::Div:
       if (isFloat(type))
         return a / b;
@@ -103,7 +139,8 @@ struct Interpreter {
       if (isFloat(type))
         return std::fmod(a, b);
       break;
-    default: break;
+    default:
+      break;
     }
     return integerBinary(op, static_cast<int64_t>(a), static_cast<int64_t>(b));
   }
@@ -117,28 +154,35 @@ struct Interpreter {
   double value(const ExprRef &ref, const std::vector<int64_t> &loops) const {
     const Expr &expr = *ref;
     switch (expr.kind) {
-    case Expr::Kind::Int: return static_cast<double>(expr.integer);
-    case Expr::Kind::Float: return round(expr.type, expr.real);
-    case Expr::Kind::Loop: return static_cast<double>(loops[expr.integer]);
-    case Expr::Kind::Dim: return static_cast<double>(dims[expr.integer]);
-    case Expr::Kind::Load: return load(expr, loops);
+    case Expr::Kind::Int:
+      return static_cast<double>(expr.integer);
+    case Expr::Kind::Float:
+      return round(expr.type, expr.real);
+    case Expr::Kind::Loop:
+      return static_cast<double>(loops[expr.integer]);
+    case Expr::Kind::Dim:
+      return static_cast<double>(dims[expr.integer]);
+    case Expr::Kind::Load:
+      return load(expr, loops);
     case Expr::Kind::Unary:
-      return round(expr.type, unary(expr.unary, expr.operands[0]->type, value(expr.operands[0], loops)));
+      return round(expr.type,
+                   unary(expr.unary, expr.operands[0]->type, value(expr.operands[0], loops)));
     case Expr::Kind::Binary: {
       double a = value(expr.operands[0], loops), b = value(expr.operands[1], loops);
       return round(expr.type, binary(expr.binary, expr.operands[0]->type, a, b));
     }
     case Expr::Kind::Select:
       return value(expr.operands[value(expr.operands[0], loops) != 0 ? 1 : 2], loops);
-    case Expr::Kind::Cast: return round(expr.type, convert(expr.type, value(expr.operands[0], loops)));
+    case Expr::Kind::Cast:
+      return round(expr.type, convert(expr.type, value(expr.operands[0], loops)));
     }
     return 0;
   }
 
   /// Calls body(indices) for every point of `sizes` in row-major order; `indices` keeps its length.
   template <typename Body>
-  static void forEach(const std::vector<int64_t> &sizes, size_t first, size_t last, std::vector<int64_t> &indices,
-                      const Body &body) {
+  static void forEach(const std::vector<int64_t> &sizes, size_t first, size_t last,
+                      std::vector<int64_t> &indices, const Body &body) {
     if (first == last)
       return body();
     for (indices[first] = 0; indices[first] < sizes[first]; ++indices[first])
@@ -166,10 +210,14 @@ struct Interpreter {
 
   double combine(Reduction reduction, ScalarType type, double a, double b) const {
     switch (reduction) {
-    case Reduction::Max: return std::max(a, b);
-    case Reduction::Min: return std::min(a, b);
-    case Reduction::Prod: return round(type, a * b);
-    default: return round(type, a + b);
+    case Reduction::Max:
+      return std::max(a, b);
+    case Reduction::Min:
+      return std::min(a, b);
+    case Reduction::Prod:
+      return round(type, a * b);
+    default:
+      return round(type, a + b);
     }
   }
 
@@ -190,7 +238,8 @@ struct Interpreter {
           for (int64_t j = 0; j < keys; ++j) {
             double score = 0;
             for (int64_t d = 0; d < attention.headDim; ++d)
-              score = f32(score + f32(value(attention.query, {b, h, i, d}) * value(attention.key, {b, h / group, j, d})));
+              score = f32(score + f32(value(attention.query, {b, h, i, d}) *
+                                      value(attention.key, {b, h / group, j, d})));
             score = f32(score * attention.scale);
             if (attention.softcap > 0)
               score = f32(attention.softcap * std::tanh(score / attention.softcap));
@@ -214,7 +263,8 @@ struct Interpreter {
           for (int64_t d = 0; d < attention.valueDim; ++d) {
             double total = 0;
             for (int64_t j = 0; j < keys; ++j)
-              total = f32(total + f32(f32(weights[j] / sum) * value(attention.value, {b, h / group, j, d})));
+              total = f32(total + f32(f32(weights[j] / sum) *
+                                      value(attention.value, {b, h / group, j, d})));
             if (empty && attention.emptyRow == AttentionStage::EmptyRow::Zero)
               total = 0;
             if (empty && attention.emptyRow == AttentionStage::EmptyRow::Nan)

@@ -1,4 +1,4 @@
-//===- SymbolicExprTest.cpp - Normal form, bounds and division of dims --------------------===//
+//===- SymbolicExprTest.cpp - Normal form, bounds and division of dims -----------------------===//
 
 #include "dialects/Onnx/SymbolicExpr.h"
 

@@ -1,0 +1,82 @@
+// RUN: rapt-opt --simplify-shapes %s | FileCheck %s
+// RUN: rapt-opt --simplify-shapes --simplify-shapes %s | FileCheck %s
+
+// The shape glue of a head split: nothing of it is left but index arithmetic.
+// CHECK-LABEL: func @glue
+// CHECK-NOT: onnx.Shape
+// CHECK-NOT: onnx.Gather
+// CHECK-NOT: onnx.Concat
+// CHECK-DAG: %[[BATCH:.*]] = kernel.dim "batch"
+// CHECK-DAG: %[[B64:.*]] = arith.index_cast %[[BATCH]]
+// CHECK-DAG: %[[SEQ:.*]] = kernel.dim "seq"
+// CHECK-DAG: %[[S64:.*]] = arith.index_cast %[[SEQ]]
+// CHECK: %[[SHAPE:.*]] = tensor.from_elements %[[B64]], %[[S64]]
+// CHECK: onnx.Reshape %{{.*}}, %[[SHAPE]] {{.*}} -> tensor<?x?x4x8xf32>
+func.func @glue(%x: tensor<?x?x32xf32> {onnx.dims = ["batch", "seq", 32]}) -> tensor<?x?x?x?xf32> {
+  %shape = onnx.Shape %x {start = 0 : i64, end = 3 : i64} : (tensor<?x?x32xf32>) -> tensor<3xi64>
+  %zero = onnx.Constant dense<0> : tensor<1xi64> : tensor<1xi64>
+  %one = onnx.Constant dense<1> : tensor<1xi64> : tensor<1xi64>
+  %b = onnx.Gather %shape, %zero {axis = 0 : i64} : (tensor<3xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %s = onnx.Gather %shape, %one {axis = 0 : i64} : (tensor<3xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %heads = onnx.Constant dense<[-1, 8]> : tensor<2xi64> : tensor<2xi64>
+  %new = onnx.Concat %b, %s, %heads {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>, tensor<2xi64>) -> tensor<4xi64>
+  %y = onnx.Reshape %x, %new : (tensor<?x?x32xf32>, tensor<4xi64>) -> tensor<?x?x?x?xf32>
+  return %y : tensor<?x?x?x?xf32>
+}
+
+// A table cut to the sequence length: legal alone, but where it meets the sequence it must reach.
+// CHECK-LABEL: func @requirement
+// CHECK-DAG: %[[SEQ:.*]] = kernel.dim "seq"
+// CHECK-DAG: %[[MOST:.*]] = arith.constant 512 : index
+// CHECK: kernel.require %[[SEQ]], %[[MOST]] "node 'position' needs seq (%lld) to be at most 512 (%lld)"
+// CHECK-NOT: kernel.require
+func.func @requirement(%x: tensor<?x4xf32> {onnx.dims = ["seq", 4]}, %table: tensor<512x4xf32>) -> tensor<?x4xf32> {
+  %zero = onnx.Constant dense<0> : tensor<1xi64> : tensor<1xi64>
+  %end = onnx.Shape %x {start = 0 : i64, end = 1 : i64} : (tensor<?x4xf32>) -> tensor<1xi64>
+  %part = onnx.Slice %table, %zero, %end {axes = array<i64: 0>, steps = array<i64: 1>} : (tensor<512x4xf32>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x4xf32>
+  %y = onnx.Add %x, %part : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32> loc("position")
+  return %y : tensor<?x4xf32>
+}
+
+// Two names for one size: what the graph takes for granted is checked when the model runs.
+// CHECK-LABEL: func @two_names
+// CHECK: kernel.require %{{.*}}, %{{.*}} equal "node 'sum' needs dim 0 of its operands: m (%lld) to be n (%lld)"
+func.func @two_names(%x: tensor<?xf32> {onnx.dims = ["n"]}, %y: tensor<?xf32> {onnx.dims = ["m"]}) -> tensor<?xf32> {
+  %z = onnx.Add %x, %y : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32> loc("sum")
+  return %z : tensor<?xf32>
+}
+
+// What TorchScript writes for expand(-1, ...): a comparison of the shape with -1, decided here.
+// CHECK-LABEL: func @where_on_shapes
+// CHECK-NOT: onnx.Equal
+// CHECK-NOT: onnx.Where
+// CHECK: onnx.Expand {{.*}} -> tensor<?x7xf32>
+func.func @where_on_shapes(%x: tensor<?x1xf32> {onnx.dims = ["batch", 1]}) -> tensor<?x?xf32> {
+  %b = onnx.Shape %x {start = 0 : i64, end = 1 : i64} : (tensor<?x1xf32>) -> tensor<1xi64>
+  %seven = onnx.Constant dense<7> : tensor<1xi64> : tensor<1xi64>
+  %wanted = onnx.Concat %b, %seven {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>) -> tensor<2xi64>
+  %ones = onnx.Constant dense<1> : tensor<2xi64> : tensor<2xi64>
+  %minus = onnx.Constant dense<-1> : tensor<2xi64> : tensor<2xi64>
+  %same = onnx.Equal %wanted, %minus : (tensor<2xi64>, tensor<2xi64>) -> tensor<2xi1>
+  %shape = onnx.Where %same, %ones, %wanted : (tensor<2xi1>, tensor<2xi64>, tensor<2xi64>) -> tensor<2xi64>
+  %y = onnx.Expand %x, %shape : (tensor<?x1xf32>, tensor<2xi64>) -> tensor<?x?xf32>
+  return %y : tensor<?x?xf32>
+}
+
+// A scale computed from a static head size, rounded to f32 after each step; a dynamic size is computed.
+// CHECK-LABEL: func @scale
+// CHECK: %[[SCALE:.*]] = onnx.Constant dense<2.82842708> : tensor<f32>
+// CHECK: %[[N:.*]] = onnx.Cast %{{.*}} : (tensor<1xi64>) -> tensor<1xf32>
+// CHECK: onnx.Div %{{.*}}, %[[SCALE]]
+// CHECK: onnx.Div %{{.*}}, %[[N]]
+func.func @scale(%x: tensor<?x8xf32> {onnx.dims = ["n", 8]}) -> (tensor<?x8xf32>, tensor<?x8xf32>) {
+  %d = onnx.Shape %x {start = 1 : i64, end = 2 : i64} : (tensor<?x8xf32>) -> tensor<1xi64>
+  %s = onnx.Squeeze %d {axes = array<i64: 0>} : (tensor<1xi64>) -> tensor<i64>
+  %f = onnx.Cast %s : (tensor<i64>) -> tensor<f32>
+  %root = onnx.Sqrt %f : (tensor<f32>) -> tensor<f32>
+  %n = onnx.Shape %x {start = 0 : i64, end = 1 : i64} : (tensor<?x8xf32>) -> tensor<1xi64>
+  %g = onnx.Cast %n : (tensor<1xi64>) -> tensor<1xf32>
+  %y = onnx.Div %x, %root : (tensor<?x8xf32>, tensor<f32>) -> tensor<?x8xf32>
+  %z = onnx.Div %x, %g : (tensor<?x8xf32>, tensor<1xf32>) -> tensor<?x8xf32>
+  return %y, %z : tensor<?x8xf32>, tensor<?x8xf32>
+}
