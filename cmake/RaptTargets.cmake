@@ -20,6 +20,9 @@ function(rapt_mlir_executable name)
   target_compile_options(${name} PRIVATE -fno-rtti -fno-exceptions)
   target_compile_definitions(${name} PRIVATE ${LLVM_DEFINITIONS})
   target_link_libraries(${name} PRIVATE ${ARG_LINK} MLIR LLVM)
+  if(RAPT_SANITIZE)
+    target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/cmake/SanitizerOptions.cpp)
+  endif()
 endfunction()
 
 # rapt_dialect(name dialect namespace): <name>Ops.td of this folder becomes *.inc files in the build

@@ -71,6 +71,12 @@ void buildRegions(OpPassManager &pm) {
   pm.addPass(createCSEPass());
 }
 
+void buildSchedule(OpPassManager &pm, const kernels::TargetCpu &target, bool reference) {
+  pm.addNestedPass<func::FuncOp>(createSelectSchedulesPass({target, reference}));
+}
+
+void buildOutline(OpPassManager &pm) { pm.addPass(createOutlineKernelsPass()); }
+
 void buildHost(OpPassManager &pm) {
   pm.addPass(createHostBufferizePass());
   pm.addPass(createHostPlanMemoryPass());
@@ -92,7 +98,7 @@ private:
     return false;
   }
 
-  bool runPasses(void (*build)(OpPassManager &)) {
+  bool runPasses(llvm::function_ref<void(OpPassManager &)> build) {
     PassManager pm(&context, ModuleOp::getOperationName());
     if (!options.printIrAfter.empty())
       pm.enableIRPrinting([](Pass *, Operation *) { return false; },
@@ -159,15 +165,12 @@ bool Compilation::fuseStage() {
 }
 
 bool Compilation::scheduleStage() {
-  PassManager pm(&context, ModuleOp::getOperationName());
-  pm.addNestedPass<func::FuncOp>(createSelectSchedulesPass({target, options.referenceKernels}));
-  return succeeded(pm.run(*module));
+  return runPasses(
+      [this](OpPassManager &pm) { buildSchedule(pm, target, options.referenceKernels); });
 }
 
 bool Compilation::kernelsStage() {
-  PassManager pm(&context, ModuleOp::getOperationName());
-  pm.addPass(createOutlineKernelsPass());
-  if (failed(pm.run(*module)))
+  if (!runPasses(buildOutline))
     return false;
   compileKernels(*module, target, objects, [&](size_t done, size_t all) {
     say("kernels " + llvm::Twine(done) + " of " + llvm::Twine(all));
@@ -246,4 +249,20 @@ bool Compilation::run(llvm::raw_ostream &irOutput) {
 bool rapt::compile(const CompileOptions &options, MLIRContext &context, llvm::raw_ostream &irOutput,
                    Report &report) {
   return Compilation(options, context, report).run(irOutput);
+}
+
+void rapt::buildPasses(OpPassManager &pm, Stage last, const kernels::TargetCpu &target,
+                       bool referenceKernels) {
+  if (last >= Stage::Simplify)
+    buildSimplify(pm);
+  if (last >= Stage::Fuse) {
+    buildRaise(pm);
+    buildRegions(pm);
+  }
+  if (last >= Stage::Schedule)
+    buildSchedule(pm, target, referenceKernels);
+  if (last >= Stage::Kernels)
+    buildOutline(pm);
+  if (last >= Stage::Host)
+    buildHost(pm);
 }

@@ -16,7 +16,7 @@
 #include <string>
 
 namespace mlir {
-class PassManager;
+class OpPassManager;
 }
 
 namespace rapt {
@@ -52,6 +52,11 @@ struct CompileOptions {
 /// reported as a diagnostic on `context` when this returns false; no output file is then left behind.
 bool compile(const CompileOptions &options, mlir::MLIRContext &context, llvm::raw_ostream &irOutput,
              Report &report);
+
+/// Adds the passes of the stages Simplify to `last` (at most Host), as `compile` runs them on the imported
+/// module; what is not a pass (Halide, reports) is left out. For tools that look at each pass.
+void buildPasses(mlir::OpPassManager &pm, Stage last, const kernels::TargetCpu &target,
+                 bool referenceKernels);
 
 /// Makes every pass of Rapt known to the pass registry (for rapt-opt and textual pipelines).
 void registerPasses();

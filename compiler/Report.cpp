@@ -57,6 +57,7 @@ void Report::addKernels(ModuleOp module) {
     ++calls[call.getCallee()];
     ++regions;
   });
+  module.walk([&](kernel::WeightOp) { ++weights; });
   for (auto func : module.getOps<kernel::FuncOp>()) {
     std::string schedule;
     llvm::raw_string_ostream stream(schedule);
@@ -90,8 +91,7 @@ void Report::printText(llvm::raw_ostream &os) const {
       os << "           reference, because " << kernel.reason << "\n";
   }
   os << "\nmemory\n  weights  " << weights << " tensors, " << weightBytes << " bytes\n  arena    "
-     << buffers << " tensors, " << arenaBytes << " bytes\n  scratch  " << scratchBytes
-     << " bytes a thread\n";
+     << buffers << " tensors, " << arenaBytes << " bytes\n";
 }
 
 void Report::printJson(llvm::raw_ostream &os) const {
@@ -122,7 +122,6 @@ void Report::printJson(llvm::raw_ostream &os) const {
     json.attribute("weight_bytes", weightBytes);
     json.attribute("buffers", buffers);
     json.attribute("arena_bytes", arenaBytes);
-    json.attribute("scratch_bytes_per_thread", scratchBytes);
   });
   os << "\n";
 }

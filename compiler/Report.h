@@ -33,15 +33,14 @@ struct Report {
   std::vector<AttentionSite> attention;
   std::vector<Kernel> kernels;
   int64_t regions = 0;
-  int64_t weights = 0;      // distinct ones
+  int64_t weights = 0;      // kernel.weight operations
   int64_t weightBytes = 0;  // in the artifact, padding included
   int64_t buffers = 0;      // intermediate tensors
   std::string arenaBytes;   // a number, or an expression of the symbolic dims
-  std::string scratchBytes; // per thread, likewise
 
   /// Takes the attention sites from `module`: attn.sdpa ops, and onnx.Softmax ops with their reason.
   void addAttention(mlir::ModuleOp module);
-  /// Takes the kernels and the number of regions from `module` once kernels are outlined.
+  /// Takes the kernels, regions and weights from `module` once kernels are outlined.
   void addKernels(mlir::ModuleOp module);
 
   void printText(llvm::raw_ostream &os) const;

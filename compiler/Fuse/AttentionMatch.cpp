@@ -55,7 +55,8 @@ static bool leadsToMatMul(Value value, int depth = 0) {
   if (isa<onnx::MatMulOp>(op))
     return true;
   if (isa<onnx::AddOp, onnx::MulOp, onnx::DivOp>(op))
-    return leadsToMatMul(op->getOperand(0), depth + 1) || leadsToMatMul(op->getOperand(1), depth + 1);
+    return leadsToMatMul(op->getOperand(0), depth + 1) ||
+           leadsToMatMul(op->getOperand(1), depth + 1);
   if (auto where = dyn_cast<onnx::WhereOp>(op))
     return leadsToMatMul(where.getX(), depth + 1) || leadsToMatMul(where.getY(), depth + 1);
   return false;
@@ -108,7 +109,8 @@ static Value stepUp(Value value, AttentionMatch &match, std::string &reason) {
     match.masks.push_back({where.getCondition(), seenWhenTrue, sentinel});
     return seenWhenTrue ? where.getX() : where.getY();
   }
-  reason = llvm::formatv("its input comes from {0}, not from a MatMul", op->getName().getStringRef());
+  reason =
+      llvm::formatv("its input comes from {0}, not from a MatMul", op->getName().getStringRef());
   return {};
 }
 
@@ -119,7 +121,8 @@ std::optional<AttentionMatch> matchAttention(onnx::SoftmaxOp softmax, std::strin
     return std::nullopt;
   auto type = tensorType(softmax.getInput());
   if (static_cast<int64_t>(softmax.getAxis()) != type.getRank() - 1) {
-    reason = llvm::formatv("softmax over axis {0}, not the last ({1})", softmax.getAxis(), type.getRank() - 1);
+    reason = llvm::formatv("softmax over axis {0}, not the last ({1})", softmax.getAxis(),
+                           type.getRank() - 1);
     return std::nullopt;
   }
   Value value = softmax.getInput();
@@ -164,8 +167,9 @@ BiasValues biasValues(Value bias) {
           onnx::SqueezeOp, onnx::NegOp>(op))
     return biasValues(op->getOperand(0));
   if (auto cast = dyn_cast<onnx::CastOp>(op))
-    return isa<IntegerType>(tensorType(cast.getInput()).getElementType()) ? BiasValues::Finite
-                                                                          : biasValues(cast.getInput());
+    return isa<IntegerType>(tensorType(cast.getInput()).getElementType())
+               ? BiasValues::Finite
+               : biasValues(cast.getInput());
   // (1 - m) * lowest is finite for the m of 0 and 1 that such masks are made of.
   if (isa<onnx::MulOp, onnx::SubOp, onnx::AddOp>(op)) {
     bool finite = biasValues(op->getOperand(0)) == BiasValues::Finite &&

@@ -43,8 +43,8 @@ std::optional<AttentionMatch> matchAttention(onnx::SoftmaxOp softmax, std::strin
 enum class BiasValues { Finite, Unknown };
 BiasValues biasValues(mlir::Value bias);
 
-/// Where(condition, 0, -inf) or Where(condition, -inf, 0), below Expands: an additive mask that is a
-/// boolean one.
+/// Where(condition, 0, -inf) or Where(condition, -inf, 0), below Expands: an additive mask that is
+/// a boolean one.
 std::optional<MaskTerm> booleanMask(mlir::Value bias);
 
 } // namespace rapt::fuse

@@ -1,9 +1,10 @@
 //===- FormRegions.cpp - linalg and attn operations => kernel.region -------------------===//
 //
 // In:  what fuse-lower leaves.
-// Out: kernel.region for all that computes, named by what it is: "linear", "attention", "norm", "rows",
-//      "reduce", "matmul", "pointwise". Around them stay kernel.weight, kernel.dim, index arithmetic,
-//      checks, and expand_shape / collapse_shape as aliases of tensors in memory.
+// Out: kernel.region for all that computes, named by what it is: "linear", "attention", "norm",
+// "rows",
+//      "reduce", "matmul", "pointwise". Around them stay kernel.weight, kernel.dim, index
+//      arithmetic, checks, and expand_shape / collapse_shape as aliases of tensors in memory.
 //
 // Views and data movement that feed attention or index arithmetic are first made private to each
 // reader, so that they vanish into it instead of being stored. RegionGroups decides the rest.
@@ -37,7 +38,8 @@ namespace {
 
 // --- Private copies ------------------------------------------------------------------------------
 
-/// `value` through views and movement that nobody else uses: shared ones are cloned before `reader`.
+/// `value` through views and movement that nobody else uses: shared ones are cloned before
+/// `reader`.
 Value privatize(Value value, Operation *reader) {
   Operation *op = value.getDefiningOp();
   if (!op || !(fuse::isMovement(op) || fuse::isView(op)))
@@ -117,10 +119,12 @@ private:
       if (isa_and_nonnull<linalg::GenericOp, attn::SdpaOp>(op) && returned.insert(source).second)
         continue;
       auto type = tensorType(operand.get());
-      Value empty = tensor::EmptyOp::create(builder, terminator->getLoc(), type, dynamicSizes(operand.get()));
+      Value empty =
+          tensor::EmptyOp::create(builder, terminator->getLoc(), type, dynamicSizes(operand.get()));
       AffineMap identity = builder.getMultiDimIdentityMap(type.getRank());
       SmallVector<utils::IteratorType> loops(type.getRank(), utils::IteratorType::parallel);
-      auto copy = linalg::GenericOp::create(builder, terminator->getLoc(), type, operand.get(), empty, {identity, identity}, loops,
+      auto copy = linalg::GenericOp::create(builder, terminator->getLoc(), type, operand.get(),
+                                            empty, {identity, identity}, loops,
                                             [](OpBuilder &b, Location loc, ValueRange args) {
                                               linalg::YieldOp::create(b, loc, args[0]);
                                             });
@@ -165,7 +169,8 @@ private:
     if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op))
       return llvm::to_vector(expand.getOutputShape());
     if (auto sdpa = dyn_cast<attn::SdpaOp>(op)) {
-      SmallVector<Value> query = allSizes(sdpa.getQuery()), values = allSizes(sdpa.getValue()), result;
+      SmallVector<Value> query = allSizes(sdpa.getQuery()), values = allSizes(sdpa.getValue()),
+                         result;
       for (int64_t i = 0; i < 4; ++i)
         if (type.isDynamicDim(i))
           result.push_back(i < 3 ? query[i] : values[3]);
@@ -178,7 +183,9 @@ private:
         continue;
       Value product;
       for (int64_t dim : group)
-        product = product ? arith::MulIOp::create(builder, op->getLoc(), product, source[dim]).getResult() : source[dim];
+        product =
+            product ? arith::MulIOp::create(builder, op->getLoc(), product, source[dim]).getResult()
+                    : source[dim];
       result.push_back(product);
     }
     return result;
@@ -189,14 +196,18 @@ private:
     SmallVector<Value> dynamic = dynamicSizes(value), result;
     auto *next = dynamic.begin();
     for (int64_t size : tensorType(value).getShape())
-      result.push_back(ShapedType::isDynamic(size)
-                           ? *next++
-                           : arith::ConstantIndexOp::create(builder, func.getLoc(), size).getResult());
+      result.push_back(
+          ShapedType::isDynamic(size)
+              ? *next++
+              : arith::ConstantIndexOp::create(builder, func.getLoc(), size).getResult());
     return result;
   }
 
-  /// What a member needs inside the region although it is no member: starts of reductions, literals.
-  static bool isSupport(Operation *op) { return isa_and_nonnull<tensor::EmptyOp, linalg::FillOp, arith::ConstantOp>(op); }
+  /// What a member needs inside the region although it is no member: starts of reductions,
+  /// literals.
+  static bool isSupport(Operation *op) {
+    return isa_and_nonnull<tensor::EmptyOp, linalg::FillOp, arith::ConstantOp>(op);
+  }
 
   void collect(Operation *op, const Group &group, llvm::SetVector<Operation *> &members,
                llvm::SetVector<Value> &dims, llvm::SetVector<Value> &inputs) {
@@ -239,15 +250,18 @@ private:
     SmallVector<Value> outputs;
     for (Operation *op : group.members) {
       collect(op, group, members, dims, inputs);
-      if (llvm::any_of(fuse::usersOf(op), [&](Operation *user) { return groups.of(user) != &group; }))
+      if (llvm::any_of(fuse::usersOf(op),
+                       [&](Operation *user) { return groups.of(user) != &group; }))
         outputs.push_back(op->getResult(0));
     }
-    ArrayAttr inputShapes = shapesOf(inputs.getArrayRef(), dims), resultShapes = shapesOf(outputs, dims);
+    ArrayAttr inputShapes = shapesOf(inputs.getArrayRef(), dims),
+              resultShapes = shapesOf(outputs, dims);
     SmallVector<Type> types = llvm::to_vector(TypeRange(ValueRange(outputs)));
     Location loc = group.anchor->getLoc();
-    auto region = kernel::RegionOp::create(builder, loc, types, builder.getStringAttr(fuse::regionName(group.kind)),
-                                           dims.getArrayRef(), inputs.getArrayRef(), inputShapes, resultShapes,
-                                           kernel::ScheduleAttr());
+    auto region = kernel::RegionOp::create(builder, loc, types,
+                                           builder.getStringAttr(fuse::regionName(group.kind)),
+                                           dims.getArrayRef(), inputs.getArrayRef(), inputShapes,
+                                           resultShapes, kernel::ScheduleAttr());
     Block &block = region.getBody().emplaceBlock();
     IRMapping mapping;
     for (Value dim : dims)
@@ -278,7 +292,8 @@ struct FormRegions : PassWrapper<FormRegions, OperationPass<func::FuncOp>> {
   StringRef getArgument() const final { return "form-regions"; }
   StringRef getDescription() const final { return "linalg and attn operations => kernel.region"; }
   void getDependentDialects(DialectRegistry &registry) const final {
-    registry.insert<arith::ArithDialect, kernel::KernelDialect, linalg::LinalgDialect, tensor::TensorDialect>();
+    registry.insert<arith::ArithDialect, kernel::KernelDialect, linalg::LinalgDialect,
+                    tensor::TensorDialect>();
   }
   void runOnOperation() final {
     RegionFormer(getOperation()).run();

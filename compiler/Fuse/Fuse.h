@@ -2,8 +2,8 @@
 //
 // The passes of the fuse stage in the order in which Pipeline.cpp runs them. What comes in is what
 // compiler/Simplify leaves: onnx on tensors with symbolic shapes. What goes out is a function of
-// kernel.region, kernel.weight, kernel.dim, kernel.require, kernel.check_indices, index arithmetic and
-// tensor.expand_shape / collapse_shape.
+// kernel.region, kernel.weight, kernel.dim, kernel.require, kernel.check_indices, index arithmetic
+// and tensor.expand_shape / collapse_shape.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_COMPILER_FUSE_FUSE_H

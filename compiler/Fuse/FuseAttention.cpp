@@ -2,12 +2,14 @@
 //
 // In:  onnx after Simplify, weights as kernel.weight.
 // Out: each matched site is one attn.sdpa on [batch, heads, length, head_dim], with the location of
-//      its Softmax; every other Softmax has `attn.not_fused = "reason"`, and a remark says the same.
+//      its Softmax; every other Softmax has `attn.not_fused = "reason"`, and a remark says the
+//      same.
 //
-// Where the scale stands does not matter: scalars before, after, or on both sides of the first MatMul
-// multiply into one. Additive masks are `bias`, boolean ones `mask`; Where(c, 0, -inf) as an additive
-// mask is boolean too. `empty_row` keeps what the graph gives in a row where every key is excluded:
-// -inf gives NaN, or zero behind a guard Where(IsNaN(p), 0, p); a finite sentinel gives the mean.
+// Where the scale stands does not matter: scalars before, after, or on both sides of the first
+// MatMul multiply into one. Additive masks are `bias`, boolean ones `mask`; Where(c, 0, -inf) as an
+// additive mask is boolean too. `empty_row` keeps what the graph gives in a row where every key is
+// excluded: -inf gives NaN, or zero behind a guard Where(IsNaN(p), 0, p); a finite sentinel gives
+// the mean.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -33,7 +35,7 @@ namespace {
 class Rewriter {
 public:
   Rewriter(onnx::SoftmaxOp softmax, fuse::AttentionMatch &match, onnx::ShapeInference &shapes)
-      : softmax(softmax), match(match), shapes(shapes), builder(match.output), loc(softmax.getLoc()),
+      : match(match), shapes(shapes), builder(match.output), loc(softmax.getLoc()),
         rank(tensorType(softmax.getInput()).getRank()) {}
 
   /// Nothing has changed when it fails; `reason` says why it does.
@@ -95,7 +97,8 @@ private:
           return fail(reason, "query " + shapeText(a) + " and " + (value == v ? "value " : "key ") +
                                   shapeText(value) + " are broadcast");
     if (!sameDim(b, rank - 1, v, rank - 2))
-      return fail(reason, "key " + shapeText(b) + " and value " + shapeText(v) + " differ in length");
+      return fail(reason,
+                  "key " + shapeText(b) + " and value " + shapeText(v) + " differ in length");
     return success();
   }
 
@@ -113,7 +116,8 @@ private:
       for (int64_t i = 0; fits && i < tensorType(term).getRank(); ++i)
         fits = shapes.shape(term)[i].is(1) || sameDim(term, i, scores, i + skipped);
       if (!fits)
-        return fail(reason, "mask " + shapeText(term) + " does not broadcast to scores " + shapeText(scores));
+        return fail(reason, "mask " + shapeText(term) + " does not broadcast to scores " +
+                                shapeText(scores));
     }
     return success();
   }
@@ -174,7 +178,8 @@ private:
     if (!merge || rank != 4 || !llvm::equal(swap.getPerm(), ArrayRef<int64_t>{0, 2, 1}))
       return {};
     Value key = merge.getData(), merged = merge.getReshaped();
-    bool same = tensorType(key).getRank() == 4 && sameDim(key, 2, merged, 1) && sameDim(key, 3, merged, 2);
+    bool same =
+        tensorType(key).getRank() == 4 && sameDim(key, 2, merged, 1) && sameDim(key, 3, merged, 2);
     for (auto [i, j] : {std::pair(0, 0), {1, 1}, {2, 3}, {3, 2}})
       same = same && sameDim(key, i, transposed, j);
     return same ? key : Value();
@@ -184,7 +189,8 @@ private:
     Value joined;
     SmallVector<fuse::BiasTerm> rest;
     for (fuse::BiasTerm &term : match.biases) {
-      std::optional<fuse::MaskTerm> mask = term.factor > 0 ? fuse::booleanMask(term.value) : std::nullopt;
+      std::optional<fuse::MaskTerm> mask =
+          term.factor > 0 ? fuse::booleanMask(term.value) : std::nullopt;
       if (mask && (match.masks.empty() || std::isinf(match.masks.front().sentinel)))
         match.masks.push_back({withoutExpand(mask->condition), mask->seenWhenTrue, mask->sentinel});
       else
@@ -235,7 +241,8 @@ private:
       return infinite;
     if (unknownBias)
       return infinite;
-    return match.masks.empty() && match.biases.empty() ? attn::EmptyRow::Zero : attn::EmptyRow::Mean;
+    return match.masks.empty() && match.biases.empty() ? attn::EmptyRow::Zero
+                                                       : attn::EmptyRow::Mean;
   }
 
   Value unsqueeze(Value value, ArrayRef<int64_t> axes) {
@@ -274,11 +281,11 @@ private:
   }
 
   Value termToRank4(Value term, RankedTensorType scores) {
-    SmallVector<int64_t> leading = llvm::to_vector(llvm::seq<int64_t>(0, scores.getRank() - tensorType(term).getRank()));
+    SmallVector<int64_t> leading =
+        llvm::to_vector(llvm::seq<int64_t>(0, scores.getRank() - tensorType(term).getRank()));
     return toRank4(unsqueeze(term, leading));
   }
 
-  onnx::SoftmaxOp softmax;
   fuse::AttentionMatch &match;
   onnx::ShapeInference &shapes;
   OpBuilder builder;

@@ -1,11 +1,12 @@
 //===- FuseLower.cpp - What is left of onnx => linalg ----------------------------------===//
 //
 // In:  onnx, attn.sdpa, kernel.weight, kernel.dim, kernel.require, index arithmetic.
-// Out: no onnx. linalg.generic with linalg.fill for the start of reductions, attn.sdpa, tensor.empty,
+// Out: no onnx. linalg.generic with linalg.fill for the start of reductions, attn.sdpa,
+// tensor.empty,
 //      expand_shape and collapse_shape, kernel.check_indices before loads at computed places.
 //
-// One walk in program order; the families are in LowerElementwise, LowerReductions, LowerContractions,
-// LowerViews and LowerIndexing. Locations are those of the onnx operations.
+// One walk in program order; the families are in LowerElementwise, LowerReductions,
+// LowerContractions, LowerViews and LowerIndexing. Locations are those of the onnx operations.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -31,11 +32,13 @@ namespace rapt::fuse {
 /// Integers that follow from the dims alone are not read from memory: base + strides * indices.
 std::optional<View> Lowering::hostView(Value value) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
-  if (!type || !isa<IntegerType>(type.getElementType()) || type.getElementType().isUnsignedInteger())
+  if (!type || !isa<IntegerType>(type.getElementType()) ||
+      type.getElementType().isUnsignedInteger())
     return std::nullopt;
   const onnx::Content &known = content(value);
   View result;
-  if (const onnx::Element *element = known.uniform(); element && element->kind == onnx::Element::Int) {
+  if (const onnx::Element *element = known.uniform();
+      element && element->kind == onnx::Element::Int) {
     if (std::optional<int64_t> constant = element->expr.constant()) {
       result.literal = builder.getIntegerAttr(type.getElementType(), *constant);
       return result;
@@ -98,7 +101,8 @@ LogicalResult Lowering::run() {
     op->erase();
   }
   Operation *terminator = body.getTerminator();
-  func.setType(FunctionType::get(func.getContext(), func.getArgumentTypes(), terminator->getOperandTypes()));
+  func.setType(
+      FunctionType::get(func.getContext(), func.getArgumentTypes(), terminator->getOperandTypes()));
   return success();
 }
 
@@ -109,10 +113,12 @@ namespace {
 struct FuseLower : PassWrapper<FuseLower, OperationPass<func::FuncOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(FuseLower)
   StringRef getArgument() const final { return "fuse-lower"; }
-  StringRef getDescription() const final { return "onnx => linalg.generic, views dissolved into indexing"; }
+  StringRef getDescription() const final {
+    return "onnx => linalg.generic, views dissolved into indexing";
+  }
   void getDependentDialects(DialectRegistry &registry) const final {
-    registry.insert<arith::ArithDialect, kernel::KernelDialect, linalg::LinalgDialect, math::MathDialect,
-                    tensor::TensorDialect>();
+    registry.insert<arith::ArithDialect, kernel::KernelDialect, linalg::LinalgDialect,
+                    math::MathDialect, tensor::TensorDialect>();
   }
   void runOnOperation() final {
     func::FuncOp func = getOperation();

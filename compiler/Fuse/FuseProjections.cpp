@@ -2,8 +2,8 @@
 //
 //   x W1 + b1, x W2 + b2, x W3 + b3  =>  y = x [W1 W2 W3] + [b1 b2 b3]; slices of y
 //
-// For any two or more weights of the same height, layout and element type. Columns may differ. MatMuls
-// with a bias and without one are two groups: a bias of zeros would be work.
+// For any two or more weights of the same height, layout and element type. Columns may differ.
+// MatMuls with a bias and without one are two groups: a bias of zeros would be work.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -55,7 +55,8 @@ bool compatible(Projection &a, Projection &b) {
          type(a).getElementType() == type(b).getElementType();
 }
 
-Value concatenate(OpBuilder &builder, Location loc, ArrayRef<kernel::WeightOp> weights, int64_t dim) {
+Value concatenate(OpBuilder &builder, Location loc, ArrayRef<kernel::WeightOp> weights,
+                  int64_t dim) {
   SmallVector<Attribute> sources;
   kernel::WeightOp first = weights.front();
   SmallVector<int64_t> shape(tensorType(first.getResult()).getShape());
@@ -72,7 +73,8 @@ Value concatenate(OpBuilder &builder, Location loc, ArrayRef<kernel::WeightOp> w
 
 Value boundConstant(OpBuilder &builder, Location loc, int64_t number) {
   auto type = RankedTensorType::get({1}, builder.getI64Type());
-  return onnx::ConstantOp::create(builder, loc, type, DenseElementsAttr::get(type, ArrayRef<int64_t>{number}))
+  return onnx::ConstantOp::create(builder, loc, type,
+                                  DenseElementsAttr::get(type, ArrayRef<int64_t>{number}))
       .getOutput();
 }
 
@@ -94,7 +96,8 @@ void merge(MutableArrayRef<Projection> group) {
   auto type = tensorType(x).clone(shape);
   Value all = onnx::MatMulOp::create(builder, loc, type, x, weight).getOutput();
   if (!biases.empty())
-    all = onnx::AddOp::create(builder, loc, type, all, concatenate(builder, loc, biases, 0)).getOutput();
+    all = onnx::AddOp::create(builder, loc, type, all, concatenate(builder, loc, biases, 0))
+              .getOutput();
   int64_t start = 0, axis = shape.size() - 1;
   for (Projection &projection : group) {
     int64_t end = start + tensorType(projection.weight.getResult()).getDimSize(1);
@@ -120,7 +123,8 @@ void fuseProjectionsOf(Value x) {
     std::optional<Projection> projection = matchProjection(matmul);
     if (!projection)
       continue;
-    auto *group = llvm::find_if(groups, [&](auto &group) { return compatible(group.front(), *projection); });
+    auto *group =
+        llvm::find_if(groups, [&](auto &group) { return compatible(group.front(), *projection); });
     if (group == groups.end())
       groups.push_back({*projection});
     else
@@ -150,4 +154,6 @@ struct FuseProjections : PassWrapper<FuseProjections, OperationPass<func::FuncOp
 
 } // namespace
 
-std::unique_ptr<Pass> rapt::createFuseProjectionsPass() { return std::make_unique<FuseProjections>(); }
+std::unique_ptr<Pass> rapt::createFuseProjectionsPass() {
+  return std::make_unique<FuseProjections>();
+}

@@ -1,9 +1,10 @@
 //===- FuseWeights.cpp - onnx.Constant => kernel.weight --------------------------------===//
 //
 // In:  onnx with constants of any size.
-// Out: constants of more than one element are kernel.weight, except where an operation reads them as
-//      a shape or as slice bounds; Transpose of a weight is its `perm`; Reshape of a weight is a weight
-//      with the same data. Constants of one element stay: they become literals in kernels.
+// Out: constants of more than one element are kernel.weight, except where an operation reads them
+// as
+//      a shape or as slice bounds; Transpose of a weight is its `perm`; Reshape of a weight is a
+//      weight with the same data. Constants of one element stay: they become literals in kernels.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -30,13 +31,14 @@ bool isMetadata(OpOperand &use) {
   return isa<onnx::ConstantOfShapeOp, onnx::RangeOp>(op);
 }
 
-kernel::WeightOp makeWeight(OpBuilder &builder, Location loc, RankedTensorType type, ElementsAttr source,
-                            DenseI64ArrayAttr perm) {
+kernel::WeightOp makeWeight(OpBuilder &builder, Location loc, RankedTensorType type,
+                            ElementsAttr source, DenseI64ArrayAttr perm) {
   return kernel::WeightOp::create(builder, loc, type, builder.getArrayAttr({source}), perm);
 }
 
 void makeWeights(func::FuncOp func) {
-  for (auto constant : llvm::make_early_inc_range(func.getBody().front().getOps<onnx::ConstantOp>())) {
+  for (auto constant :
+       llvm::make_early_inc_range(func.getBody().front().getOps<onnx::ConstantOp>())) {
     auto type = fuse::tensorType(constant.getOutput());
     if (type.getNumElements() <= 1)
       continue;
@@ -83,7 +85,8 @@ bool foldReshape(Operation *op, kernel::WeightOp weight) {
   if (!source)
     return false;
   OpBuilder builder(op);
-  op->getResult(0).replaceAllUsesWith(makeWeight(builder, weight.getLoc(), type, source, {}).getResult());
+  op->getResult(0).replaceAllUsesWith(
+      makeWeight(builder, weight.getLoc(), type, source, {}).getResult());
   return true;
 }
 
@@ -100,13 +103,15 @@ struct FuseWeights : PassWrapper<FuseWeights, OperationPass<func::FuncOp>> {
     Block &body = getOperation().getBody().front();
     makeWeights(getOperation());
     for (Operation &op : llvm::make_early_inc_range(body)) {
-      auto weight = op.getNumOperands() ? op.getOperand(0).getDefiningOp<kernel::WeightOp>() : nullptr;
+      auto weight =
+          op.getNumOperands() ? op.getOperand(0).getDefiningOp<kernel::WeightOp>() : nullptr;
       if (!weight || weight.getSources().size() != 1)
         continue;
       if (auto transpose = dyn_cast<onnx::TransposeOp>(op)) {
         foldTranspose(transpose, weight);
         op.erase();
-      } else if (isa<onnx::ReshapeOp, onnx::SqueezeOp, onnx::UnsqueezeOp>(op) && foldReshape(&op, weight)) {
+      } else if (isa<onnx::ReshapeOp, onnx::SqueezeOp, onnx::UnsqueezeOp>(op) &&
+                 foldReshape(&op, weight)) {
         op.erase();
       }
     }

@@ -34,20 +34,24 @@ LogicalResult Lowering::lowerContraction(onnx::MatMulOp op) {
   indicesB.push_back(builder.getAffineDimExpr(k));
   if (rankB > 1)
     indicesB.push_back(builder.getAffineDimExpr(n));
-  View left = plain(a, {rankA - 1}).through(AffineMap::get(k + 1, 0, indicesA, builder.getContext()));
-  View right = plain(b, {std::max<int64_t>(rankB - 2, 0)}).through(AffineMap::get(k + 1, 0, indicesB, builder.getContext()));
+  View left =
+      plain(a, {rankA - 1}).through(AffineMap::get(k + 1, 0, indicesA, builder.getContext()));
+  View right = plain(b, {std::max<int64_t>(rankB - 2, 0)})
+                   .through(AffineMap::get(k + 1, 0, indicesB, builder.getContext()));
 
   Type element = tensorType(op.getOutput()).getElementType(), type = accumulatorType(element);
-  Value sum = reduce(result, 1, builder.getZeroAttr(type), {left, right},
-                     [&](OpBuilder &body, Location at, ValueRange args) -> Value {
-                       Value x = convert(body, at, args[0], type), y = convert(body, at, args[1], type);
-                       if (isa<FloatType>(type))
-                         return arith::AddFOp::create(body, at, args[2], arith::MulFOp::create(body, at, x, y));
-                       return arith::AddIOp::create(body, at, args[2], arith::MulIOp::create(body, at, x, y));
-                     });
+  Value sum = reduce(
+      result, 1, builder.getZeroAttr(type), {left, right},
+      [&](OpBuilder &body, Location at, ValueRange args) -> Value {
+        Value x = convert(body, at, args[0], type), y = convert(body, at, args[1], type);
+        if (isa<FloatType>(type))
+          return arith::AddFOp::create(body, at, args[2], arith::MulFOp::create(body, at, x, y));
+        return arith::AddIOp::create(body, at, args[2], arith::MulIOp::create(body, at, x, y));
+      });
   if (type != element)
-    sum = map(result, element, {View::of(sum)},
-              [&](OpBuilder &body, Location at, ValueRange args) { return convert(body, at, args[0], element); });
+    sum = map(result, element, {View::of(sum)}, [&](OpBuilder &body, Location at, ValueRange args) {
+      return convert(body, at, args[0], element);
+    });
   bind(op.getOutput(), sum);
   return success();
 }

@@ -1,7 +1,7 @@
 //===- LowerElementwise.cpp - Elementwise onnx => one linalg.generic each --------------===//
 //
-// Broadcasting is in the indexing maps. Scalars are literals in the body. Floats compute in their own
-// type, except f16 and bf16 functions, which MLIR's math widens where a target needs it.
+// Broadcasting is in the indexing maps, scalars are literals in the body, floats compute in their
+// own type.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -18,8 +18,9 @@ using namespace mlir;
 namespace rapt::fuse {
 
 Value constantOf(OpBuilder &b, Location loc, Type type, double number) {
-  TypedAttr attr = isa<FloatType>(type) ? TypedAttr(b.getFloatAttr(type, number))
-                                        : TypedAttr(b.getIntegerAttr(type, static_cast<int64_t>(number)));
+  TypedAttr attr = isa<FloatType>(type)
+                       ? TypedAttr(b.getFloatAttr(type, number))
+                       : TypedAttr(b.getIntegerAttr(type, static_cast<int64_t>(number)));
   return arith::ConstantOp::create(b, loc, attr);
 }
 
@@ -33,8 +34,9 @@ static Value saturate(OpBuilder &b, Location loc, Value value, IntegerType to) {
   auto from = cast<FloatType>(value.getType());
   int64_t width = to.getWidth(), precision = from.getFPMantissaWidth();
   double low = -std::ldexp(1.0, width - 1);
-  double high = width - 1 <= precision ? std::ldexp(1.0, width - 1) - 1
-                                       : std::ldexp(1.0, width - 1) - std::ldexp(1.0, width - 1 - precision);
+  double high = width - 1 <= precision
+                    ? std::ldexp(1.0, width - 1) - 1
+                    : std::ldexp(1.0, width - 1) - std::ldexp(1.0, width - 1 - precision);
   Value atLeast = arith::MaximumFOp::create(b, loc, value, constantOf(b, loc, from, low));
   return arith::MinimumFOp::create(b, loc, atLeast, constantOf(b, loc, from, high));
 }
@@ -126,10 +128,13 @@ public:
     Value inner;
     if (tanh) {
       Value cube = arith::MulFOp::create(b, loc, arith::MulFOp::create(b, loc, x, x), x);
-      Value sum = arith::AddFOp::create(b, loc, x, arith::MulFOp::create(b, loc, cube, number(x, 0.044715)));
-      inner = math::TanhOp::create(b, loc, arith::MulFOp::create(b, loc, sum, number(x, std::sqrt(2.0 / M_PI))));
+      Value sum = arith::AddFOp::create(b, loc, x,
+                                        arith::MulFOp::create(b, loc, cube, number(x, 0.044715)));
+      inner = math::TanhOp::create(
+          b, loc, arith::MulFOp::create(b, loc, sum, number(x, std::sqrt(2.0 / M_PI))));
     } else {
-      inner = math::ErfOp::create(b, loc, arith::MulFOp::create(b, loc, x, number(x, std::sqrt(0.5))));
+      inner =
+          math::ErfOp::create(b, loc, arith::MulFOp::create(b, loc, x, number(x, std::sqrt(0.5))));
     }
     Value half = arith::MulFOp::create(b, loc, x, number(x, 0.5));
     return arith::MulFOp::create(b, loc, half, arith::AddFOp::create(b, loc, inner, number(x, 1)));
@@ -147,14 +152,15 @@ public:
     Value signs = arith::XOrIOp::create(b, loc, remainder, y);
     Value differ = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, signs, zero);
     Value wrap = arith::AndIOp::create(b, loc, nonZero, differ);
-    return arith::SelectOp::create(b, loc, wrap, arith::AddIOp::create(b, loc, remainder, y), remainder);
+    return arith::SelectOp::create(b, loc, wrap, arith::AddIOp::create(b, loc, remainder, y),
+                                   remainder);
   }
 
   /// NaN in either operand gives NaN, as in numpy.
   Value maximum(Value x, Value y) { return arithmetic<arith::MaximumFOp, arith::MaxSIOp>(x, y); }
   Value minimum(Value x, Value y) { return arithmetic<arith::MinimumFOp, arith::MinSIOp>(x, y); }
 
-  /// The exponents 2, 3 and 0.5 are by far the most frequent and need no pow.
+  /// A float base; the exponent may have another type.
   Value power(Value x, Value y) {
     if (!isa<FloatType>(x.getType()))
       return {};
@@ -173,10 +179,18 @@ Value emitElement(Operation *op, OpBuilder &b, Location loc, ValueRange args) {
   using FP = arith::CmpFPredicate;
   using IP = arith::CmpIPredicate;
   return llvm::TypeSwitch<Operation *, Value>(op)
-      .Case([&](onnx::AddOp) { return emit.arithmetic<arith::AddFOp, arith::AddIOp>(args[0], args[1]); })
-      .Case([&](onnx::SubOp) { return emit.arithmetic<arith::SubFOp, arith::SubIOp>(args[0], args[1]); })
-      .Case([&](onnx::MulOp) { return emit.arithmetic<arith::MulFOp, arith::MulIOp>(args[0], args[1]); })
-      .Case([&](onnx::DivOp) { return emit.arithmetic<arith::DivFOp, arith::DivSIOp>(args[0], args[1]); })
+      .Case([&](onnx::AddOp) {
+        return emit.arithmetic<arith::AddFOp, arith::AddIOp>(args[0], args[1]);
+      })
+      .Case([&](onnx::SubOp) {
+        return emit.arithmetic<arith::SubFOp, arith::SubIOp>(args[0], args[1]);
+      })
+      .Case([&](onnx::MulOp) {
+        return emit.arithmetic<arith::MulFOp, arith::MulIOp>(args[0], args[1]);
+      })
+      .Case([&](onnx::DivOp) {
+        return emit.arithmetic<arith::DivFOp, arith::DivSIOp>(args[0], args[1]);
+      })
       .Case([&](onnx::PowOp) { return emit.power(args[0], args[1]); })
       .Case([&](onnx::ModOp mod) { return emit.modulo(args[0], args[1], mod.getFmod()); })
       .Case([&](onnx::AndOp) { return Value(arith::AndIOp::create(b, loc, args[0], args[1])); })
@@ -184,7 +198,8 @@ Value emitElement(Operation *op, OpBuilder &b, Location loc, ValueRange args) {
       .Case([&](onnx::XorOp) { return Value(arith::XOrIOp::create(b, loc, args[0], args[1])); })
       .Case([&](onnx::EqualOp) { return emit.compare(FP::OEQ, IP::eq, args[0], args[1]); })
       .Case([&](onnx::GreaterOp) { return emit.compare(FP::OGT, IP::sgt, args[0], args[1]); })
-      .Case([&](onnx::GreaterOrEqualOp) { return emit.compare(FP::OGE, IP::sge, args[0], args[1]); })
+      .Case(
+          [&](onnx::GreaterOrEqualOp) { return emit.compare(FP::OGE, IP::sge, args[0], args[1]); })
       .Case([&](onnx::LessOp) { return emit.compare(FP::OLT, IP::slt, args[0], args[1]); })
       .Case([&](onnx::LessOrEqualOp) { return emit.compare(FP::OLE, IP::sle, args[0], args[1]); })
       .Case([&](onnx::MinOp) {
@@ -207,7 +222,9 @@ Value emitElement(Operation *op, OpBuilder &b, Location loc, ValueRange args) {
           result = emit.minimum(result, args.back());
         return result;
       })
-      .Case([&](onnx::WhereOp) { return Value(arith::SelectOp::create(b, loc, args[0], args[1], args[2])); })
+      .Case([&](onnx::WhereOp) {
+        return Value(arith::SelectOp::create(b, loc, args[0], args[1], args[2]));
+      })
       .Case([&](onnx::CastOp cast) {
         return convert(b, loc, args[0], tensorType(cast.getOutput()).getElementType());
       })
@@ -234,12 +251,13 @@ Value emitElement(Operation *op, OpBuilder &b, Location loc, ValueRange args) {
 }
 
 static bool isElementwise(Operation *op) {
-  return isa<onnx::AddOp, onnx::SubOp, onnx::MulOp, onnx::DivOp, onnx::PowOp, onnx::ModOp, onnx::AndOp, onnx::OrOp,
-             onnx::XorOp, onnx::EqualOp, onnx::GreaterOp, onnx::GreaterOrEqualOp, onnx::LessOp,
-             onnx::LessOrEqualOp, onnx::MinOp, onnx::MaxOp, onnx::ClipOp, onnx::WhereOp, onnx::CastOp, onnx::NegOp,
-             onnx::AbsOp, onnx::ExpOp, onnx::LogOp, onnx::SqrtOp, onnx::ReciprocalOp, onnx::ErfOp, onnx::TanhOp,
-             onnx::SigmoidOp, onnx::ReluOp, onnx::FloorOp, onnx::CeilOp, onnx::RoundOp, onnx::SinOp, onnx::CosOp,
-             onnx::SignOp, onnx::NotOp, onnx::IsNaNOp, onnx::GeluOp>(op);
+  return isa<onnx::AddOp, onnx::SubOp, onnx::MulOp, onnx::DivOp, onnx::PowOp, onnx::ModOp,
+             onnx::AndOp, onnx::OrOp, onnx::XorOp, onnx::EqualOp, onnx::GreaterOp,
+             onnx::GreaterOrEqualOp, onnx::LessOp, onnx::LessOrEqualOp, onnx::MinOp, onnx::MaxOp,
+             onnx::ClipOp, onnx::WhereOp, onnx::CastOp, onnx::NegOp, onnx::AbsOp, onnx::ExpOp,
+             onnx::LogOp, onnx::SqrtOp, onnx::ReciprocalOp, onnx::ErfOp, onnx::TanhOp,
+             onnx::SigmoidOp, onnx::ReluOp, onnx::FloorOp, onnx::CeilOp, onnx::RoundOp, onnx::SinOp,
+             onnx::CosOp, onnx::SignOp, onnx::NotOp, onnx::IsNaNOp, onnx::GeluOp>(op);
 }
 
 std::optional<LogicalResult> Lowering::lowerElementwise(Operation *op) {
@@ -252,15 +270,16 @@ std::optional<LogicalResult> Lowering::lowerElementwise(Operation *op) {
     inputs.push_back(broadcast(operand, rank, rank));
   bool supported = true;
   Type element = tensorType(result).getElementType();
-  Value lowered = map(sizes(result), element, inputs, [&](OpBuilder &b, Location at, ValueRange args) {
-    SmallVector<Value> converted(args);
-    // A number of the host is i64 until it meets the operand's type.
-    for (auto [arg, operand] : llvm::zip_equal(converted, op->getOperands()))
-      arg = convert(b, at, arg, tensorType(operand).getElementType());
-    Value value = emitElement(op, b, at, converted);
-    supported &= value && value.getType() == element;
-    return supported ? value : constantOf(b, at, element, 0);
-  });
+  Value lowered =
+      map(sizes(result), element, inputs, [&](OpBuilder &b, Location at, ValueRange args) {
+        SmallVector<Value> converted(args);
+        // A number of the host is i64 until it meets the operand's type.
+        for (auto [arg, operand] : llvm::zip_equal(converted, op->getOperands()))
+          arg = convert(b, at, arg, tensorType(operand).getElementType());
+        Value value = emitElement(op, b, at, converted);
+        supported &= value && value.getType() == element;
+        return supported ? value : constantOf(b, at, element, 0);
+      });
   if (!supported)
     return op->emitError() << "'" << op->getName() << "' on element type "
                            << tensorType(op->getOperand(0)).getElementType() << " is not supported";

@@ -43,12 +43,14 @@ static std::optional<IndexRange> rangeOf(Lowering &lowering, Value value) {
   onnx::Content listed = content;
   if (auto constant = dyn_cast_or_null<onnx::ConstantOp>(op))
     listed = onnx::readContent(constant.getValue(), kRangeLimit);
-  else if (auto weight = dyn_cast_or_null<kernel::WeightOp>(op); weight && weight.getSources().size() == 1)
+  else if (auto weight = dyn_cast_or_null<kernel::WeightOp>(op);
+           weight && weight.getSources().size() == 1)
     listed = onnx::readContent(cast<ElementsAttr>(weight.getSources()[0]), kRangeLimit);
   if (listed.hasElements() && !listed.elements().empty()) {
     std::optional<IndexRange> range;
     for (const onnx::Element &element : listed.elements()) {
-      std::optional<int64_t> number = element.kind == onnx::Element::Int ? element.expr.constant() : std::nullopt;
+      std::optional<int64_t> number =
+          element.kind == onnx::Element::Int ? element.expr.constant() : std::nullopt;
       if (!number)
         return std::nullopt;
       if (!range)
@@ -60,18 +62,21 @@ static std::optional<IndexRange> rangeOf(Lowering &lowering, Value value) {
   }
   if (!op)
     return std::nullopt;
-  if (isa<onnx::ReshapeOp, onnx::TransposeOp, onnx::ExpandOp, onnx::SliceOp, onnx::SqueezeOp, onnx::UnsqueezeOp,
-          onnx::IdentityOp, onnx::GatherOp, onnx::GatherElementsOp>(op))
+  if (isa<onnx::ReshapeOp, onnx::TransposeOp, onnx::ExpandOp, onnx::SliceOp, onnx::SqueezeOp,
+          onnx::UnsqueezeOp, onnx::IdentityOp, onnx::GatherOp, onnx::GatherElementsOp>(op))
     return rangeOf(lowering, op->getOperand(0));
-  if (auto cast = dyn_cast<onnx::CastOp>(op); cast && tensorType(cast.getInput()).getElementType().isInteger(32))
+  if (auto cast = dyn_cast<onnx::CastOp>(op);
+      cast && tensorType(cast.getInput()).getElementType().isInteger(32))
     return rangeOf(lowering, cast.getInput());
   return std::nullopt;
 }
 
 Value Lowering::wrapIndex(OpBuilder &b, Location at, Value index, OpFoldResult extent) {
-  Value negative = arith::CmpIOp::create(b, at, arith::CmpIPredicate::slt, index, arith::ConstantIndexOp::create(b, at, 0));
-  Value size = getConstantIntValue(extent) ? arith::ConstantIndexOp::create(b, at, *getConstantIntValue(extent)).getResult()
-                                           : cast<Value>(extent);
+  Value negative = arith::CmpIOp::create(b, at, arith::CmpIPredicate::slt, index,
+                                         arith::ConstantIndexOp::create(b, at, 0));
+  Value size = getConstantIntValue(extent)
+                   ? arith::ConstantIndexOp::create(b, at, *getConstantIntValue(extent)).getResult()
+                   : cast<Value>(extent);
   return arith::SelectOp::create(b, at, negative, arith::AddIOp::create(b, at, index, size), index);
 }
 
@@ -79,7 +84,8 @@ Indices Lowering::checkIndices(Operation *op, Value indices, Value data, int64_t
   const SymbolicExpr &extent = shape(data)[axis];
   if (std::optional<IndexRange> range = rangeOf(*this, indices)) {
     bool nonNegative = range->least.lowerBound() >= 0;
-    bool above = nonNegative || SymbolicExpr::provablyAtMost(SymbolicExpr(0) - extent, range->least);
+    bool above =
+        nonNegative || SymbolicExpr::provablyAtMost(SymbolicExpr(0) - extent, range->least);
     if (above && SymbolicExpr::provablyAtMost(range->greatest, extent - SymbolicExpr(1)))
       return {view(indices), nonNegative};
   }
@@ -87,23 +93,27 @@ Indices Lowering::checkIndices(Operation *op, Value indices, Value data, int64_t
   std::optional<int64_t> fixed = getConstantIntValue(size);
   Indices result{view(indices), false};
   Value checked = tensor(indices);
-  // The lower bound of a check is a constant, so a dim that is none wants its indices counted from 0.
+  // The lower bound of a check is a constant, so a dim that is none wants its indices counted from
+  // 0.
   if (!fixed) {
     Type type = tensorType(indices).getElementType();
-    checked = map(sizes(indices), type, {result.view}, [&](OpBuilder &b, Location at, ValueRange args) -> Value {
-      Value index = arith::IndexCastOp::create(b, at, b.getIndexType(), args[0]);
-      return arith::IndexCastOp::create(b, at, type, wrapIndex(b, at, index, size));
-    });
+    checked = map(sizes(indices), type, {result.view},
+                  [&](OpBuilder &b, Location at, ValueRange args) -> Value {
+                    Value index = arith::IndexCastOp::create(b, at, b.getIndexType(), args[0]);
+                    return arith::IndexCastOp::create(b, at, type, wrapIndex(b, at, index, size));
+                  });
     result = {View::of(checked), true};
   }
   SmallVector<Value> dynamic;
   for (OpFoldResult dim : sizes(indices))
     if (auto value = dyn_cast<Value>(dim))
       dynamic.push_back(value);
-  std::string message = "node '" + onnx::nodeName(op) + "': index %lld at position %lld is outside dim " +
-                        std::to_string(axis) + " (" + extent.str() + ") of its data";
-  kernel::CheckIndicesOp::create(builder, loc, checked, dynamic, builder.getI64IntegerAttr(fixed ? -*fixed : 0),
-                                 indexValue(size), builder.getStringAttr(message));
+  std::string message = "node '" + onnx::nodeName(op) +
+                        "': index %lld at position %lld is outside dim " + std::to_string(axis) +
+                        " (" + extent.str() + ") of its data";
+  kernel::CheckIndicesOp::create(builder, loc, checked, dynamic,
+                                 builder.getI64IntegerAttr(fixed ? -*fixed : 0), indexValue(size),
+                                 builder.getStringAttr(message));
   return result;
 }
 
@@ -119,7 +129,8 @@ SmallVector<Value> loopIndices(OpBuilder &b, Location loc, int64_t rank) {
 }
 
 /// `number` as an index into a dim of `extent`.
-Value toIndex(Lowering &lowering, OpBuilder &b, Location loc, Value number, const Indices &indices, OpFoldResult extent) {
+Value toIndex(Lowering &lowering, OpBuilder &b, Location loc, Value number, const Indices &indices,
+              OpFoldResult extent) {
   auto cast = number.getDefiningOp<arith::IndexCastOp>();
   Value index = cast && cast.getIn().getType().isIndex()
                     ? cast.getIn()
@@ -134,7 +145,8 @@ bool lowerConstantGather(Lowering &lowering, onnx::GatherOp op) {
       content.elements()[0].kind != onnx::Element::Int)
     return false;
   std::optional<int64_t> index = content.elements()[0].expr.constant();
-  int64_t axis = op.getAxis(), rank = tensorType(op.getData()).getRank(), inner = tensorType(op.getIndices()).getRank();
+  int64_t axis = op.getAxis(), rank = tensorType(op.getData()).getRank(),
+          inner = tensorType(op.getIndices()).getRank();
   const SymbolicExpr &extent = lowering.shape(op.getData())[axis];
   if (index && *index < 0 && extent.constant())
     *index += *extent.constant();
@@ -152,7 +164,8 @@ bool lowerConstantGather(Lowering &lowering, onnx::GatherOp op) {
 LogicalResult lowerGather(Lowering &lowering, onnx::GatherOp op) {
   if (tensorType(op.getIndices()).hasStaticShape() && lowerConstantGather(lowering, op))
     return success();
-  int64_t axis = op.getAxis(), rank = tensorType(op.getOutput()).getRank(), inner = tensorType(op.getIndices()).getRank();
+  int64_t axis = op.getAxis(), rank = tensorType(op.getOutput()).getRank(),
+          inner = tensorType(op.getIndices()).getRank();
   Indices indices = lowering.checkIndices(op, op.getIndices(), op.getData(), axis);
   SmallVector<AffineExpr> dims;
   for (int64_t i = 0; i < inner; ++i)
@@ -161,13 +174,15 @@ LogicalResult lowerGather(Lowering &lowering, onnx::GatherOp op) {
   View data = lowering.view(op.getData());
   OpFoldResult extent = lowering.sizes(op.getData())[axis];
   Type element = tensorType(op.getOutput()).getElementType();
-  Value result = lowering.map(lowering.sizes(op.getOutput()), element, {index}, [&](OpBuilder &b, Location loc, ValueRange args) {
-    SmallVector<Value> loops = loopIndices(b, loc, rank), position;
-    for (int64_t i = 0; i < tensorType(op.getData()).getRank(); ++i)
-      position.push_back(i == axis ? toIndex(lowering, b, loc, args[0], indices, extent)
-                                   : loops[i < axis ? i : i - 1 + inner]);
-    return lowering.load(b, loc, data, element, position);
-  });
+  Value result = lowering.map(
+      lowering.sizes(op.getOutput()), element, {index},
+      [&](OpBuilder &b, Location loc, ValueRange args) {
+        SmallVector<Value> loops = loopIndices(b, loc, rank), position;
+        for (int64_t i = 0; i < tensorType(op.getData()).getRank(); ++i)
+          position.push_back(i == axis ? toIndex(lowering, b, loc, args[0], indices, extent)
+                                       : loops[i < axis ? i : i - 1 + inner]);
+        return lowering.load(b, loc, data, element, position);
+      });
   lowering.bind(op.getOutput(), result);
   return success();
 }
@@ -178,21 +193,24 @@ LogicalResult lowerGatherElements(Lowering &lowering, onnx::GatherElementsOp op)
   View data = lowering.view(op.getData());
   OpFoldResult extent = lowering.sizes(op.getData())[axis];
   Type element = tensorType(op.getOutput()).getElementType();
-  Value result = lowering.map(lowering.sizes(op.getOutput()), element, {indices.view}, [&](OpBuilder &b, Location loc, ValueRange args) {
-    SmallVector<Value> position = loopIndices(b, loc, rank);
-    position[axis] = toIndex(lowering, b, loc, args[0], indices, extent);
-    return lowering.load(b, loc, data, element, position);
-  });
+  Value result = lowering.map(lowering.sizes(op.getOutput()), element, {indices.view},
+                              [&](OpBuilder &b, Location loc, ValueRange args) {
+                                SmallVector<Value> position = loopIndices(b, loc, rank);
+                                position[axis] =
+                                    toIndex(lowering, b, loc, args[0], indices, extent);
+                                return lowering.load(b, loc, data, element, position);
+                              });
   lowering.bind(op.getOutput(), result);
   return success();
 }
 
-/// Part `i` of index tuples that a Concat along the last axis put together from single columns; null
-/// when they were not made that way.
+/// Part `i` of index tuples that a Concat along the last axis put together from single columns;
+/// null when they were not made that way.
 Value tuplePart(Value indices, int64_t i, int64_t count) {
   auto concat = indices.getDefiningOp<onnx::ConcatOp>();
   int64_t last = tensorType(indices).getRank() - 1;
-  if (!concat || static_cast<int64_t>(concat.getAxis()) != last || static_cast<int64_t>(concat.getInputs().size()) != count)
+  if (!concat || static_cast<int64_t>(concat.getAxis()) != last ||
+      static_cast<int64_t>(concat.getInputs().size()) != count)
     return {};
   for (Value input : concat.getInputs())
     if (tensorType(input).getDimSize(last) != 1)
@@ -203,7 +221,8 @@ Value tuplePart(Value indices, int64_t i, int64_t count) {
 /// output[b..., i..., d...] = data[b..., indices[b..., i..., :], d...]
 LogicalResult lowerGatherND(Lowering &lowering, onnx::GatherNDOp op) {
   auto indexType = tensorType(op.getIndices());
-  int64_t batch = op.getBatchDims(), tuples = indexType.getRank() - 1, count = indexType.getShape().back();
+  int64_t batch = op.getBatchDims(), tuples = indexType.getRank() - 1,
+          count = indexType.getShape().back();
   int64_t rank = tensorType(op.getOutput()).getRank();
   if (ShapedType::isDynamic(count))
     return op.emitError() << "'onnx.GatherND' with index tuples of dynamic length is not supported";
@@ -216,19 +235,23 @@ LogicalResult lowerGatherND(Lowering &lowering, onnx::GatherNDOp op) {
       dims.push_back(lowering.builder.getAffineDimExpr(j));
     dims.push_back(lowering.builder.getAffineConstantExpr(part ? 0 : i));
     AffineMap map = AffineMap::get(rank, 0, dims, lowering.builder.getContext());
-    parts.push_back(lowering.checkIndices(op, part ? part : op.getIndices(), op.getData(), batch + i));
+    parts.push_back(
+        lowering.checkIndices(op, part ? part : op.getIndices(), op.getData(), batch + i));
     inputs.push_back(parts.back().view.through(map));
   }
   View data = lowering.view(op.getData());
   Sizes extents = lowering.sizes(op.getData());
   Type element = tensorType(op.getOutput()).getElementType();
-  Value result = lowering.map(lowering.sizes(op.getOutput()), element, inputs, [&](OpBuilder &b, Location loc, ValueRange args) {
-    SmallVector<Value> loops = loopIndices(b, loc, rank), position(loops.begin(), loops.begin() + batch);
-    for (int64_t i = 0; i < count; ++i)
-      position.push_back(toIndex(lowering, b, loc, args[i], parts[i], extents[batch + i]));
-    position.append(loops.begin() + tuples, loops.end());
-    return lowering.load(b, loc, data, element, position);
-  });
+  Value result = lowering.map(
+      lowering.sizes(op.getOutput()), element, inputs,
+      [&](OpBuilder &b, Location loc, ValueRange args) {
+        SmallVector<Value> loops = loopIndices(b, loc, rank),
+                           position(loops.begin(), loops.begin() + batch);
+        for (int64_t i = 0; i < count; ++i)
+          position.push_back(toIndex(lowering, b, loc, args[i], parts[i], extents[batch + i]));
+        position.append(loops.begin() + tuples, loops.end());
+        return lowering.load(b, loc, data, element, position);
+      });
   lowering.bind(op.getOutput(), result);
   return success();
 }
@@ -251,19 +274,23 @@ LogicalResult lowerConcat(Lowering &lowering, onnx::ConcatOp op) {
     start = start + extent;
   }
   Type element = tensorType(op.getConcatResult()).getElementType();
-  Value result = lowering.map(lowering.sizes(op.getConcatResult()), element, {}, [&](OpBuilder &b, Location loc, ValueRange) {
-    SmallVector<Value> position = loopIndices(b, loc, rank);
-    Value along = position[axis], zero = arith::ConstantIndexOp::create(b, loc, 0), chosen;
-    for (auto [part, start, last] : llvm::zip_equal(parts, starts, lasts)) {
-      Value inside = arith::SubIOp::create(b, loc, along, start);
-      Value clamped = arith::MinSIOp::create(b, loc, arith::MaxSIOp::create(b, loc, inside, zero), last);
-      position[axis] = clamped;
-      Value loaded = lowering.load(b, loc, part, element, position);
-      Value here = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge, inside, zero);
-      chosen = chosen ? arith::SelectOp::create(b, loc, here, loaded, chosen).getResult() : loaded;
-    }
-    return chosen;
-  });
+  Value result = lowering.map(
+      lowering.sizes(op.getConcatResult()), element, {},
+      [&](OpBuilder &b, Location loc, ValueRange) {
+        SmallVector<Value> position = loopIndices(b, loc, rank);
+        Value along = position[axis], zero = arith::ConstantIndexOp::create(b, loc, 0), chosen;
+        for (auto [part, start, last] : llvm::zip_equal(parts, starts, lasts)) {
+          Value inside = arith::SubIOp::create(b, loc, along, start);
+          Value clamped =
+              arith::MinSIOp::create(b, loc, arith::MaxSIOp::create(b, loc, inside, zero), last);
+          position[axis] = clamped;
+          Value loaded = lowering.load(b, loc, part, element, position);
+          Value here = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge, inside, zero);
+          chosen =
+              chosen ? arith::SelectOp::create(b, loc, here, loaded, chosen).getResult() : loaded;
+        }
+        return chosen;
+      });
   lowering.bind(op.getConcatResult(), result);
   return success();
 }
@@ -271,14 +298,18 @@ LogicalResult lowerConcat(Lowering &lowering, onnx::ConcatOp op) {
 LogicalResult lowerRange(Lowering &lowering, onnx::RangeOp op) {
   Type element = tensorType(op.getOutput()).getElementType();
   View start = lowering.view(op.getStart()), delta = lowering.view(op.getDelta());
-  Value result = lowering.map(lowering.sizes(op.getOutput()), element, {}, [&](OpBuilder &b, Location loc, ValueRange) -> Value {
-    Value first = lowering.load(b, loc, start, element, {}), step = lowering.load(b, loc, delta, element, {});
-    Value i = arith::IndexCastOp::create(b, loc, b.getI64Type(), linalg::IndexOp::create(b, loc, 0));
-    i = convert(b, loc, i, element);
-    if (isa<FloatType>(element))
-      return arith::AddFOp::create(b, loc, first, arith::MulFOp::create(b, loc, i, step));
-    return arith::AddIOp::create(b, loc, first, arith::MulIOp::create(b, loc, i, step));
-  });
+  Value result = lowering.map(
+      lowering.sizes(op.getOutput()), element, {},
+      [&](OpBuilder &b, Location loc, ValueRange) -> Value {
+        Value first = lowering.load(b, loc, start, element, {}),
+              step = lowering.load(b, loc, delta, element, {});
+        Value i =
+            arith::IndexCastOp::create(b, loc, b.getI64Type(), linalg::IndexOp::create(b, loc, 0));
+        i = convert(b, loc, i, element);
+        if (isa<FloatType>(element))
+          return arith::AddFOp::create(b, loc, first, arith::MulFOp::create(b, loc, i, step));
+        return arith::AddIOp::create(b, loc, first, arith::MulIOp::create(b, loc, i, step));
+      });
   lowering.bind(op.getOutput(), result);
   return success();
 }
@@ -290,12 +321,13 @@ LogicalResult lowerTile(Lowering &lowering, onnx::TileOp op) {
   for (OpFoldResult size : lowering.sizes(op.getInput()))
     extents.push_back(lowering.indexValue(size));
   Type element = tensorType(op.getOutput()).getElementType();
-  Value result = lowering.map(lowering.sizes(op.getOutput()), element, {}, [&](OpBuilder &b, Location loc, ValueRange) {
-    SmallVector<Value> position = loopIndices(b, loc, rank);
-    for (auto [index, extent] : llvm::zip_equal(position, extents))
-      index = arith::RemSIOp::create(b, loc, index, extent);
-    return lowering.load(b, loc, data, element, position);
-  });
+  Value result = lowering.map(lowering.sizes(op.getOutput()), element, {},
+                              [&](OpBuilder &b, Location loc, ValueRange) {
+                                SmallVector<Value> position = loopIndices(b, loc, rank);
+                                for (auto [index, extent] : llvm::zip_equal(position, extents))
+                                  index = arith::RemSIOp::create(b, loc, index, extent);
+                                return lowering.load(b, loc, data, element, position);
+                              });
   lowering.bind(op.getOutput(), result);
   return success();
 }
@@ -305,13 +337,17 @@ LogicalResult lowerTrilu(Lowering &lowering, onnx::TriluOp op) {
   View data = lowering.view(op.getInput());
   Type element = tensorType(op.getOutput()).getElementType();
   AffineMap identity = lowering.builder.getMultiDimIdentityMap(rank);
-  Value result = lowering.map(lowering.sizes(op.getOutput()), element, {data.through(identity)}, [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
-    Value row = linalg::IndexOp::create(b, loc, rank - 2), column = linalg::IndexOp::create(b, loc, rank - 1);
-    Value diagonal = arith::AddIOp::create(b, loc, row, arith::ConstantIndexOp::create(b, loc, op.getK()));
-    auto predicate = op.getUpper() ? arith::CmpIPredicate::sge : arith::CmpIPredicate::sle;
-    Value kept = arith::CmpIOp::create(b, loc, predicate, column, diagonal);
-    return arith::SelectOp::create(b, loc, kept, args[0], constantOf(b, loc, element, 0));
-  });
+  Value result = lowering.map(
+      lowering.sizes(op.getOutput()), element, {data.through(identity)},
+      [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
+        Value row = linalg::IndexOp::create(b, loc, rank - 2),
+              column = linalg::IndexOp::create(b, loc, rank - 1);
+        Value diagonal =
+            arith::AddIOp::create(b, loc, row, arith::ConstantIndexOp::create(b, loc, op.getK()));
+        auto predicate = op.getUpper() ? arith::CmpIPredicate::sge : arith::CmpIPredicate::sle;
+        Value kept = arith::CmpIOp::create(b, loc, predicate, column, diagonal);
+        return arith::SelectOp::create(b, loc, kept, args[0], constantOf(b, loc, element, 0));
+      });
   lowering.bind(op.getOutput(), result);
   return success();
 }

@@ -1,8 +1,8 @@
 //===- LowerReductions.cpp - Softmax, norms, Reduce*, CumSum => sums, maxima and maps --===//
 //
 // A reduction is one linalg.generic whose loops are the result's dims and then the reduced ones, so
-// that it looks the same whichever axes it runs over. Sums are accumulated in f32 or f64. A variance
-// takes two passes: mean((x - mean)^2).
+// that it looks the same whichever axes it runs over. Sums are accumulated in f32 or f64. A
+// variance takes two passes: mean((x - mean)^2).
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -23,7 +23,8 @@ namespace {
 
 /// A reduction of one value over some of its axes.
 struct Axes {
-  Axes(Lowering &lowering, Value value, ArrayRef<int64_t> axes) : value(value), element(tensorType(value).getElementType()) {
+  Axes(Lowering &lowering, Value value, ArrayRef<int64_t> axes)
+      : value(value), element(tensorType(value).getElementType()) {
     int64_t rank = tensorType(value).getRank();
     Sizes all = lowering.sizes(value);
     for (int64_t i = 0; i < rank; ++i)
@@ -67,11 +68,14 @@ Value reduceSum(Lowering &lowering, Axes &axes, ArrayRef<View> inputs, Body term
 }
 
 /// The element widened to the accumulator's type.
-Value widen(OpBuilder &b, Location loc, Value value) { return convert(b, loc, value, accumulatorType(value.getType())); }
+Value widen(OpBuilder &b, Location loc, Value value) {
+  return convert(b, loc, value, accumulatorType(value.getType()));
+}
 
 Value sum(Lowering &lowering, Axes &axes) {
-  return reduceSum(lowering, axes, {axes.input},
-                   [](OpBuilder &b, Location loc, ValueRange args) { return widen(b, loc, args[0]); });
+  return reduceSum(lowering, axes, {axes.input}, [](OpBuilder &b, Location loc, ValueRange args) {
+    return widen(b, loc, args[0]);
+  });
 }
 
 Value extremum(Lowering &lowering, Axes &axes, bool maximum) {
@@ -81,16 +85,18 @@ Value extremum(Lowering &lowering, Axes &axes, bool maximum) {
     init = builder.getFloatAttr(type, APFloat::getInf(type.getFloatSemantics(), maximum));
   } else {
     unsigned width = axes.element.getIntOrFloatBitWidth();
-    init = builder.getIntegerAttr(axes.element, maximum ? APInt::getSignedMinValue(width) : APInt::getSignedMaxValue(width));
+    init = builder.getIntegerAttr(axes.element, maximum ? APInt::getSignedMinValue(width)
+                                                        : APInt::getSignedMaxValue(width));
   }
-  return lowering.reduce(axes.keptSizes, axes.reduced.size(), init, {axes.input},
-                         [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
-                           if (isa<FloatType>(axes.element))
-                             return maximum ? Value(arith::MaximumFOp::create(b, loc, args[1], args[0]))
-                                            : Value(arith::MinimumFOp::create(b, loc, args[1], args[0]));
-                           return maximum ? Value(arith::MaxSIOp::create(b, loc, args[1], args[0]))
-                                          : Value(arith::MinSIOp::create(b, loc, args[1], args[0]));
-                         });
+  return lowering.reduce(
+      axes.keptSizes, axes.reduced.size(), init, {axes.input},
+      [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
+        if (isa<FloatType>(axes.element))
+          return maximum ? Value(arith::MaximumFOp::create(b, loc, args[1], args[0]))
+                         : Value(arith::MinimumFOp::create(b, loc, args[1], args[0]));
+        return maximum ? Value(arith::MaxSIOp::create(b, loc, args[1], args[0]))
+                       : Value(arith::MinSIOp::create(b, loc, args[1], args[0]));
+      });
 }
 
 /// The number of reduced elements, in the type of a body's value.
@@ -135,7 +141,8 @@ void lowerSoftmax(Lowering &lowering, onnx::SoftmaxOp op) {
   View highest = View::of(extremum(lowering, axes, true)).through(axes.rows);
   Value exp = lowering.map(axes.sizes, type, {lowering.view(op.getInput()), highest},
                            [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
-                             Value x = arith::SubFOp::create(b, loc, widen(b, loc, args[0]), widen(b, loc, args[1]));
+                             Value x = arith::SubFOp::create(b, loc, widen(b, loc, args[0]),
+                                                             widen(b, loc, args[1]));
                              return math::ExpOp::create(b, loc, x);
                            });
   View exps = View::of(exp);
@@ -144,7 +151,9 @@ void lowerSoftmax(Lowering &lowering, onnx::SoftmaxOp op) {
   View totals = View::of(total).through(axes.rows);
   lowering.bind(op.getOutput(), lowering.map(axes.sizes, axes.element, {exps, totals},
                                              [&](OpBuilder &b, Location loc, ValueRange args) {
-                                               return convert(b, loc, divide(b, loc, args[0], args[1]), axes.element);
+                                               return convert(b, loc,
+                                                              divide(b, loc, args[0], args[1]),
+                                                              axes.element);
                                              }));
 }
 
@@ -156,26 +165,31 @@ void lowerLayerNorm(Lowering &lowering, onnx::LayerNormalizationOp op) {
   View inLoops = View::of(means).through(axes.rows.compose(axes.loops));
   Value squares = reduceSum(lowering, axes, {axes.input, inLoops},
                             [](OpBuilder &b, Location loc, ValueRange args) -> Value {
-                              Value d = arith::SubFOp::create(b, loc, widen(b, loc, args[0]), args[1]);
+                              Value d =
+                                  arith::SubFOp::create(b, loc, widen(b, loc, args[0]), args[1]);
                               return arith::MulFOp::create(b, loc, d, d);
                             });
   Count count(lowering, axes);
   double epsilon = op.getEpsilon().convertToFloat();
-  Value scales = lowering.map(
-      axes.keptSizes, type, {View::of(squares)}, [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
-        Value variance = divide(b, loc, args[0], count.emit(b, loc, type));
-        Value sum = arith::AddFOp::create(b, loc, variance, constantOf(b, loc, type, epsilon));
-        Value root = math::SqrtOp::create(b, loc, sum);
-        return arith::DivFOp::create(b, loc, constantOf(b, loc, type, 1), root);
-      });
+  Value scales =
+      lowering.map(axes.keptSizes, type, {View::of(squares)},
+                   [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
+                     Value variance = divide(b, loc, args[0], count.emit(b, loc, type));
+                     Value sum =
+                         arith::AddFOp::create(b, loc, variance, constantOf(b, loc, type, epsilon));
+                     Value root = math::SqrtOp::create(b, loc, sum);
+                     return arith::DivFOp::create(b, loc, constantOf(b, loc, type, 1), root);
+                   });
   SmallVector<View> inputs{lowering.view(op.getX()), View::of(means).through(axes.rows),
-                           View::of(scales).through(axes.rows), lowering.broadcast(op.getScale(), rank, rank)};
+                           View::of(scales).through(axes.rows),
+                           lowering.broadcast(op.getScale(), rank, rank)};
   if (op.getBias())
     inputs.push_back(lowering.broadcast(op.getBias(), rank, rank));
   Value result = lowering.map(
       axes.sizes, axes.element, inputs, [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
         Value d = arith::SubFOp::create(b, loc, widen(b, loc, args[0]), args[1]);
-        Value y = arith::MulFOp::create(b, loc, arith::MulFOp::create(b, loc, d, args[2]), widen(b, loc, args[3]));
+        Value y = arith::MulFOp::create(b, loc, arith::MulFOp::create(b, loc, d, args[2]),
+                                        widen(b, loc, args[3]));
         if (op.getBias())
           y = arith::AddFOp::create(b, loc, y, widen(b, loc, args[4]));
         return convert(b, loc, y, axes.element);
@@ -190,22 +204,26 @@ void lowerCumSum(Lowering &lowering, onnx::CumSumOp op) {
   SmallVector<AffineExpr> indices;
   for (int64_t i = 0; i < rank; ++i)
     indices.push_back(lowering.builder.getAffineDimExpr(i == axis ? rank : i));
-  View input = lowering.plain(op.getX(), {axis}).through(AffineMap::get(rank + 1, 0, indices, lowering.builder.getContext()));
-  auto predicate = op.getReverse() ? (op.getExclusive() ? arith::CmpIPredicate::sgt : arith::CmpIPredicate::sge)
-                                   : (op.getExclusive() ? arith::CmpIPredicate::slt : arith::CmpIPredicate::sle);
+  View input = lowering.plain(op.getX(), {axis})
+                   .through(AffineMap::get(rank + 1, 0, indices, lowering.builder.getContext()));
+  auto predicate =
+      op.getReverse() ? (op.getExclusive() ? arith::CmpIPredicate::sgt : arith::CmpIPredicate::sge)
+                      : (op.getExclusive() ? arith::CmpIPredicate::slt : arith::CmpIPredicate::sle);
   none.reduced = {axis}; // one loop more than the result has dims
   none.keptSizes = none.sizes;
-  Value result = reduceSum(lowering, none, {input}, [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
-    Value i = linalg::IndexOp::create(b, loc, axis), j = linalg::IndexOp::create(b, loc, rank);
-    Value taken = arith::CmpIOp::create(b, loc, predicate, j, i);
-    Value x = widen(b, loc, args[0]);
-    return arith::SelectOp::create(b, loc, taken, x, constantOf(b, loc, x.getType(), 0));
-  });
+  Value result =
+      reduceSum(lowering, none, {input}, [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
+        Value i = linalg::IndexOp::create(b, loc, axis), j = linalg::IndexOp::create(b, loc, rank);
+        Value taken = arith::CmpIOp::create(b, loc, predicate, j, i);
+        Value x = widen(b, loc, args[0]);
+        return arith::SelectOp::create(b, loc, taken, x, constantOf(b, loc, x.getType(), 0));
+      });
   lowering.bind(op.getY(), result);
 }
 
 /// ReduceXxx: a fold, and for some a function of its result.
-LogicalResult lowerReduce(Lowering &lowering, Operation *op, ArrayRef<int64_t> dims, bool keepdims) {
+LogicalResult lowerReduce(Lowering &lowering, Operation *op, ArrayRef<int64_t> dims,
+                          bool keepdims) {
   Axes axes(lowering, op->getOperand(0), dims);
   Value folded =
       llvm::TypeSwitch<Operation *, Value>(op)
@@ -214,26 +232,30 @@ LogicalResult lowerReduce(Lowering &lowering, Operation *op, ArrayRef<int64_t> d
           .Case([&](onnx::ReduceSumOp) { return sum(lowering, axes); })
           .Case([&](onnx::ReduceMeanOp) { return mean(lowering, axes, sum(lowering, axes)); })
           .Case([&](onnx::ReduceL1Op) {
-            return reduceSum(lowering, axes, {axes.input}, [](OpBuilder &b, Location loc, ValueRange args) -> Value {
-              Value x = widen(b, loc, args[0]);
-              if (isa<FloatType>(x.getType()))
-                return math::AbsFOp::create(b, loc, x);
-              Value minus = arith::SubIOp::create(b, loc, constantOf(b, loc, x.getType(), 0), x);
-              return arith::MaxSIOp::create(b, loc, x, minus);
-            });
+            return reduceSum(lowering, axes, {axes.input},
+                             [](OpBuilder &b, Location loc, ValueRange args) -> Value {
+                               Value x = widen(b, loc, args[0]);
+                               if (isa<FloatType>(x.getType()))
+                                 return math::AbsFOp::create(b, loc, x);
+                               Value minus = arith::SubIOp::create(
+                                   b, loc, constantOf(b, loc, x.getType(), 0), x);
+                               return arith::MaxSIOp::create(b, loc, x, minus);
+                             });
           })
           .Case<onnx::ReduceL2Op, onnx::ReduceSumSquareOp>([&](auto) {
-            return reduceSum(lowering, axes, {axes.input}, [](OpBuilder &b, Location loc, ValueRange args) -> Value {
-              Value x = widen(b, loc, args[0]);
-              if (isa<FloatType>(x.getType()))
-                return arith::MulFOp::create(b, loc, x, x);
-              return arith::MulIOp::create(b, loc, x, x);
-            });
+            return reduceSum(lowering, axes, {axes.input},
+                             [](OpBuilder &b, Location loc, ValueRange args) -> Value {
+                               Value x = widen(b, loc, args[0]);
+                               if (isa<FloatType>(x.getType()))
+                                 return arith::MulFOp::create(b, loc, x, x);
+                               return arith::MulIOp::create(b, loc, x, x);
+                             });
           })
           .Case([&](onnx::ReduceProdOp) {
             Type type = accumulatorType(axes.element);
-            TypedAttr one = isa<FloatType>(type) ? TypedAttr(lowering.builder.getFloatAttr(type, 1.0))
-                                                 : TypedAttr(lowering.builder.getIntegerAttr(type, 1));
+            TypedAttr one = isa<FloatType>(type)
+                                ? TypedAttr(lowering.builder.getFloatAttr(type, 1.0))
+                                : TypedAttr(lowering.builder.getIntegerAttr(type, 1));
             return lowering.reduce(axes.keptSizes, axes.reduced.size(), one, {axes.input},
                                    [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
                                      Value x = widen(b, loc, args[0]);
@@ -245,7 +267,8 @@ LogicalResult lowerReduce(Lowering &lowering, Operation *op, ArrayRef<int64_t> d
           .Default([](Operation *) { return Value(); });
   bool root = isa<onnx::ReduceL2Op>(op);
   if (root && !isa<FloatType>(axes.element))
-    return op->emitError() << "'" << op->getName() << "' on element type " << axes.element << " is not supported";
+    return op->emitError() << "'" << op->getName() << "' on element type " << axes.element
+                           << " is not supported";
   if (root || tensorType(folded).getElementType() != axes.element)
     folded = lowering.map(axes.keptSizes, axes.element, {View::of(folded)},
                           [&](OpBuilder &b, Location loc, ValueRange args) {
@@ -266,10 +289,11 @@ std::optional<LogicalResult> Lowering::lowerReduction(Operation *op) {
       .Case([&](onnx::SoftmaxOp softmax) { return lowerSoftmax(*this, softmax), success(); })
       .Case([&](onnx::LayerNormalizationOp norm) { return lowerLayerNorm(*this, norm), success(); })
       .Case([&](onnx::CumSumOp cumsum) { return lowerCumSum(*this, cumsum), success(); })
-      .Case<onnx::ReduceMeanOp, onnx::ReduceSumOp, onnx::ReduceMaxOp, onnx::ReduceMinOp, onnx::ReduceProdOp,
-            onnx::ReduceL1Op, onnx::ReduceL2Op, onnx::ReduceSumSquareOp>([&](auto reduce) {
-        return lowerReduce(*this, reduce, reduce.getAxes(), reduce.getKeepdims());
-      })
+      .Case<onnx::ReduceMeanOp, onnx::ReduceSumOp, onnx::ReduceMaxOp, onnx::ReduceMinOp,
+            onnx::ReduceProdOp, onnx::ReduceL1Op, onnx::ReduceL2Op, onnx::ReduceSumSquareOp>(
+          [&](auto reduce) {
+            return lowerReduce(*this, reduce, reduce.getAxes(), reduce.getKeepdims());
+          })
       .Default([](Operation *) { return std::nullopt; });
 }
 

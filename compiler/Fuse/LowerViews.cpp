@@ -1,7 +1,7 @@
 //===- LowerViews.cpp - Reshape, Transpose, Expand, Slice => other ways to read --------===//
 //
-// None of these computes. All but a Reshape that regroups dims only change the map of the view; that
-// one is tensor.collapse_shape and expand_shape with the groups found from the symbolic dims.
+// None of these computes. All but a Reshape that regroups dims only change the map of the view;
+// that one is tensor.collapse_shape and expand_shape with the groups found from the symbolic dims.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -28,7 +28,8 @@ SmallVector<int64_t> nonUnitDims(ArrayRef<SymbolicExpr> shape) {
   return dims;
 }
 
-/// Consecutive dims of `from` and of `to` that hold the same elements; as fine as the expressions show.
+/// Consecutive dims of `from` and of `to` that hold the same elements; as fine as the expressions
+/// show.
 struct Group {
   SmallVector<int64_t, 2> from, to;
   SymbolicExpr size{1};
@@ -43,7 +44,8 @@ SmallVector<Group> groupDims(ArrayRef<SymbolicExpr> from, ArrayRef<SymbolicExpr>
     group.to.push_back(j++);
     while (left != right && (i < numFrom || j < numTo)) {
       bool growLeft = i < numFrom && (j == numTo || SymbolicExpr::exactDiv(right, left).isKnown());
-      bool growRight = !growLeft && j < numTo && (i == numFrom || SymbolicExpr::exactDiv(left, right).isKnown());
+      bool growRight =
+          !growLeft && j < numTo && (i == numFrom || SymbolicExpr::exactDiv(left, right).isKnown());
       if (growLeft || !growRight) {
         left = left * from[i];
         group.from.push_back(i++);
@@ -71,7 +73,8 @@ AffineMap unitMap(MLIRContext *context, ArrayRef<SymbolicExpr> from, ArrayRef<Sy
   SmallVector<AffineExpr> indices;
   auto *next = target.begin();
   for (const SymbolicExpr &dim : from)
-    indices.push_back(dim.is(1) ? getAffineConstantExpr(0, context) : getAffineDimExpr(*next++, context));
+    indices.push_back(dim.is(1) ? getAffineConstantExpr(0, context)
+                                : getAffineDimExpr(*next++, context));
   return AffineMap::get(to.size(), 0, indices, context);
 }
 
@@ -117,7 +120,8 @@ LogicalResult lowerReshape(Lowering &lowering, Value data, Value result) {
     SmallVector<int64_t> shape;
     for (OpFoldResult size : sizes)
       shape.push_back(getConstantIntValue(size).value_or(ShapedType::kDynamic));
-    core = tensor::ExpandShapeOp::create(lowering.builder, loc, RankedTensorType::get(shape, element), core, expand, sizes);
+    core = tensor::ExpandShapeOp::create(
+        lowering.builder, loc, RankedTensorType::get(shape, element), core, expand, sizes);
   }
   lowering.bind(result, View::of(core).through(unitMap(context, toCore, to)));
   return success();
@@ -145,12 +149,14 @@ LogicalResult lowerExpand(Lowering &lowering, onnx::ExpandOp op) {
   return success();
 }
 
-/// Where a slice begins: bound i of `starts`, counted from the end when negative, clamped to the dim.
+/// Where a slice begins: bound i of `starts`, counted from the end when negative, clamped to the
+/// dim.
 std::optional<SymbolicExpr> startOf(Lowering &lowering, onnx::SliceOp op, int64_t i) {
   const onnx::Content &content = lowering.content(op.getStarts());
   if (!content.hasElements() || content.elements()[i].kind != onnx::Element::Int)
     return std::nullopt;
-  SymbolicExpr start = content.elements()[i].expr, dim = lowering.shape(op.getData())[op.getAxes()[i]];
+  SymbolicExpr start = content.elements()[i].expr,
+               dim = lowering.shape(op.getData())[op.getAxes()[i]];
   SymbolicExpr last = dim - SymbolicExpr(op.getSteps()[i] < 0 ? 1 : 0);
   if (start.lowerBound() < 0)
     start = start.upperBound() < 0 ? SymbolicExpr::max(start + dim, 0) : SymbolicExpr();
@@ -169,9 +175,11 @@ LogicalResult lowerSlice(Lowering &lowering, onnx::SliceOp op) {
   for (auto [i, axis] : llvm::enumerate(op.getAxes())) {
     std::optional<SymbolicExpr> start = startOf(lowering, op, i);
     if (!start)
-      return op.emitError() << "'onnx.Slice' with a start that depends on the model's data is not supported";
+      return op.emitError()
+             << "'onnx.Slice' with a start that depends on the model's data is not supported";
     int64_t step = op.getSteps()[i];
-    if (start->is(0) && step == 1 && lowering.shape(op.getData())[axis] == lowering.shape(op.getOutput())[axis])
+    if (start->is(0) && step == 1 &&
+        lowering.shape(op.getData())[axis] == lowering.shape(op.getOutput())[axis])
       continue;
     window = true;
     indices[axis] = indices[axis] * step;
@@ -189,24 +197,28 @@ LogicalResult lowerSlice(Lowering &lowering, onnx::SliceOp op) {
     return success();
   }
   Type element = tensorType(op.getData()).getElementType();
-  Value copy = lowering.map(lowering.sizes(op.getOutput()), element, {}, [&](OpBuilder &b, Location loc, ValueRange) {
-    SmallVector<Value> position;
-    for (int64_t i = 0; i < rank; ++i) {
-      Value index = linalg::IndexOp::create(b, loc, i);
-      for (auto [slot, step] : llvm::zip(op.getAxes(), op.getSteps()))
-        if (slot == i && step != 1)
-          index = arith::MulIOp::create(b, loc, index, arith::ConstantIndexOp::create(b, loc, step));
-      for (auto [axis, start] : moved)
-        if (axis == i)
-          index = arith::AddIOp::create(b, loc, index, start);
-      if (auto sum = dyn_cast<AffineBinaryOpExpr>(indices[i]); sum && sum.getKind() == AffineExprKind::Add)
-        index = arith::AddIOp::create(
-            b, loc, index,
-            arith::ConstantIndexOp::create(b, loc, cast<AffineConstantExpr>(sum.getRHS()).getValue()));
-      position.push_back(index);
-    }
-    return lowering.load(b, loc, source, element, position);
-  });
+  Value copy = lowering.map(
+      lowering.sizes(op.getOutput()), element, {}, [&](OpBuilder &b, Location loc, ValueRange) {
+        SmallVector<Value> position;
+        for (int64_t i = 0; i < rank; ++i) {
+          Value index = linalg::IndexOp::create(b, loc, i);
+          for (auto [slot, step] : llvm::zip(op.getAxes(), op.getSteps()))
+            if (slot == i && step != 1)
+              index = arith::MulIOp::create(b, loc, index,
+                                            arith::ConstantIndexOp::create(b, loc, step));
+          for (auto [axis, start] : moved)
+            if (axis == i)
+              index = arith::AddIOp::create(b, loc, index, start);
+          if (auto sum = dyn_cast<AffineBinaryOpExpr>(indices[i]);
+              sum && sum.getKind() == AffineExprKind::Add)
+            index = arith::AddIOp::create(
+                b, loc, index,
+                arith::ConstantIndexOp::create(b, loc,
+                                               cast<AffineConstantExpr>(sum.getRHS()).getValue()));
+          position.push_back(index);
+        }
+        return lowering.load(b, loc, source, element, position);
+      });
   lowering.bind(op.getOutput(), copy);
   return success();
 }
@@ -217,7 +229,8 @@ LogicalResult lowerSplit(Lowering &lowering, onnx::SplitOp op) {
     SmallVector<AffineExpr> indices;
     for (int64_t i = 0; i < rank; ++i)
       indices.push_back(lowering.builder.getAffineDimExpr(i) + (i == axis ? start : 0));
-    View part = View(lowering.view(op.getInput())).through(AffineMap::get(rank, 0, indices, lowering.builder.getContext()));
+    View part = View(lowering.view(op.getInput()))
+                    .through(AffineMap::get(rank, 0, indices, lowering.builder.getContext()));
     part.window = true;
     lowering.bind(result, part);
     std::optional<int64_t> size = lowering.shape(result)[axis].constant();
@@ -230,7 +243,8 @@ LogicalResult lowerSplit(Lowering &lowering, onnx::SplitOp op) {
 
 LogicalResult lowerConstantOfShape(Lowering &lowering, onnx::ConstantOfShapeOp op) {
   View literal;
-  literal.literal = cast<TypedAttr>(cast<DenseElementsAttr>(op.getValue()).getSplatValue<Attribute>());
+  literal.literal =
+      cast<TypedAttr>(cast<DenseElementsAttr>(op.getValue()).getSplatValue<Attribute>());
   lowering.bind(op.getOutput(), literal);
   return success();
 }
@@ -240,8 +254,12 @@ LogicalResult lowerConstantOfShape(Lowering &lowering, onnx::ConstantOfShapeOp o
 std::optional<LogicalResult> Lowering::lowerView(Operation *op) {
   return llvm::TypeSwitch<Operation *, std::optional<LogicalResult>>(op)
       .Case<onnx::ReshapeOp, onnx::SqueezeOp, onnx::UnsqueezeOp, onnx::FlattenOp>(
-          [&](Operation *reshape) { return lowerReshape(*this, reshape->getOperand(0), reshape->getResult(0)); })
-      .Case([&](onnx::IdentityOp identity) { return bind(identity.getOutput(), View(view(identity.getInput()))), success(); })
+          [&](Operation *reshape) {
+            return lowerReshape(*this, reshape->getOperand(0), reshape->getResult(0));
+          })
+      .Case([&](onnx::IdentityOp identity) {
+        return bind(identity.getOutput(), View(view(identity.getInput()))), success();
+      })
       .Case([&](onnx::TransposeOp transpose) { return lowerTranspose(*this, transpose); })
       .Case([&](onnx::ExpandOp expand) { return lowerExpand(*this, expand); })
       .Case([&](onnx::SliceOp slice) { return lowerSlice(*this, slice); })

@@ -78,9 +78,7 @@ static RankedTensorType typeOf(ArrayRef<OpFoldResult> sizes, Type element) {
 
 // --- Values --------------------------------------------------------------------------------------
 
-void Lowering::bind(Value value, Value tensor) {
-  bind(value, View::of(tensor));
-}
+void Lowering::bind(Value value, Value tensor) { bind(value, View::of(tensor)); }
 
 View Lowering::constantView(onnx::ConstantOp op) {
   View result;
@@ -92,9 +90,10 @@ View Lowering::constantView(onnx::ConstantOp op) {
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPoint(op);
   auto type = tensorType(op.getOutput());
-  Value weight = kernel::WeightOp::create(builder, op.getLoc(), type, builder.getArrayAttr({op.getValue()}),
-                                          DenseI64ArrayAttr())
-                     .getResult();
+  Value weight =
+      kernel::WeightOp::create(builder, op.getLoc(), type, builder.getArrayAttr({op.getValue()}),
+                               DenseI64ArrayAttr())
+          .getResult();
   return View::of(weight);
 }
 
@@ -102,7 +101,8 @@ View Lowering::constantView(onnx::ConstantOp op) {
 View Lowering::elementsView(Value value) {
   SmallVector<Value> elements;
   for (Value element : value.getDefiningOp<tensor::FromElementsOp>().getElements()) {
-    if (auto cast = element.getDefiningOp<arith::IndexCastOp>(); cast && cast.getIn().getType().isIndex())
+    if (auto cast = element.getDefiningOp<arith::IndexCastOp>();
+        cast && cast.getIn().getType().isIndex())
       element = cast.getIn();
     else if (!element.getType().isIndex())
       element = arith::IndexCastOp::create(builder, loc, builder.getIndexType(), element);
@@ -118,8 +118,9 @@ View Lowering::elementsView(Value value) {
                      [&](OpBuilder &b, Location at, ValueRange) -> Value {
                        Value position = linalg::IndexOp::create(b, at, 0), result = elements.back();
                        for (int64_t i = elements.size() - 2; i >= 0; --i) {
-                         Value here = arith::CmpIOp::create(b, at, arith::CmpIPredicate::eq, position,
-                                                            arith::ConstantIndexOp::create(b, at, i));
+                         Value here =
+                             arith::CmpIOp::create(b, at, arith::CmpIPredicate::eq, position,
+                                                   arith::ConstantIndexOp::create(b, at, i));
                          result = arith::SelectOp::create(b, at, here, elements[i], result);
                        }
                        return arith::IndexCastOp::create(b, at, type, result);
@@ -173,7 +174,8 @@ static SmallVector<ReassociationIndices> aroundCore(int64_t rank, ArrayRef<int64
 Value Lowering::materialize(const View &view, ArrayRef<OpFoldResult> sizes, Type element) {
   RankedTensorType type = typeOf(sizes, element);
   if (!view.tensor || view.window)
-    return map(sizes, element, {view}, [](OpBuilder &, Location, ValueRange args) { return args[0]; });
+    return map(sizes, element, {view},
+               [](OpBuilder &, Location, ValueRange args) { return args[0]; });
   RankedTensorType from = tensorType(view.tensor);
   if (from.getRank() == type.getRank() && view.map.isIdentity())
     return view.tensor;
@@ -191,12 +193,15 @@ Value Lowering::materialize(const View &view, ArrayRef<OpFoldResult> sizes, Type
   SmallVector<int64_t> core = coreDims(type);
   unitsOnly &= read == core && coreDims(from).size() == core.size();
   if (!unitsOnly)
-    return map(sizes, element, {view}, [](OpBuilder &, Location, ValueRange args) { return args[0]; });
+    return map(sizes, element, {view},
+               [](OpBuilder &, Location, ValueRange args) { return args[0]; });
   Value result = view.tensor;
   if (from.getRank() != static_cast<int64_t>(core.size()))
-    result = tensor::CollapseShapeOp::create(builder, loc, result, aroundCore(from.getRank(), coreDims(from)));
+    result = tensor::CollapseShapeOp::create(builder, loc, result,
+                                             aroundCore(from.getRank(), coreDims(from)));
   if (type.getRank() != static_cast<int64_t>(core.size()))
-    result = tensor::ExpandShapeOp::create(builder, loc, type, result, aroundCore(type.getRank(), core), sizes);
+    result = tensor::ExpandShapeOp::create(builder, loc, type, result,
+                                           aroundCore(type.getRank(), core), sizes);
   return result;
 }
 
@@ -239,7 +244,8 @@ static Value expand(OpBuilder &b, Location loc, AffineExpr expr, ValueRange dims
   return arith::MulIOp::create(b, loc, lhs, rhs); // maps hold sums and products by constants only
 }
 
-Value Lowering::load(OpBuilder &b, Location at, const View &view, Type element, ValueRange indices) {
+Value Lowering::load(OpBuilder &b, Location at, const View &view, Type element,
+                     ValueRange indices) {
   if (view.literal)
     return convert(b, at, arith::ConstantOp::create(b, at, view.literal), element);
   auto host = [&](OpFoldResult number) -> Value {
@@ -294,7 +300,8 @@ Value Lowering::generic(ArrayRef<OpFoldResult> shape, Type element, int64_t redu
       dynamic.push_back(value);
   Value out = tensor::EmptyOp::create(builder, loc, type, dynamic);
   if (init)
-    out = linalg::FillOp::create(builder, loc, ValueRange{arith::ConstantOp::create(builder, loc, init)},
+    out = linalg::FillOp::create(builder, loc,
+                                 ValueRange{arith::ConstantOp::create(builder, loc, init)},
                                  ValueRange{out})
               .getResult(0);
   SmallVector<Value> operands;
@@ -308,11 +315,13 @@ Value Lowering::generic(ArrayRef<OpFoldResult> shape, Type element, int64_t redu
     maps.push_back(input.map);
   }
   AffineMap all = AffineMap::getMultiDimIdentityMap(loops, builder.getContext());
-  maps.push_back(AffineMap::get(loops, 0, all.getResults().take_front(parallel), builder.getContext()));
+  maps.push_back(
+      AffineMap::get(loops, 0, all.getResults().take_front(parallel), builder.getContext()));
   SmallVector<utils::IteratorType> iterators(parallel, utils::IteratorType::parallel);
   iterators.append(reduced, utils::IteratorType::reduction);
   auto op = linalg::GenericOp::create(
-      builder, loc, type, operands, out, maps, iterators, [&](OpBuilder &b, Location at, ValueRange args) {
+      builder, loc, type, operands, out, maps, iterators,
+      [&](OpBuilder &b, Location at, ValueRange args) {
         SmallVector<Value> elements, indices;
         for (auto [input, operand] : llvm::zip_equal(inputs, position)) {
           if (operand >= 0) {
@@ -321,8 +330,9 @@ Value Lowering::generic(ArrayRef<OpFoldResult> shape, Type element, int64_t redu
           }
           for (int64_t i = indices.size(); !input.literal && i < loops; ++i)
             indices.push_back(linalg::IndexOp::create(b, at, i));
-          Type read = input.tensor ? tensorType(input.tensor).getElementType()
-                                   : input.literal ? input.literal.getType() : b.getI64Type();
+          Type read = input.tensor    ? tensorType(input.tensor).getElementType()
+                      : input.literal ? input.literal.getType()
+                                      : b.getI64Type();
           elements.push_back(load(b, at, input, read, indices));
         }
         if (init)
@@ -336,8 +346,8 @@ Value Lowering::map(ArrayRef<OpFoldResult> shape, Type element, ArrayRef<View> i
   return generic(shape, element, 0, {}, inputs, body);
 }
 
-Value Lowering::reduce(ArrayRef<OpFoldResult> shape, int64_t reduced, TypedAttr init, ArrayRef<View> inputs,
-                       Body body) {
+Value Lowering::reduce(ArrayRef<OpFoldResult> shape, int64_t reduced, TypedAttr init,
+                       ArrayRef<View> inputs, Body body) {
   return generic(shape, init.getType(), reduced, init, inputs, body);
 }
 

@@ -1,8 +1,9 @@
 //===- Lowering.h - Onnx values as views, onnx operations as linalg.generic ------*- C++ -*-===//
 //
-// What the families of LowerXxx.cpp share. Every onnx value is bound to a View: a tensor and a map from
-// the value's indices to the tensor's. Transposes, unit dims, broadcasts, windows and constant indices
-// only change the map, so they cost nothing and vanish into the indexing of whoever reads them.
+// What the families of LowerXxx.cpp share. Every onnx value is bound to a View: a tensor and a map
+// from the value's indices to the tensor's. Transposes, unit dims, broadcasts, windows and constant
+// indices only change the map, so they cost nothing and vanish into the indexing of whoever reads
+// them.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_COMPILER_FUSE_LOWERING_H
@@ -40,7 +41,8 @@ struct Indices {
 };
 
 /// Computes one element. `args` are the inputs' elements, and for a reduction the accumulator last.
-using Body = llvm::function_ref<mlir::Value(mlir::OpBuilder &, mlir::Location, mlir::ValueRange args)>;
+using Body =
+    llvm::function_ref<mlir::Value(mlir::OpBuilder &, mlir::Location, mlir::ValueRange args)>;
 using Sizes = llvm::SmallVector<mlir::OpFoldResult>;
 
 class Lowering {
@@ -57,7 +59,8 @@ public:
   void bind(mlir::Value value, View view) { views[value] = std::move(view); }
   void bind(mlir::Value value, mlir::Value tensor);
   /// The view `view` of shape `sizes` as a dense tensor.
-  mlir::Value materialize(const View &view, mlir::ArrayRef<mlir::OpFoldResult> sizes, mlir::Type element);
+  mlir::Value materialize(const View &view, mlir::ArrayRef<mlir::OpFoldResult> sizes,
+                          mlir::Type element);
 
   // --- Shapes ------------------------------------------------------------------------------------
   mlir::ArrayRef<onnx::SymbolicExpr> shape(mlir::Value value) { return shapes.shape(value); }
@@ -71,24 +74,29 @@ public:
   /// last dim, dims of size one read at 0.
   View broadcast(mlir::Value value, int64_t rank, int64_t loops);
   /// result[i...] = body(inputs at i...)
-  mlir::Value map(mlir::ArrayRef<mlir::OpFoldResult> shape, mlir::Type element, mlir::ArrayRef<View> inputs, Body body);
-  /// result[i...] = fold of body over the `reduced` loops that follow the result's. Every reduced loop
-  /// must be a plain index of some input.
-  mlir::Value reduce(mlir::ArrayRef<mlir::OpFoldResult> shape, int64_t reduced, mlir::TypedAttr init,
-                     mlir::ArrayRef<View> inputs, Body body);
-  /// The view of `value` if loops may take the extents of its dims `used` from it, else one of a copy.
+  mlir::Value map(mlir::ArrayRef<mlir::OpFoldResult> shape, mlir::Type element,
+                  mlir::ArrayRef<View> inputs, Body body);
+  /// result[i...] = fold of body over the `reduced` loops that follow the result's. Every reduced
+  /// loop must be a plain index of some input.
+  mlir::Value reduce(mlir::ArrayRef<mlir::OpFoldResult> shape, int64_t reduced,
+                     mlir::TypedAttr init, mlir::ArrayRef<View> inputs, Body body);
+  /// The view of `value` if loops may take the extents of its dims `used` from it, else one of a
+  /// copy.
   View plain(mlir::Value value, mlir::ArrayRef<int64_t> used);
   /// Inside a body: the element of `view` at `indices`, converted to `element`.
   mlir::Value load(mlir::OpBuilder &b, mlir::Location loc, const View &view, mlir::Type element,
                    mlir::ValueRange indices);
 
-  /// Emits kernel.check_indices for `indices` into dim `axis` of `data`, unless they are provably in
-  /// range.
+  /// Emits kernel.check_indices for `indices` into dim `axis` of `data`, unless they are provably
+  /// in range.
   Indices checkIndices(mlir::Operation *op, mlir::Value indices, mlir::Value data, int64_t axis);
-  /// Inside a body: `index` as an index into a dim of `extent`, a negative one counted from the end.
-  mlir::Value wrapIndex(mlir::OpBuilder &b, mlir::Location loc, mlir::Value index, mlir::OpFoldResult extent);
+  /// Inside a body: `index` as an index into a dim of `extent`, a negative one counted from the
+  /// end.
+  mlir::Value wrapIndex(mlir::OpBuilder &b, mlir::Location loc, mlir::Value index,
+                        mlir::OpFoldResult extent);
 
-  // --- Families: nothing for an operation that is not theirs -----------------------------------------------
+  // --- Families: nothing for an operation that is not theirs
+  // -----------------------------------------------
   bool lowerOnHost(mlir::Operation *op);
   std::optional<mlir::LogicalResult> lowerElementwise(mlir::Operation *op);
   std::optional<mlir::LogicalResult> lowerReduction(mlir::Operation *op);
@@ -116,7 +124,8 @@ private:
 };
 
 /// The element that an elementwise onnx operation computes; null when its types are not supported.
-mlir::Value emitElement(mlir::Operation *op, mlir::OpBuilder &b, mlir::Location loc, mlir::ValueRange args);
+mlir::Value emitElement(mlir::Operation *op, mlir::OpBuilder &b, mlir::Location loc,
+                        mlir::ValueRange args);
 
 mlir::Value constantOf(mlir::OpBuilder &b, mlir::Location loc, mlir::Type type, double number);
 /// f32 for narrower floats, the type itself otherwise.

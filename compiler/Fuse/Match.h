@@ -12,8 +12,8 @@
 
 namespace rapt::fuse {
 
-/// The number that every element of an onnx.Constant has, when it is a float or integer constant with
-/// one element or a splat; nothing otherwise.
+/// The number that every element of an onnx.Constant has, when it is a float or integer constant
+/// with one element or a splat; nothing otherwise.
 std::optional<double> scalarConstant(mlir::Value value);
 
 /// |a - b| <= tolerance * |b|.
@@ -22,7 +22,8 @@ bool closeTo(double a, double b, double tolerance = 1e-6);
 /// `value` is `constant` everywhere, to a relative 1e-6.
 bool isScalar(mlir::Value value, double constant);
 
-/// The operand of a binary operation that is not the scalar `constant`; null when neither operand is.
+/// The operand of a binary operation that is not the scalar `constant`; null when neither operand
+/// is.
 mlir::Value otherThanScalar(mlir::Operation *op, double constant);
 
 /// value = coefficient * product of factors. Products are followed through Mul and through Div by a

@@ -4,8 +4,8 @@
 //     => onnx.LayerNormalization(x, scale, bias) {axis = last, epsilon = eps}
 //
 // Only when it is the same computation: both means are over the last dim and keep it, eps is a
-// constant, scale and bias are constant vectors of the last dim's size. Without the Add of a bias the
-// result has none.
+// constant, scale and bias are constant vectors of the last dim's size. Without the Add of a bias
+// the result has none.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -89,7 +89,8 @@ std::optional<Deviation> normalized(Value value) {
 bool isRowConstant(Value value, Value x) {
   auto type = fuse::tensorType(value);
   return value.getDefiningOp() && isa<kernel::WeightOp, onnx::ConstantOp>(value.getDefiningOp()) &&
-         type.getRank() == 1 && !type.isDynamicDim(0) && type.getDimSize(0) == fuse::tensorType(x).getShape().back();
+         type.getRank() == 1 && !type.isDynamicDim(0) &&
+         type.getDimSize(0) == fuse::tensorType(x).getShape().back();
 }
 
 void raise(onnx::MulOp mul) {
@@ -132,4 +133,6 @@ struct RaiseLayerNorm : PassWrapper<RaiseLayerNorm, OperationPass<func::FuncOp>>
 
 } // namespace
 
-std::unique_ptr<Pass> rapt::createRaiseLayerNormPass() { return std::make_unique<RaiseLayerNorm>(); }
+std::unique_ptr<Pass> rapt::createRaiseLayerNormPass() {
+  return std::make_unique<RaiseLayerNorm>();
+}

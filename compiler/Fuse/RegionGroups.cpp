@@ -15,20 +15,29 @@ namespace rapt::fuse {
 
 StringRef regionName(GroupKind kind) {
   switch (kind) {
-  case GroupKind::Linear: return "linear";
-  case GroupKind::MatMul: return "matmul";
-  case GroupKind::Attention: return "attention";
-  case GroupKind::Norm: return "norm";
-  case GroupKind::Rows: return "rows";
-  case GroupKind::Reduce: return "reduce";
-  case GroupKind::Pointwise: return "pointwise";
+  case GroupKind::Linear:
+    return "linear";
+  case GroupKind::MatMul:
+    return "matmul";
+  case GroupKind::Attention:
+    return "attention";
+  case GroupKind::Norm:
+    return "norm";
+  case GroupKind::Rows:
+    return "rows";
+  case GroupKind::Reduce:
+    return "reduce";
+  case GroupKind::Pointwise:
+    return "pointwise";
   }
   return "pointwise";
 }
 
 // --- Questions -----------------------------------------------------------------------------------
 
-bool isView(Operation *op) { return isa_and_nonnull<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op); }
+bool isView(Operation *op) {
+  return isa_and_nonnull<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op);
+}
 
 bool isPointwise(Operation *op) {
   auto generic = dyn_cast_or_null<linalg::GenericOp>(op);
@@ -55,7 +64,8 @@ bool isMovement(Operation *op) {
   return llvm::all_of(generic.getBody()->without_terminator(), [](Operation &inner) {
     if (isa<linalg::IndexOp, tensor::ExtractOp, arith::ConstantOp>(inner))
       return true;
-    return isa<arith::AddIOp, arith::MulIOp, arith::SubIOp, arith::IndexCastOp, arith::RemSIOp>(inner) &&
+    return isa<arith::AddIOp, arith::MulIOp, arith::SubIOp, arith::IndexCastOp, arith::RemSIOp>(
+               inner) &&
            inner.getResult(0).getType().isIntOrIndex();
   });
 }
@@ -106,7 +116,8 @@ static bool isContraction(linalg::GenericOp op) {
           return false;
       return true;
     };
-    if (isa_and_nonnull<arith::MulFOp, arith::MulIOp>(mul) && mul->getOperand(0) != mul->getOperand(1))
+    if (isa_and_nonnull<arith::MulFOp, arith::MulIOp>(mul) &&
+        mul->getOperand(0) != mul->getOperand(1))
       return isElement(mul->getOperand(0)) && isElement(mul->getOperand(1));
   }
   return false;
@@ -117,7 +128,8 @@ static bool reducesInnermost(linalg::GenericOp op) {
   return !op.getInputs().empty() && op.getIndexingMapsArray()[0].isIdentity();
 }
 
-/// Whether every use that `op` makes of `tensor` reads at the loops themselves, or at the leading ones.
+/// Whether every use that `op` makes of `tensor` reads at the loops themselves, or at the leading
+/// ones.
 static bool readsAtLoops(Operation *op, Value tensor) {
   auto generic = dyn_cast<linalg::GenericOp>(op);
   if (!generic)
@@ -138,7 +150,8 @@ static bool readsAtLoops(Operation *op, Value tensor) {
     }
   }
   bool extracted = false;
-  generic.getRegion().walk([&](tensor::ExtractOp extract) { extracted |= extract.getTensor() == tensor; });
+  generic.getRegion().walk(
+      [&](tensor::ExtractOp extract) { extracted |= extract.getTensor() == tensor; });
   return found && !extracted;
 }
 
@@ -177,7 +190,8 @@ bool RegionGroups::dependsOn(Operation *op, const Group *group) const {
   return false;
 }
 
-/// `op` can join `group` after it: it reads members in place, and nothing that needs the group first.
+/// `op` can join `group` after it: it reads members in place, and nothing that needs the group
+/// first.
 bool RegionGroups::mayFollow(Operation *op, const Group *group) const {
   bool reads = false;
   for (Value tensor : tensorsRead(op)) {
@@ -193,13 +207,14 @@ bool RegionGroups::mayFollow(Operation *op, const Group *group) const {
   return reads;
 }
 
-/// Adds consumers in program order while they fit, then keeps the longest run of them that leaves one
-/// result to the outside.
+/// Adds consumers in program order while they fit, then keeps the longest run of them that leaves
+/// one result to the outside.
 void RegionGroups::extend(Group *group, llvm::function_ref<bool(Operation *)> fits) {
   constexpr int kMostAdded = 48;
   SmallVector<Operation *> added;
   size_t before = group->members.size();
-  for (Operation *op = group->anchor->getNextNode(); op && static_cast<int>(added.size()) < kMostAdded; op = op->getNextNode())
+  for (Operation *op = group->anchor->getNextNode();
+       op && static_cast<int>(added.size()) < kMostAdded; op = op->getNextNode())
     if (isa<linalg::GenericOp>(op) && !of(op) && fits(op) && mayFollow(op, group)) {
       add(group, op);
       added.push_back(op);
@@ -223,11 +238,14 @@ void RegionGroups::absorbProducers(Group *group, llvm::function_ref<bool(Operati
     Operation *reader = work.pop_back_val();
     for (Value tensor : tensorsRead(reader)) {
       Operation *producer = tensor.getDefiningOp();
-      // A view goes in together with the operation that it is a view of, else it stays an alias outside.
+      // A view goes in together with the operation that it is a view of, else it stays an alias
+      // outside.
       Operation *source = producer;
       SmallVector<Operation *> chain;
       auto onlyHere = [&](Operation *op) {
-        return llvm::all_of(usersOf(op), [&](Operation *user) { return of(user) == group || llvm::is_contained(chain, user); });
+        return llvm::all_of(usersOf(op), [&](Operation *user) {
+          return of(user) == group || llvm::is_contained(chain, user);
+        });
       };
       while (source && isView(source) && !of(source) && onlyHere(source)) {
         chain.push_back(source);
@@ -267,12 +285,14 @@ void RegionGroups::groupAttention(Operation *op) {
 }
 
 void RegionGroups::groupContraction(linalg::GenericOp op) {
-  bool weight = llvm::any_of(op.getInputs(), [](Value input) { return input.getDefiningOp<kernel::WeightOp>(); });
+  bool weight = llvm::any_of(op.getInputs(),
+                             [](Value input) { return input.getDefiningOp<kernel::WeightOp>(); });
   Group *group = open(weight ? GroupKind::Linear : GroupKind::MatMul, op);
   if (!weight)
     absorbMovement(group, op, op.getInputs());
   SmallVector<OpFoldResult> sizes = resultSizes(op);
-  extend(group, [&](Operation *next) { return isPointwise(next) && sameSizes(resultSizes(next), sizes); });
+  extend(group,
+         [&](Operation *next) { return isPointwise(next) && sameSizes(resultSizes(next), sizes); });
 }
 
 void RegionGroups::groupReduction(linalg::GenericOp op) {
@@ -281,7 +301,8 @@ void RegionGroups::groupReduction(linalg::GenericOp op) {
   SmallVector<OpFoldResult> rows = resultSizes(op), full;
   // The domain of the reduction is what its first operand spans, when that is the result of a node.
   auto isFull = [&](ArrayRef<OpFoldResult> sizes) {
-    if (sizes.size() != op.getNumLoops() || !isEqualConstantIntOrValueArray(sizes.take_front(rows.size()), rows))
+    if (sizes.size() != op.getNumLoops() ||
+        !isEqualConstantIntOrValueArray(sizes.take_front(rows.size()), rows))
       return false;
     SmallVector<int64_t> extents = op.getStaticLoopRanges();
     for (size_t i = rows.size(); i < sizes.size(); ++i)
@@ -294,22 +315,24 @@ void RegionGroups::groupReduction(linalg::GenericOp op) {
     if (isPointwise(next))
       return sameSizes(sizes, rows) || (innermost && isFull(sizes));
     auto generic = cast<linalg::GenericOp>(next);
-    return innermost && !isContraction(generic) && reducesInnermost(generic) && sameSizes(sizes, rows) &&
-           generic.getStaticLoopRanges() == op.getStaticLoopRanges();
+    return innermost && !isContraction(generic) && reducesInnermost(generic) &&
+           sameSizes(sizes, rows) && generic.getStaticLoopRanges() == op.getStaticLoopRanges();
   });
   int reductions = 0;
   bool sums = true;
   for (Operation *member : group->members)
     if (!isPointwise(member)) {
       ++reductions;
-      Operation *last = cast<linalg::GenericOp>(member).getBody()->getTerminator()->getOperand(0).getDefiningOp();
+      Operation *last =
+          cast<linalg::GenericOp>(member).getBody()->getTerminator()->getOperand(0).getDefiningOp();
       sums &= isa_and_nonnull<arith::AddFOp>(last);
     }
   if (group->kind == GroupKind::Rows && reductions > 1 && sums)
     group->kind = GroupKind::Norm;
   absorbProducers(group, [&](Operation *producer) {
     SmallVector<OpFoldResult> sizes = resultSizes(producer);
-    return isMovement(producer) || sameSizes(sizes, rows) || isFull(sizes) || sizes.size() == op.getNumLoops();
+    return isMovement(producer) || sameSizes(sizes, rows) || isFull(sizes) ||
+           sizes.size() == op.getNumLoops();
   });
 }
 
@@ -319,7 +342,8 @@ void RegionGroups::groupPointwise(Operation *op) {
   SmallVector<OpFoldResult> sizes = resultSizes(op);
   absorbProducers(group, [&](Operation *producer) {
     Type element = tensorType(producer->getResult(0)).getElementType();
-    return isMovement(producer) || isa<IntegerType>(element) || sameSizes(resultSizes(producer), sizes);
+    return isMovement(producer) || isa<IntegerType>(element) ||
+           sameSizes(resultSizes(producer), sizes);
   });
 }
 
@@ -345,7 +369,8 @@ void RegionGroups::run() {
     Operation *source = isView(op) && !of(op) ? op->getOperand(0).getDefiningOp() : nullptr;
     Group *group = source ? of(source) : nullptr;
     SmallVector<Operation *> users = usersOf(op);
-    if (group && !users.empty() && llvm::all_of(users, [&](Operation *user) { return of(user) == group; }))
+    if (group && !users.empty() &&
+        llvm::all_of(users, [&](Operation *user) { return of(user) == group; }))
       add(group, op);
   }
   for (std::unique_ptr<Group> &group : groups)

@@ -1,7 +1,7 @@
 //===- RegionGroups.h - Which operations become one kernel -----------------------*- C++ -*-===//
 //
-// The policy of form-regions: a partition of the linalg and attn operations of a function, and of some
-// of the tensor views between them, into groups without cycles among the groups.
+// The policy of form-regions: a partition of the linalg and attn operations of a function, and of
+// some of the tensor views between them, into groups without cycles among the groups.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_COMPILER_FUSE_REGIONGROUPS_H
@@ -21,7 +21,7 @@ llvm::StringRef regionName(GroupKind kind);
 
 struct Group {
   GroupKind kind;
-  mlir::Operation *anchor; ///< names the region
+  mlir::Operation *anchor;                      ///< names the region
   llvm::SmallVector<mlir::Operation *> members; ///< in program order once all groups are made
 };
 

@@ -4,16 +4,22 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Diagnostics.h"
 
 using namespace mlir;
 
 namespace rapt {
 
 void InferListener::notifyOperationInserted(Operation *op, OpBuilder::InsertPoint previous) {
-  // An operation that only moves is known already. A pattern builds nothing that could not be
-  // inferred.
-  if (!previous.isSet())
-    (void)shapes.infer(op);
+  if (previous.isSet()) // it only moves
+    return;
+  // What a pattern tries may not fit after all, where the graph is only right for some sizes. Then
+  // its result has no rank, which replaceWith does not accept: the pattern does not apply, and
+  // nothing is reported.
+  ScopedDiagnosticHandler quiet(op->getContext(), [](Diagnostic &) { return success(); });
+  if (failed(shapes.infer(op)))
+    for (Value result : op->getResults())
+      result.setType(UnrankedTensorType::get(IntegerType::get(op->getContext(), 1)));
 }
 
 Value makeElements(OpBuilder &builder, Location loc, ArrayRef<Element> elements,

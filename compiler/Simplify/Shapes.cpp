@@ -63,6 +63,9 @@ void eraseDead(Block &block) {
       op.erase();
 }
 
+/// How often assumptions may lead to more assumptions before they are taken as they are.
+constexpr int maxRounds = 4;
+
 struct SimplifyShapes : PassWrapper<SimplifyShapes, OperationPass<func::FuncOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(SimplifyShapes)
   StringRef getArgument() const override { return "simplify-shapes"; }
@@ -80,7 +83,8 @@ struct SimplifyShapes : PassWrapper<SimplifyShapes, OperationPass<func::FuncOp>>
     // What one run assumes makes the next one more precise, until nothing new is assumed.
     std::vector<onnx::Requirement> assumed;
     std::unique_ptr<ShapeInference> shapes;
-    for (bool changed = true; changed;) {
+    bool changed = true;
+    for (int round = 0; changed && round < maxRounds; ++round) {
       shapes = std::make_unique<ShapeInference>();
       for (const onnx::Requirement &requirement : assumed)
         shapes->assume(requirement);

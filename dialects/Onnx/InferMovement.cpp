@@ -95,7 +95,7 @@ LogicalResult inferReshape(ShapeInference &shapes, ReshapeOp op) {
     if (!count.isKnown() || !total.isKnown() || SymbolicExpr::provablyDifferent(count, total))
       return op.emitOpError() << "shape has " << count.str() << " elements, expected the operand's "
                               << total.str();
-    shapes.require(op, total, count, /*equal=*/true, "number of elements");
+    shapes.require(op, count, total, /*equal=*/true, "number of elements");
   }
   Content content = viewContent(shapes, op.getData(), to);
   return shapes.set(op, 0, std::move(to), elementTypeOf(op.getData()), std::move(content));

@@ -161,20 +161,40 @@ LogicalResult ShapeInference::set(Operation *op, unsigned result, Shape shape, T
 
 // --- Meeting dims
 // ------------------------------------------------------------------------------------
-SymbolicExpr ShapeInference::simplify(const SymbolicExpr &expr) const {
-  const SymbolicAtom *atom = expr.atom();
-  for (const Requirement &fact : facts) {
-    if (fact.equal && expr == fact.lhs)
+/// `expr` by one fact; `expr` itself where the fact says nothing about it.
+static SymbolicExpr applyFact(const SymbolicExpr &expr, const Requirement &fact) {
+  if (fact.equal) {
+    if (expr == fact.lhs)
       return fact.rhs;
-    if (!atom || fact.equal || (atom->kind != SymbolicAtom::Min && atom->kind != SymbolicAtom::Max))
-      continue;
-    bool isMin = atom->kind == SymbolicAtom::Min;
-    if (atom->lhs == fact.lhs && atom->rhs == fact.rhs)
-      return isMin ? atom->lhs : atom->rhs;
-    if (atom->rhs == fact.lhs && atom->lhs == fact.rhs)
-      return isMin ? atom->rhs : atom->lhs;
+    std::optional<StringRef> symbol = fact.lhs.symbolName();
+    if (!symbol || fact.rhs.contains(*symbol))
+      return expr;
+    SymbolicExpr replaced = expr.substitute(*symbol, fact.rhs);
+    return replaced.isKnown() ? replaced : expr;
   }
+  const SymbolicAtom *atom = expr.atom();
+  if (!atom || (atom->kind != SymbolicAtom::Min && atom->kind != SymbolicAtom::Max))
+    return expr;
+  bool isMin = atom->kind == SymbolicAtom::Min;
+  if (atom->lhs == fact.lhs && atom->rhs == fact.rhs)
+    return isMin ? atom->lhs : atom->rhs;
+  if (atom->rhs == fact.lhs && atom->lhs == fact.rhs)
+    return isMin ? atom->rhs : atom->lhs;
   return expr;
+}
+
+SymbolicExpr ShapeInference::simplify(const SymbolicExpr &expr) const {
+  // Every fact leads to something simpler (require orients them), so this ends; the bound is for
+  // facts that somebody wrote by hand.
+  SymbolicExpr result = expr;
+  for (int round = 0; round < 8; ++round) {
+    SymbolicExpr before = result;
+    for (const Requirement &fact : facts)
+      result = applyFact(result, fact);
+    if (!result.isKnown() || result == before)
+      break;
+  }
+  return result;
 }
 
 bool ShapeInference::atMost(const SymbolicExpr &a, const SymbolicExpr &b) const {
@@ -185,10 +205,24 @@ bool ShapeInference::atMost(const SymbolicExpr &a, const SymbolicExpr &b) const 
          });
 }
 
-void ShapeInference::require(Operation *op, const SymbolicExpr &lhs, const SymbolicExpr &rhs,
+void ShapeInference::require(Operation *op, const SymbolicExpr &left, const SymbolicExpr &right,
                              bool equal, const Twine &what) {
+  SymbolicExpr lhs = left, rhs = right;
+  std::string context = what.str();
+  if (equal) {
+    // The simpler side on the right, and common factors gone: batch * seq == seq says batch == 1.
+    if (std::pair(lhs.complexity(), SymbolicExpr::compare(lhs, rhs)) <
+        std::pair(rhs.complexity(), 0))
+      std::swap(lhs, rhs);
+    SymbolicExpr quotient = SymbolicExpr::exactDiv(lhs, rhs);
+    if (!rhs.is(1) && rhs.lowerBound() > 0 && quotient.isKnown()) {
+      lhs = quotient;
+      rhs = SymbolicExpr(1);
+      context.clear();
+    }
+  }
   std::string message = "node '" + escapePercent(nodeName(op)) + "' needs " +
-                        (what.isTriviallyEmpty() ? "" : escapePercent(what.str()) + ": ") +
+                        (context.empty() ? "" : escapePercent(context) + ": ") +
                         escapePercent(lhs.str()) + " (%lld) to be " + (equal ? "" : "at most ") +
                         escapePercent(rhs.str()) + " (%lld)";
   for (const Requirement &known : required)

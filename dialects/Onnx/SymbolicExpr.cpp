@@ -300,6 +300,44 @@ SymbolicExpr SymbolicExpr::mod(const SymbolicExpr &a, const SymbolicExpr &b) {
   return fromAtom(SymbolicAtom::Mod, a, b);
 }
 
+bool SymbolicExpr::contains(llvm::StringRef symbol) const {
+  return llvm::any_of(terms(), [&](const SymbolicTerm &term) {
+    return llvm::any_of(term.factors, [&](const Atom &factor) {
+      return factor->kind == SymbolicAtom::Symbol
+                 ? factor->name == symbol
+                 : factor->lhs.contains(symbol) || factor->rhs.contains(symbol);
+    });
+  });
+}
+
+SymbolicExpr SymbolicExpr::substitute(llvm::StringRef symbol, const SymbolicExpr &value) const {
+  if (!contains(symbol))
+    return *this;
+  auto replaced = [&](const SymbolicAtom &atom) {
+    if (atom.kind == SymbolicAtom::Symbol)
+      return atom.name == symbol ? value : SymbolicExpr::symbol(atom.name);
+    SymbolicExpr a = atom.lhs.substitute(symbol, value), b = atom.rhs.substitute(symbol, value);
+    switch (atom.kind) {
+    case SymbolicAtom::FloorDiv:
+      return floorDiv(a, b);
+    case SymbolicAtom::Mod:
+      return mod(a, b);
+    case SymbolicAtom::Min:
+      return min(a, b);
+    default:
+      return max(a, b);
+    }
+  };
+  SymbolicExpr sum(0);
+  for (const SymbolicTerm &term : terms()) {
+    SymbolicExpr product(term.coefficient);
+    for (const Atom &factor : term.factors)
+      product = product * replaced(*factor);
+    sum = sum + product;
+  }
+  return sum;
+}
+
 int64_t SymbolicExpr::lowerBound() const {
   if (!poly)
     return lowest;

@@ -63,6 +63,10 @@ public:
   /// The polynomial q with q * b == a for all values of the symbols; unknown if none was found.
   static SymbolicExpr exactDiv(const SymbolicExpr &a, const SymbolicExpr &b);
 
+  /// The expression with `value` in place of a symbol.
+  SymbolicExpr substitute(llvm::StringRef symbol, const SymbolicExpr &value) const;
+  bool contains(llvm::StringRef symbol) const;
+
   /// What holds for all values of the symbols; INT64_MIN and INT64_MAX stand for no bound.
   int64_t lowerBound() const;
   int64_t upperBound() const;

@@ -78,6 +78,14 @@ TEST(SymbolicExpr, MinAndMaxResolveWhenTheOrderIsKnown) {
   EXPECT_EQ(SymbolicExpr::max(seq, 512).lowerBound(), 512);
 }
 
+TEST(SymbolicExpr, Substitutes) {
+  SymbolicExpr expr = SymbolicExpr::min(seq, 512) * batch + seq;
+  EXPECT_EQ(expr.substitute("seq", 600), batch * SymbolicExpr(512) + SymbolicExpr(600));
+  EXPECT_EQ(expr.substitute("other", 1), expr);
+  EXPECT_TRUE(expr.contains("batch"));
+  EXPECT_FALSE(expr.contains("other"));
+}
+
 TEST(SymbolicExpr, Division) {
   EXPECT_EQ(SymbolicExpr::exactDiv(batch * seq * SymbolicExpr(12), seq * SymbolicExpr(4)),
             batch * SymbolicExpr(3));
