@@ -3,14 +3,12 @@
 // One attention stage (docs/semantics.md S1 to S5) with whatever pointwise stages lie before and
 // after it. f32; batch, queries and keys may be dynamic, head dims are static.
 //
-// ALGORITHM  two steps, as in the textbook: all scores of a query, their maximum, exponentials,
-// sum, and
-//            the weighted sum of values. No infinity exists inside: an excluded key scores
-//            -FLT_MAX, and so does one whose score is below -3.4e38 (what a finite or infinite
-//            additive mask gives). A row whose maximum is that low is empty. In any other row such
-//            a key lies more than 87 below the maximum and weighs exactly 0.
-// SCHEDULE   Strip: one task is up to 256 queries of one head. It packs K^T into panels once (a
-// plain
+// ALGORITHM  two steps, as in the textbook: all scores of a query, their maximum, exponentials, sum, and
+//            the weighted sum of values. No infinity exists inside, because fast-math may assume that
+//            there is none: an excluded key scores -FLT_MAX, and a finite bias is at least half of
+//            that, so that the two cannot be confused (docs/semantics.md S2). A row whose maximum is
+//            the score of an excluded key is empty; in any other row such a key weighs exactly 0.
+// SCHEDULE   Strip: one task is up to 256 queries of one head. It packs K^T into panels once (a plain
 //            strided gather: 6 % of the time at 128 keys; nested transposes were slower), then for
 //            blocks of 32 queries computes a strip of scores for all keys that stays in L2. Both
 //            products run in register tiles of 8 rows x 2 vectors (16 accumulators hide the FMA
@@ -30,8 +28,8 @@ namespace rapt::kernels::halide {
 
 namespace H = Halide;
 
-/// Scores from here down count as excluded: -FLT_MAX plus any reasonable score is below it.
-static constexpr float lowestScore = -3.4e38f;
+/// Scores from here down are those of excluded keys: between them and the lowest bias.
+static constexpr float excludedScore = -2.5e38f;
 /// Queries of one task. Each task packs K^T, which is 6 % of the time for 128 queries and less for
 /// more.
 static constexpr int taskQueries = 256;
@@ -94,7 +92,7 @@ private:
 
   H::Var d{"d"}, i{"i"}, j{"j"}, h{"h"}, b{"b"}, ji{"ji"}, jo{"jo"}, di{"di"}, dt{"dt"};
   H::RDom over{0, 1}; ///< all keys as (within a panel, panel)
-  H::Func scaled{"scaled"}, keyPanels{"key_panels"}, valueRows{"value_rows"}, keyBias{"key_bias"};
+  H::Func queryRows{"query_rows"}, keyPanels{"key_panels"}, valueRows{"value_rows"}, keyBias{"key_bias"};
   H::Func product{"product"}, scores{"scores"}, rowMax{"row_max"}, weights{"weights"},
       rowSum{"row_sum"};
   H::Func weighted{"weighted"}, result{"attended"};
@@ -103,9 +101,11 @@ private:
                     const H::Expr &last) const {
     return lowering.translate(expr, {b, head, row, last});
   }
+  /// A sum with the score of an excluded key is one again.
   H::Expr snap(const H::Expr &score) const {
-    return H::select(score <= lowestScore, -FLT_MAX, score);
+    return H::select(score <= excludedScore, -FLT_MAX, score);
   }
+  H::Expr biasAt(const H::Expr &row, const H::Expr &key) const;
   H::Expr keyBiasAt() const;
   H::Expr scoreAt() const;
   void addTerm(const Extent &count, int64_t bytes) { addScratch(recipe, {count}, bytes); }
@@ -114,12 +114,22 @@ private:
 };
 } // namespace
 
+/// The bias without infinities. A loaded -infinity is told by its bits, which fast-math leaves alone;
+/// constants in a computed bias were made finite when they were translated.
+H::Expr AttentionKernel::biasAt(const H::Expr &row, const H::Expr &key) const {
+  H::Expr bias = translate(attention.bias, h, row, key);
+  if (attention.bias->kind != Expr::Kind::Load)
+    return snap(bias);
+  H::Expr isInfinite = H::reinterpret<uint32_t>(bias) == H::Expr(0xff800000u);
+  return H::select(isInfinite, -FLT_MAX, H::max(bias, Lowering::lowestFinite));
+}
+
 /// What a key adds to the score of every query: the bias and mask that do not depend on the query,
 /// and the exclusion of the padding behind the last key.
 H::Expr AttentionKernel::keyBiasAt() const {
   H::Expr key = H::min(H::likely(j), keys - 1), sum = 0.0f;
   if (attention.bias && !usesLoop(attention.bias, 2))
-    sum = snap(translate(attention.bias, h, 0, key));
+    sum = biasAt(0, key);
   if (attention.mask && !usesLoop(attention.mask, 2))
     sum = H::select(translate(attention.mask, h, 0, key), sum, -FLT_MAX);
   return H::select(H::likely(j) < keys, sum, -FLT_MAX);
@@ -127,14 +137,16 @@ H::Expr AttentionKernel::keyBiasAt() const {
 
 /// The score of query i and key j: S1, with exclusions at -FLT_MAX.
 H::Expr AttentionKernel::scoreAt() const {
-  H::Expr score = product(j % panel, i, j / panel, h, b);
+  // Scaling the sum rounds once; scaling the query first would round every product. It is free either
+  // way: with the bias it is one fused operation.
+  H::Expr score = product(j % panel, i, j / panel, h, b) * static_cast<float>(attention.scale);
   H::Expr key = H::min(j, keys - 1), row = H::min(i, queries - 1);
   if (attention.softcap > 0) {
     float cap = static_cast<float>(attention.softcap);
     score = tanhAny(score * (1.0f / cap)) * cap;
   }
   if (attention.bias && usesLoop(attention.bias, 2))
-    score += translate(attention.bias, h, row, key);
+    score = snap(score + biasAt(row, key));
   score += keyBias(j, h, b);
   if (canBeEmpty)
     score = snap(score);
@@ -153,12 +165,11 @@ H::Func AttentionKernel::define() {
   over = H::RDom(0, panel, 0, panels, "over");
   H::Expr at = over.y * panel + over.x;
 
-  scaled(d, i, h, b) = translate(attention.query, h, H::min(i, queries - 1), d) *
-                       static_cast<float>(attention.scale);
+  queryRows(d, i, h, b) = translate(attention.query, h, H::min(i, queries - 1), d);
   keyPanels(ji, d, jo, h, b) = translate(attention.key, kvHead, key, d);
   keyBias(j, h, b) = keyBiasAt();
   product(ji, i, jo, h, b) = 0.0f;
-  product(ji, i, jo, h, b) += scaled(rd, i, h, b) * keyPanels(ji, rd, jo, h, b);
+  product(ji, i, jo, h, b) += queryRows(rd, i, h, b) * keyPanels(ji, rd, jo, h, b);
   scores(j, i, h, b) = scoreAt();
   rowMax(i, h, b) = -FLT_MAX;
   rowMax(i, h, b) = H::max(rowMax(i, h, b), scores(at, i, h, b));
@@ -174,7 +185,7 @@ H::Func AttentionKernel::define() {
   weighted(di, i, dt, h, b) += weights(rj, i, h, b) * valueRows(dt * valueTile + di, rj, h, b);
 
   H::Expr sum = weighted(d % valueTile, i, d / valueTile, h, b), factor = 1.0f / rowSum(i, h, b);
-  H::Expr empty = rowMax(i, h, b) <= lowestScore;
+  H::Expr empty = rowMax(i, h, b) <= excludedScore;
   if (!canBeEmpty) {
     result(d, i, h, b) = sum * factor;
   } else if (attention.emptyRow == AttentionStage::EmptyRow::Mean) {
@@ -219,7 +230,7 @@ void AttentionKernel::announceScratch(bool strip) {
   for (const Extent &count : rowTerms) {
     perKey(outer * count, 8); // scores, weights
     addTerm(outer * count * Extent{headDim + paddedValue + 2, {}},
-            4); // scaled, result, row_max, row_sum
+            4); // query_rows, result, row_max, row_sum
   }
   addTerm(Extent{8192, {}}, 4); // tiles, partial results, padding
 }
@@ -255,8 +266,8 @@ void AttentionKernel::schedule(H::Func out, H::Var task, H::Var blockLoop) {
     perHead(valueRows);
     valueRows.vectorize(d, lanes, roundUp);
   }
-  perBlock(scaled);
-  vectorizeExactly(scaled, d, Extent{headDim, {}}, lanes);
+  perBlock(queryRows);
+  vectorizeExactly(queryRows, d, Extent{headDim, {}}, lanes);
 
   // Panels outside, row tiles inside: a panel of K^T stays in L1 for all rows of the block.
   H::Var it("it"), ii("ii");

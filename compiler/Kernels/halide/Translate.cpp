@@ -184,8 +184,10 @@ struct Translator {
 
   H::Expr real(const Expr &expr) const {
     double value = expr.real;
-    if (lowering.finite && std::isinf(value))
-      value = value < 0 ? -FLT_MAX : FLT_MAX;
+    if (lowering.finite && value < Lowering::lowestFinite)
+      value = std::isinf(value) ? -FLT_MAX : Lowering::lowestFinite;
+    else if (lowering.finite && std::isinf(value))
+      value = FLT_MAX;
     return H::Internal::make_const(storageType(expr.type), value);
   }
 

@@ -44,9 +44,10 @@ public:
   /// The same in Halide's order, innermost first.
   static std::vector<Halide::Var> coordinates(int count);
 
-  /// Infinite constants become +-FLT_MAX. Attention sets it: its masks are written with infinities,
-  /// and fast-math knows none.
+  /// Attention sets it, whose masks are written with infinities that fast-math does not know: the
+  /// constants -infinity and +infinity become -FLT_MAX and FLT_MAX, lower finite ones lowestFinite.
   bool finite = false;
+  static constexpr float lowestFinite = -1.7e38f;
 
   /// `expr` with Loop(i) = loops[i].
   Halide::Expr translate(const ExprRef &expr, const std::vector<Halide::Expr> &loops) const;

@@ -226,7 +226,6 @@ struct Interpreter {
     int64_t batch = evaluate(attention.batch, dims), queries = evaluate(attention.queries, dims),
             keys = evaluate(attention.keys, dims);
     int64_t group = attention.heads / attention.kvHeads;
-    const double lowest = -3.4e38;
     auto f32 = [&](double x) { return round(ScalarType::F32, x); };
     for (int64_t b = 0; b < batch; ++b)
       for (int64_t h = 0; h < attention.heads; ++h)
@@ -245,14 +244,16 @@ struct Interpreter {
               score = f32(attention.softcap * std::tanh(score / attention.softcap));
             if (attention.bias)
               score = f32(score + value(attention.bias, {b, h, i, j}));
-            scores[j] = std::max<double>(score, -FLT_MAX);
+            scores[j] = score;
+            if (std::isinf(score) && score < 0)
+              excluded[j] = true;
             if (attention.mask && value(attention.mask, {b, h, i, j}) == 0)
               excluded[j] = true;
             if (attention.causalOffset && j > i + value(*attention.causalOffset, {b, h, i, j}))
               excluded[j] = true;
             if (!excluded[j]) {
               largest = std::max(largest, scores[j]);
-              empty &= scores[j] <= lowest;
+              empty = false;
             }
           }
           double sum = 0;

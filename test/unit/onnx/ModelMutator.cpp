@@ -2,9 +2,6 @@
 
 #include "ModelMutator.h"
 
-#include "llvm/ADT/SmallVectorExtras.h"
-#include "llvm/ADT/StringExtras.h"
-
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -331,6 +328,8 @@ void ModelMutator::change() {
       changeType(pick(graph.valueInfo));
     return;
   case 13: { // another value becomes the result
+    if (graph.outputs.empty())
+      return;
     ValueInfo &result = pick(graph.outputs);
     Node &node = pick(graph.nodes);
     if (!node.outputs.empty())
