@@ -104,7 +104,9 @@ private:
       pm.enableIRPrinting([](Pass *, Operation *) { return false; },
                           [this](Pass *pass, Operation *) {
                             return pass->getArgument() == options.printIrAfter;
-                          });
+                          },
+                          /*printModuleScope=*/false, /*printAfterOnlyOnChange=*/false,
+                          /*printAfterOnlyOnFailure=*/false, llvm::errs(), printingFlags());
     build(pm);
     return succeeded(pm.run(*module));
   }
@@ -121,11 +123,10 @@ private:
     if (options.progress)
       llvm::errs() << "\r\033[K" << text;
   }
+  /// Weights stay out of printed IR: it still parses, and a person can read it.
+  static OpPrintingFlags printingFlags() { return OpPrintingFlags().elideLargeResourceString(64); }
   void printIr(llvm::raw_ostream &os) {
-    OpPrintingFlags flags;
-    flags.elideLargeResourceString(64);
-    flags.enableDebugInfo(false);
-    module->print(os, flags);
+    module->print(os, printingFlags());
     os << "\n";
   }
 

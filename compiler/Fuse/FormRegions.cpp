@@ -69,7 +69,8 @@ void privatizeMovement(Block &body) {
     }
     if (!fuse::isMovement(op) || !fuse::tensorsRead(op).empty())
       continue;
-    for (Operation *user : llvm::drop_begin(fuse::usersOf(op))) {
+    auto users = fuse::usersOf(op);
+    for (Operation *user : llvm::drop_begin(users)) {
       OpBuilder builder(user);
       Value copy = builder.clone(*op)->getResult(0);
       user->walk([&](Operation *inner) { inner->replaceUsesOfWith(op->getResult(0), copy); });

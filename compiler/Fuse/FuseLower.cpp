@@ -21,6 +21,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Dominance.h"
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Transforms/CSE.h"
 
@@ -64,7 +65,20 @@ bool Lowering::lowerOnHost(Operation *op) {
   return view.has_value();
 }
 
+/// The first unsigned integer type among the operands and results, which the arith dialect lacks.
+static Type unsignedElement(Operation *op) {
+  for (Type type : llvm::concat<Type>(SmallVector<Type>(op->getOperandTypes()),
+                                      SmallVector<Type>(op->getResultTypes())))
+    if (Type element = getElementTypeOrSelf(type); element.isUnsignedInteger())
+      return element;
+  return {};
+}
+
 LogicalResult Lowering::lower(Operation *op) {
+  if (Type element = isa<onnx::ConstantOp>(op) ? Type() : unsignedElement(op))
+    return op->emitError() << "'" << op->getName() << "' of node '" << onnx::nodeName(op)
+                           << "' has element type " << element
+                           << ", which is only supported where it is constant";
   if (isa<onnx::ConstantOp>(op) || lowerOnHost(op))
     return success(); // constants become literals or weights where they are read
   if (auto matmul = dyn_cast<onnx::MatMulOp>(op))

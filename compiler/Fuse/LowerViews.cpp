@@ -11,6 +11,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
@@ -85,6 +86,55 @@ Sizes pick(ArrayRef<OpFoldResult> sizes, ArrayRef<int64_t> dims) {
   return result;
 }
 
+/// Whether `core`, its dims merged as in `groups`, can be split into `sizes` by tensor.expand_shape: in
+/// each group both sides are the same static number of elements, or both are dynamic. Otherwise dims are
+/// equal only by what the graph requires, which is not in the types.
+bool canSplit(RankedTensorType core, ArrayRef<OpFoldResult> sizes, ArrayRef<Group> groups) {
+  return !groups.empty() && llvm::all_of(groups, [&](const Group &group) {
+    auto product = [](ArrayRef<int64_t> dims, auto sizeOf) -> std::optional<int64_t> {
+      int64_t result = 1;
+      for (int64_t dim : dims) {
+        std::optional<int64_t> size = sizeOf(dim);
+        if (!size || llvm::MulOverflow(result, *size, result))
+          return std::nullopt;
+      }
+      return result;
+    };
+    return product(group.from, [&](int64_t dim) {
+             return core.isDynamicDim(dim) ? std::nullopt : std::optional(core.getDimSize(dim));
+           }) == product(group.to, [&](int64_t dim) { return getConstantIntValue(sizes[dim]); });
+  });
+}
+
+/// The elements of `core` in row-major order under the shape `sizes`, by division and remainder.
+Value copyReshaped(Lowering &lowering, Value core, ArrayRef<SymbolicExpr> from,
+                   ArrayRef<SymbolicExpr> to, ArrayRef<OpFoldResult> sizes) {
+  // Of each dim of both sides, how many elements one step covers.
+  auto steps = [&](ArrayRef<SymbolicExpr> shape) {
+    SmallVector<Value> result(shape.size());
+    SymbolicExpr step(1);
+    for (int64_t i = static_cast<int64_t>(shape.size()) - 1; i >= 0; --i) {
+      result[i] = lowering.indexValue(lowering.size(step));
+      step = step * shape[i];
+    }
+    return result;
+  };
+  SmallVector<Value> fromSteps = steps(from), toSteps = steps(to);
+  Type element = tensorType(core).getElementType();
+  return lowering.map(sizes, element, {}, [&](OpBuilder &b, Location loc, ValueRange) {
+    Value rest = arith::ConstantIndexOp::create(b, loc, 0);
+    for (auto [i, step] : llvm::enumerate(toSteps))
+      rest = arith::AddIOp::create(
+          b, loc, rest, arith::MulIOp::create(b, loc, linalg::IndexOp::create(b, loc, i), step));
+    SmallVector<Value> position;
+    for (Value step : fromSteps) {
+      position.push_back(arith::DivUIOp::create(b, loc, rest, step));
+      rest = arith::RemUIOp::create(b, loc, rest, step);
+    }
+    return lowering.load(b, loc, View::of(core), element, position);
+  });
+}
+
 LogicalResult lowerReshape(Lowering &lowering, Value data, Value result) {
   MLIRContext *context = lowering.builder.getContext();
   SmallVector<SymbolicExpr> from(lowering.shape(data)), to(lowering.shape(result));
@@ -113,10 +163,15 @@ LogicalResult lowerReshape(Lowering &lowering, Value data, Value result) {
     splits |= group.to.size() > 1;
   }
   Location loc = lowering.loc;
+  Sizes sizes = pick(lowering.sizes(result), toDims);
+  if ((splits || groups.empty()) && !canSplit(tensorType(core), sizes, groups)) {
+    core = copyReshaped(lowering, core, fromCore, toCore, sizes);
+    lowering.bind(result, View::of(core).through(unitMap(context, toCore, to)));
+    return success();
+  }
   if (merges)
     core = tensor::CollapseShapeOp::create(lowering.builder, loc, core, collapse);
-  if (splits || groups.empty()) {
-    Sizes sizes = pick(lowering.sizes(result), toDims);
+  if (splits) {
     SmallVector<int64_t> shape;
     for (OpFoldResult size : sizes)
       shape.push_back(getConstantIntValue(size).value_or(ShapedType::kDynamic));

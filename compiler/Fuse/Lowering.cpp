@@ -192,6 +192,9 @@ Value Lowering::materialize(const View &view, ArrayRef<OpFoldResult> sizes, Type
   }
   SmallVector<int64_t> core = coreDims(type);
   unitsOnly &= read == core && coreDims(from).size() == core.size();
+  // One side may know the size of a dim that the other does not: views do not convert between them.
+  for (size_t i = 0; unitsOnly && i < core.size(); ++i)
+    unitsOnly = from.getDimSize(coreDims(from)[i]) == type.getDimSize(core[i]);
   if (!unitsOnly)
     return map(sizes, element, {view},
                [](OpBuilder &, Location, ValueRange args) { return args[0]; });

@@ -45,9 +45,10 @@ private:
     if (options.reference)
       return region.setScheduleAttr(kernels::toAttr(&getContext(), schedule));
 
-    std::vector<bool> weights;
+    std::vector<bool> weights; // whose layout may be chosen: panels are of matrices
     for (Value input : region.getInputs())
-      weights.push_back(input.getDefiningOp<kernel::WeightOp>() != nullptr);
+      weights.push_back(input.getDefiningOp<kernel::WeightOp>() &&
+                        cast<RankedTensorType>(input.getType()).getRank() == 2);
     auto spec = kernels::buildSpec(region.getBody().front(), region.getDims().size(),
                                    region.getInputShapes(), {});
     if (spec) {

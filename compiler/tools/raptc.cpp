@@ -11,6 +11,7 @@
 #include "frontends/onnx/Versions.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/IR/MLIRContext.h"
+#include "mlir/Pass/PassRegistry.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/InitLLVM.h"
@@ -97,6 +98,13 @@ static std::string defaultRuntimeDir(const char *argv0) {
   return (sys::path::parent_path(sys::path::parent_path(self)) + "/lib").str();
 }
 
+/// Whether --print-ir-after names something that will run.
+static bool isStageOrPass(StringRef name) {
+  rapt::registerPasses();
+  return name.empty() || name == "all" || mlir::PassInfo::lookup(name) ||
+         any_of(rapt::kStages, [&](const auto &stage) { return stage.second == name; });
+}
+
 static int usageError(const Twine &text) {
   WithColor::error(errs(), "raptc") << text << "\n";
   errs() << "try 'raptc --help'\n";
@@ -126,6 +134,9 @@ int main(int argc, char **argv) {
   if (output.empty() && !printsIr && reportForm == ReportForm::None)
     return usageError("expected an output (-o), a stage (--compile-to) or a report (--report)");
 
+  if (!isStageOrPass(printIrAfter))
+    return usageError("--print-ir-after: '" + printIrAfter + "' is neither a stage nor a pass");
+
   rapt::CompileOptions options;
   options.input = input;
   options.output = printsIr ? std::string() : output.getValue();
@@ -145,6 +156,8 @@ int main(int argc, char **argv) {
   rapt::registerDialects(registry);
   mlir::MLIRContext context(registry);
   context.loadAllAvailableDialects();
+  // One function has nothing to gain from threads, and --print-ir-after wants the passes in order.
+  context.disableMultithreading();
 
   // ToolOutputFile deletes what it wrote unless it is kept: IR appears complete or not at all.
   std::unique_ptr<ToolOutputFile> irFile;

@@ -12,8 +12,10 @@ using namespace mlir;
 namespace rapt::onnx {
 
 void NodeBuilder::error(const Twine &what) {
-  if (!stopped())
-    emitError(loc) << node.describe() << ": " << what.str();
+  // After the first complaint, also one about what is not supported, the values are dummies.
+  if (stopped())
+    return;
+  emitError(loc) << node.describe() << ": " << what.str();
   wrong = true;
 }
 

@@ -36,7 +36,8 @@ std::string onnxCoverageMarkdown() {
     text += ("| " + row.name + " | " + llvm::Twine(row.since) + "-" + llvm::Twine(maxOpset) +
              " | " + row.types + " | " + row.notes + " |\n")
                 .str();
-  text += "\nfloat is f16, bf16, f32, f64; int is i8 to i64 and ui8 to ui64.\n";
+  text += "\nfloat is f16, bf16, f32, f64; int is i8 to i64. ui8 to ui64 are read too, but "
+          "only\nwhere nothing of them is left to compute at run time.\n";
   return text;
 }
 

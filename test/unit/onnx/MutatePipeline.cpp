@@ -64,17 +64,21 @@ struct Progress {
   uint64_t outcomes[NumOutcomes];
 };
 
-/// Verifies after each pass; says which pass left something that does not verify.
+/// Verifies after each pass; says which pass left something that does not verify, and which one refused.
 class VerifyEachPass : public mlir::PassInstrumentation {
 public:
-  explicit VerifyEachPass(std::string &broken) : broken(broken) {}
+  VerifyEachPass(std::string &broken, std::string &refused) : broken(broken), refused(refused) {}
+  void runAfterPassFailed(mlir::Pass *pass, mlir::Operation *) override {
+    if (refused.empty())
+      refused = pass->getArgument().str();
+  }
   void runAfterPass(mlir::Pass *pass, mlir::Operation *op) override {
     if (broken.empty() && failed(mlir::verify(op)))
       broken = pass->getArgument().str();
   }
 
 private:
-  std::string &broken;
+  std::string &broken, &refused;
 };
 
 /// Few damaged bytes, anywhere.
@@ -150,7 +154,7 @@ Outcome Runner::passes(onnx::Model &model) {
   registerDialects(registry);
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
   context.loadAllAvailableDialects();
-  std::string error, broken;
+  std::string error, broken, refused;
   mlir::ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) {
     if (diagnostic.getSeverity() == mlir::DiagnosticSeverity::Error && error.empty())
       error = diagnostic.str();
@@ -162,7 +166,7 @@ Outcome Runner::passes(onnx::Model &model) {
     if (!broken.empty())
       errs() << path << " #" << number << ": " << broken << " leaves: " << error << "\n";
     else if (!done && error.empty())
-      errs() << path << " #" << number << ": refused without an error\n";
+      errs() << path << " #" << number << ": refused without an error by " << (refused.empty() ? "import" : refused) << "\n";
     else
       return done ? Compiled : Refused;
     return Wrong;
@@ -179,7 +183,7 @@ Outcome Runner::passes(onnx::Model &model) {
   }
   mlir::PassManager manager(&context, mlir::ModuleOp::getOperationName());
   manager.enableVerifier(false); // VerifyEachPass does it, and knows whose fault it is
-  manager.addInstrumentation(std::make_unique<VerifyEachPass>(broken));
+  manager.addInstrumentation(std::make_unique<VerifyEachPass>(broken, refused));
   buildPasses(manager, last, target, last == Stage::Host);
   return finish(succeeded(manager.run(*module)) && broken.empty());
 }
