@@ -3,7 +3,6 @@
 #include "compiler/Schedule/Target.h"
 
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/TargetParser/Host.h"
@@ -11,13 +10,6 @@
 
 using namespace llvm;
 using rapt::kernels::TargetCpu;
-
-/// What compiled code may execute, so what the runtime asks the CPU for.
-static constexpr const char *kExecuted[] = {
-    "sse4.2",   "avx",      "avx2",       "fma",        "f16c",       "bmi",         "bmi2",
-    "lzcnt",    "popcnt",   "avx512f",    "avx512bw",   "avx512cd",   "avx512dq",    "avx512vl",
-    "avx512vnni", "avx512bf16", "avx512vbmi", "avx512vbmi2", "avx512ifma", "avx512bitalg",
-    "avx512vpopcntdq"};
 
 /// One cache of this machine in bytes, from sysfs; 0 when it does not say.
 static int64_t cacheBytes(int index) {
@@ -69,12 +61,4 @@ Expected<TargetCpu> rapt::resolveTarget(StringRef name) {
   sort(target.features);
   addVectors(target);
   return target;
-}
-
-std::string rapt::requiredFeatures(const TargetCpu &target) {
-  SmallVector<StringRef> required;
-  for (const char *feature : kExecuted)
-    if (is_contained(target.features, feature))
-      required.push_back(feature);
-  return join(required, ",");
 }

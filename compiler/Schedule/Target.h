@@ -13,10 +13,6 @@ namespace rapt {
 /// unknown names, listing the architecture levels.
 llvm::Expected<kernels::TargetCpu> resolveTarget(llvm::StringRef name);
 
-/// The features of `target` that a machine must have to run the code, LLVM names, comma separated.
-/// Features that only say what an operating system or a tuner cares about are left out.
-std::string requiredFeatures(const kernels::TargetCpu &target);
-
 } // namespace rapt
 
 #endif // RAPT_COMPILER_SCHEDULE_TARGET_H

@@ -42,7 +42,7 @@ static cl::opt<Stage> compileTo(
                clEnumValN(Stage::Schedule, "schedule", "a schedule for every region"),
                clEnumValN(Stage::Kernels, "kernels", "kernels named and compiled"),
                clEnumValN(Stage::Host, "host", "buffers planned, host code in the LLVM dialect"),
-               clEnumValN(Stage::Link, "link", "with the model's descriptor and weight table")));
+               clEnumValN(Stage::Link, "link", "the same, once the artifact is written")));
 
 static cl::list<std::string> dims("dim", cl::value_desc("name=size"), cl::cat(model),
                                   cl::desc("Fix a symbolic dim, for example --dim seq=128 (repeatable)"));
