@@ -101,19 +101,26 @@ View Lowering::constantView(onnx::ConstantOp op) {
 View Lowering::elementsView(Value value) {
   SmallVector<Value> elements;
   for (Value element : value.getDefiningOp<tensor::FromElementsOp>().getElements()) {
+    llvm::APInt number;
     if (auto cast = element.getDefiningOp<arith::IndexCastOp>();
         cast && cast.getIn().getType().isIndex())
       element = cast.getIn();
+    else if (matchPattern(element, m_ConstantInt(&number)))
+      element = arith::ConstantIndexOp::create(builder, loc, number.getSExtValue());
     else if (!element.getType().isIndex())
       element = arith::IndexCastOp::create(builder, loc, builder.getIndexType(), element);
     elements.push_back(element);
   }
+  View result;
+  Type type = tensorType(value).getElementType();
+  if (elements.empty()) { // never read, but it needs a form
+    result.literal = builder.getIntegerAttr(type, 0);
+    return result;
+  }
   if (elements.size() == 1) {
-    View result;
     result.base = elements.front();
     return result;
   }
-  Type type = tensorType(value).getElementType();
   Value chosen = map({builder.getIndexAttr(elements.size())}, type, {},
                      [&](OpBuilder &b, Location at, ValueRange) -> Value {
                        Value position = linalg::IndexOp::create(b, at, 0), result = elements.back();
@@ -125,7 +132,13 @@ View Lowering::elementsView(Value value) {
                        }
                        return arith::IndexCastOp::create(b, at, type, result);
                      });
-  return View::of(chosen);
+  // The choice is by row-major position, whatever the value's rank.
+  result = View::of(chosen);
+  AffineExpr position = builder.getAffineConstantExpr(0);
+  for (auto [dim, size] : llvm::enumerate(tensorType(value).getShape()))
+    position = position * size + builder.getAffineDimExpr(dim);
+  result.window = tensorType(value).getRank() > 1;
+  return result.through(AffineMap::get(tensorType(value).getRank(), 0, position));
 }
 
 const View &Lowering::view(Value value) {

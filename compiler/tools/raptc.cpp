@@ -17,7 +17,6 @@
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Process.h"
-#include "llvm/Support/ToolOutputFile.h"
 #include "llvm/Support/WithColor.h"
 
 using namespace llvm;
@@ -159,23 +158,18 @@ int main(int argc, char **argv) {
   // One function has nothing to gain from threads, and --print-ir-after wants the passes in order.
   context.disableMultithreading();
 
-  // ToolOutputFile deletes what it wrote unless it is kept: IR appears complete or not at all.
-  std::unique_ptr<ToolOutputFile> irFile;
   std::string ir;
   raw_string_ostream irStream(ir);
   rapt::Report report;
   if (!rapt::compile(options, context, irStream, report))
     return 1;
   if (printsIr) {
-    std::error_code error;
-    irFile = std::make_unique<ToolOutputFile>(output.empty() ? "-" : output.getValue(), error,
-                                              sys::fs::OF_Text);
-    if (error) {
-      WithColor::error(errs(), "raptc") << "cannot write '" << output << "': " << error.message() << "\n";
+    // Through a temporary file and a rename, so that the file is complete or not there.
+    std::string path = output.empty() ? "-" : output.getValue();
+    if (Error error = writeToOutput(path, [&](raw_ostream &os) { return os << ir, Error::success(); })) {
+      WithColor::error(errs(), "raptc") << "cannot write " << toString(std::move(error)) << "\n";
       return 1;
     }
-    irFile->os() << ir;
-    irFile->keep();
   }
   if (reportForm == ReportForm::Text)
     report.printText(outs());

@@ -18,8 +18,7 @@
  *    that names what was wrong, what was seen and what was expected. On failure nothing was written
  *    to result pointers, except that pointers to new objects are set to null.
  *  - Strings are UTF-8 and end in a zero byte. Strings that the library returns live as long as the
- *    object they came from; the library copies or forgets strings that it is given before it
- *returns.
+ *    object they came from; the library copies or forgets strings that it is given.
  *  - Sizes are in bytes, dims in elements, outermost first. Tensor data is dense and row-major.
  *  - A model may be used by many threads at once, a workspace by one at a time.
  *  - Opening a model runs code from that file: open only files that you would execute.
@@ -110,8 +109,7 @@ typedef struct rapt_model_info {
 
 /* How a workspace is made; zero-initialise it and set what matters. */
 typedef struct rapt_workspace_options {
-  /* Threads that a run uses, the calling one included; 0: rapt_default_num_threads(). At most 1024.
-   */
+  /* Threads that a run uses, the calling one included, at most 1024; 0: rapt_default_num_threads(). */
   int32_t num_threads;
   /* Null: the workspace allocates its memory and grows it to the largest shapes that it meets. Else
    * memory of the caller, 64-byte aligned, that must outlive the workspace and is used by nobody
@@ -188,8 +186,7 @@ RAPT_API void rapt_workspace_destroy(rapt_workspace *workspace);
 RAPT_API rapt_status rapt_run(rapt_workspace *workspace, const rapt_tensor *inputs,
                               int32_t num_inputs, const rapt_tensor *outputs, int32_t num_outputs);
 
-/* -- Small helpers, usable from any thread
- * --------------------------------------------------------- */
+/* -- Small helpers, usable from any thread --------------------------------------------------- */
 
 /* The text of the last failure on the calling thread, "" when there was none; a later success
  * leaves it. Valid until the next call on this thread. */
