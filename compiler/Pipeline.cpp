@@ -241,7 +241,8 @@ bool Compilation::run(llvm::raw_ostream &irOutput) {
     if (step.stage == options.stopAfter)
       break;
   }
-  printIr(irOutput);
+  if (options.output.empty())
+    printIr(irOutput);
   return true;
 }
 

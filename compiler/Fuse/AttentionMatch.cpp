@@ -3,8 +3,10 @@
 #include "compiler/Fuse/AttentionMatch.h"
 
 #include "dialects/Kernel/Kernel.h"
+#include "llvm/ADT/DenseMap.h"
 #include "llvm/Support/FormatVariadic.h"
 
+#include <algorithm>
 #include <cmath>
 
 using namespace mlir;
@@ -152,31 +154,117 @@ std::optional<AttentionMatch> matchAttention(onnx::SoftmaxOp softmax, std::strin
   return match;
 }
 
-BiasValues biasValues(Value bias) {
-  Operation *op = bias.getDefiningOp();
-  if (!op)
-    return BiasValues::Unknown;
-  if (std::optional<double> number = scalarConstant(bias))
-    return std::isfinite(*number) ? BiasValues::Finite : BiasValues::Unknown;
-  if (auto where = dyn_cast<onnx::WhereOp>(op)) {
-    bool finite = biasValues(where.getX()) == BiasValues::Finite &&
-                  biasValues(where.getY()) == BiasValues::Finite;
-    return finite ? BiasValues::Finite : BiasValues::Unknown;
+namespace {
+
+/// What the elements of a tensor lie in; both ends are finite.
+struct Interval {
+  double least, greatest;
+};
+
+/// Intervals of the values behind additive masks; none when an end may be infinite or NaN, or when
+/// nothing is known.
+class Intervals {
+public:
+  std::optional<Interval> of(Value value, int depth = 0) {
+    auto known = memo.find(value);
+    if (known != memo.end())
+      return known->second;
+    std::optional<Interval> result = depth < kMaxDepth ? compute(value, depth + 1) : std::nullopt;
+    memo[value] = result;
+    return result;
   }
-  if (isa<onnx::ReshapeOp, onnx::ExpandOp, onnx::TransposeOp, onnx::SliceOp, onnx::UnsqueezeOp,
-          onnx::SqueezeOp, onnx::NegOp>(op))
-    return biasValues(op->getOperand(0));
-  if (auto cast = dyn_cast<onnx::CastOp>(op))
-    return isa<IntegerType>(tensorType(cast.getInput()).getElementType())
-               ? BiasValues::Finite
-               : biasValues(cast.getInput());
-  // (1 - m) * lowest is finite for the m of 0 and 1 that such masks are made of.
-  if (isa<onnx::MulOp, onnx::SubOp, onnx::AddOp>(op)) {
-    bool finite = biasValues(op->getOperand(0)) == BiasValues::Finite &&
-                  biasValues(op->getOperand(1)) == BiasValues::Finite;
-    return finite ? BiasValues::Finite : BiasValues::Unknown;
+
+  /// [least, greatest] with its ends rounded to `type`.
+  static std::optional<Interval> rounded(Type type, double least, double greatest) {
+    for (double *end : {&least, &greatest}) {
+      if (auto element = dyn_cast<FloatType>(type)) {
+        APFloat number(*end);
+        bool lost;
+        number.convert(element.getFloatSemantics(), APFloat::rmNearestTiesToEven, &lost);
+        number.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &lost);
+        *end = number.convertToDouble();
+      }
+      if (!std::isfinite(*end))
+        return std::nullopt;
+    }
+    return Interval{least, greatest};
   }
-  return BiasValues::Unknown;
+
+  static std::optional<Interval> sum(Type type, Interval a, Interval b) {
+    return rounded(type, a.least + b.least, a.greatest + b.greatest);
+  }
+
+  static std::optional<Interval> product(Type type, Interval a, Interval b) {
+    auto [least, greatest] = std::minmax({a.least * b.least, a.least * b.greatest,
+                                          a.greatest * b.least, a.greatest * b.greatest});
+    return rounded(type, least, greatest);
+  }
+
+private:
+  /// Deeper than the masks of any exporter; a chain without end must not take the stack.
+  static constexpr int kMaxDepth = 64;
+
+  std::optional<Interval> compute(Value value, int depth) {
+    Type type = tensorType(value).getElementType();
+    if (std::optional<double> number = scalarConstant(value))
+      return rounded(type, *number, *number);
+    if (type.isInteger(1))
+      return Interval{0, 1};
+    Operation *op = value.getDefiningOp();
+    std::optional<Interval> result = op ? ofOperation(op, type, depth) : std::nullopt;
+    if (!result && isa<IntegerType>(type))
+      return Interval{0, 1};
+    return result;
+  }
+
+  std::optional<Interval> ofOperation(Operation *op, Type type, int depth) {
+    if (auto where = dyn_cast<onnx::WhereOp>(op)) {
+      std::optional<Interval> x = of(where.getX(), depth), y = of(where.getY(), depth);
+      if (!x || !y)
+        return std::nullopt;
+      return Interval{std::min(x->least, y->least), std::max(x->greatest, y->greatest)};
+    }
+    if (isa<onnx::ReshapeOp, onnx::ExpandOp, onnx::TransposeOp, onnx::SliceOp, onnx::UnsqueezeOp,
+            onnx::SqueezeOp>(op))
+      return of(op->getOperand(0), depth);
+    if (!isa<onnx::CastOp, onnx::NegOp, onnx::AddOp, onnx::SubOp, onnx::MulOp>(op))
+      return std::nullopt;
+    std::optional<Interval> a = of(op->getOperand(0), depth);
+    if (!a)
+      return std::nullopt;
+    if (isa<onnx::CastOp>(op))
+      return rounded(type, a->least, a->greatest);
+    if (isa<onnx::NegOp>(op))
+      return Interval{-a->greatest, -a->least};
+    std::optional<Interval> b = of(op->getOperand(1), depth);
+    if (!b)
+      return std::nullopt;
+    if (isa<onnx::AddOp>(op))
+      return sum(type, *a, *b);
+    if (isa<onnx::SubOp>(op))
+      return sum(type, *a, {-b->greatest, -b->least});
+    return product(type, *a, *b);
+  }
+
+  llvm::DenseMap<Value, std::optional<Interval>> memo;
+};
+
+} // namespace
+
+bool isSumFinite(ArrayRef<BiasTerm> terms) {
+  Intervals intervals;
+  std::optional<Interval> total = Interval{0, 0};
+  // The match went up from the softmax: the last term is the one that the graph adds first.
+  for (const BiasTerm &term : llvm::reverse(terms)) {
+    Type type = tensorType(term.value).getElementType();
+    std::optional<Interval> values = intervals.of(term.value);
+    if (values)
+      values = Intervals::product(type, *values, {term.factor, term.factor});
+    total = values ? Intervals::sum(type, *total, *values) : std::nullopt;
+    if (!total)
+      return false;
+  }
+  return true;
 }
 
 std::optional<MaskTerm> booleanMask(Value bias) {

@@ -39,9 +39,10 @@ struct AttentionMatch {
 /// Follows `softmax` down to its MatMul and up to the scores. Without a match `reason` says why.
 std::optional<AttentionMatch> matchAttention(onnx::SoftmaxOp softmax, std::string &reason);
 
-/// What can be known about the values of an additive mask.
-enum class BiasValues { Finite, Unknown };
-BiasValues biasValues(mlir::Value bias);
+/// True when the sum of `terms`, in the arithmetic of the graph and in its order, is provably
+/// finite: two masks of the lowest float are -inf where both exclude a key. Integers that the graph
+/// does not compute from constants count as 0 or 1, which is what masks are made of.
+bool isSumFinite(llvm::ArrayRef<BiasTerm> terms);
 
 /// Where(condition, 0, -inf) or Where(condition, -inf, 0), below Expands: an additive mask that is
 /// a boolean one.

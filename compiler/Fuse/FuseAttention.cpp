@@ -58,7 +58,11 @@ public:
         mask ? termToRank4(mask, scoreType) : Value(), builder.getF64FloatAttr(scale),
         builder.getF64FloatAttr(0.0), IntegerAttr(),
         attn::EmptyRowAttr::get(builder.getContext(), emptyRow()));
-    match.output.getOutput().replaceAllUsesWith(fromRank4(output.getOutput()));
+    // A later site may read this one's result directly, and asks for its dims.
+    Value old = match.output.getOutput(), result = fromRank4(output.getOutput());
+    SmallVector<onnx::SymbolicExpr> dims(shapes.shape(old));
+    shapes.bindArgument(result, dims);
+    old.replaceAllUsesWith(result);
     return success();
   }
 
@@ -196,8 +200,7 @@ private:
       else
         rest.push_back(term);
     }
-    unknownBias = llvm::any_of(
-        rest, [](auto &term) { return fuse::biasValues(term.value) == fuse::BiasValues::Unknown; });
+    unknownBias = !fuse::isSumFinite(rest);
     for (fuse::BiasTerm &term : rest) {
       Value value = term.value;
       if (term.factor != 1.0) {

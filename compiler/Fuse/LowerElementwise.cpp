@@ -9,6 +9,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Matchers.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 #include <cmath>
@@ -67,6 +68,41 @@ Value convert(OpBuilder &b, Location loc, Value value, Type type) {
     return arith::TruncIOp::create(b, loc, type, value);
   return from.isInteger(1) ? Value(arith::ExtUIOp::create(b, loc, type, value))
                            : Value(arith::ExtSIOp::create(b, loc, type, value));
+}
+
+static Value equals(OpBuilder &b, Location loc, Value x, double number) {
+  return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, x,
+                               constantOf(b, loc, x.getType(), number));
+}
+
+/// The divisor `y`, with 1 in the place of 0 and -1, for which there are other rules; null when it
+/// is a constant that is neither.
+static Value harmlessDivisor(OpBuilder &b, Location loc, Value y) {
+  llvm::APInt number;
+  if (matchPattern(y, m_ConstantInt(&number)) && !number.isZero() && !number.isAllOnes())
+    return {};
+  Value special = arith::OrIOp::create(b, loc, equals(b, loc, y, 0), equals(b, loc, y, -1));
+  return arith::SelectOp::create(b, loc, special, constantOf(b, loc, y.getType(), 1), y);
+}
+
+Value divide(OpBuilder &b, Location loc, Value x, Value y) {
+  if (isa<FloatType>(x.getType()))
+    return arith::DivFOp::create(b, loc, x, y);
+  Value divisor = harmlessDivisor(b, loc, y);
+  if (!divisor)
+    return arith::DivSIOp::create(b, loc, x, y);
+  Value quotient = arith::DivSIOp::create(b, loc, x, divisor);
+  Value zero = constantOf(b, loc, x.getType(), 0);
+  Value negated = arith::SelectOp::create(b, loc, equals(b, loc, y, -1),
+                                          arith::SubIOp::create(b, loc, zero, x), quotient);
+  return arith::SelectOp::create(b, loc, equals(b, loc, y, 0), zero, negated);
+}
+
+Value remainder(OpBuilder &b, Location loc, Value x, Value y) {
+  if (isa<FloatType>(x.getType()))
+    return arith::RemFOp::create(b, loc, x, y);
+  Value divisor = harmlessDivisor(b, loc, y);
+  return arith::RemSIOp::create(b, loc, x, divisor ? divisor : y);
 }
 
 namespace {
@@ -142,18 +178,17 @@ public:
 
   /// Remainder with the sign of the divisor, or of the dividend (C's fmod).
   Value modulo(Value x, Value y, bool fmod) {
-    Value remainder = arithmetic<arith::RemFOp, arith::RemSIOp>(x, y);
+    Value rest = remainder(b, loc, x, y);
     if (fmod)
-      return remainder;
+      return rest;
     if (isa<FloatType>(x.getType()))
       return {};
     Value zero = number(x, 0);
-    Value nonZero = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, remainder, zero);
-    Value signs = arith::XOrIOp::create(b, loc, remainder, y);
+    Value nonZero = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, rest, zero);
+    Value signs = arith::XOrIOp::create(b, loc, rest, y);
     Value differ = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, signs, zero);
     Value wrap = arith::AndIOp::create(b, loc, nonZero, differ);
-    return arith::SelectOp::create(b, loc, wrap, arith::AddIOp::create(b, loc, remainder, y),
-                                   remainder);
+    return arith::SelectOp::create(b, loc, wrap, arith::AddIOp::create(b, loc, rest, y), rest);
   }
 
   /// NaN in either operand gives NaN, as in numpy.
@@ -188,9 +223,7 @@ Value emitElement(Operation *op, OpBuilder &b, Location loc, ValueRange args) {
       .Case([&](onnx::MulOp) {
         return emit.arithmetic<arith::MulFOp, arith::MulIOp>(args[0], args[1]);
       })
-      .Case([&](onnx::DivOp) {
-        return emit.arithmetic<arith::DivFOp, arith::DivSIOp>(args[0], args[1]);
-      })
+      .Case([&](onnx::DivOp) { return divide(b, loc, args[0], args[1]); })
       .Case([&](onnx::PowOp) { return emit.power(args[0], args[1]); })
       .Case([&](onnx::ModOp mod) { return emit.modulo(args[0], args[1], mod.getFmod()); })
       .Case([&](onnx::AndOp) { return Value(arith::AndIOp::create(b, loc, args[0], args[1])); })

@@ -268,6 +268,7 @@ LogicalResult lowerConcat(Lowering &lowering, onnx::ConcatOp op) {
     const SymbolicExpr &extent = lowering.shape(input)[axis];
     if (extent.is(0))
       continue;
+    lowering.requireNonEmpty(extent);
     parts.push_back(lowering.view(input));
     starts.push_back(lowering.indexValue(lowering.size(start)));
     lasts.push_back(lowering.indexValue(lowering.size(extent - SymbolicExpr(1))));

@@ -121,12 +121,6 @@ struct Count {
   SmallVector<Value> dynamic;
 };
 
-Value divide(OpBuilder &b, Location loc, Value x, Value y) {
-  if (isa<FloatType>(x.getType()))
-    return arith::DivFOp::create(b, loc, x, y);
-  return arith::DivSIOp::create(b, loc, x, y);
-}
-
 Value mean(Lowering &lowering, Axes &axes, Value total) {
   Count count(lowering, axes);
   return lowering.map(axes.keptSizes, tensorType(total).getElementType(), {View::of(total)},

@@ -51,6 +51,25 @@ OpFoldResult Lowering::size(const onnx::SymbolicExpr &expr) {
   return value;
 }
 
+void Lowering::requireNonEmpty(const onnx::SymbolicExpr &expr) {
+  if (expr.lowerBound() >= 1 || expr.constant() || llvm::is_contained(nonEmpty, expr) ||
+      shapes.atMost(onnx::SymbolicExpr(1), expr))
+    return;
+  nonEmpty.push_back(expr);
+  auto extent = cast<Value>(size(expr));
+  OpBuilder::InsertionGuard guard(builder);
+  if (lastSize)
+    builder.setInsertionPointAfter(lastSize);
+  else
+    builder.setInsertionPointToStart(&func.getBody().front());
+  Value one = arith::ConstantIndexOp::create(builder, loc, 1);
+  auto name = dyn_cast<NameLoc>(loc);
+  std::string node = name ? "node '" + name.getName().str() + "'" : "a node";
+  lastSize = kernel::RequireOp::create(builder, loc, one, extent, /*equal=*/false,
+                                       node + " needs %lld to be at most its dim " + expr.str() +
+                                           " (%lld): empty tensors are not supported");
+}
+
 Sizes Lowering::sizes(Value value) {
   Sizes result;
   for (auto [index, expr] : llvm::enumerate(shape(value))) {
@@ -314,6 +333,10 @@ Value Lowering::generic(ArrayRef<OpFoldResult> shape, Type element, int64_t redu
   for (OpFoldResult size : shape)
     if (auto value = dyn_cast<Value>(size); value && !getConstantIntValue(size))
       dynamic.push_back(value);
+  for (Value size : dynamic)
+    for (size_t i = 0; i < materializedSizes.size(); ++i)
+      if (materializedSizes[i].second == size)
+        requireNonEmpty(materializedSizes[i].first);
   Value out = tensor::EmptyOp::create(builder, loc, type, dynamic);
   if (init)
     out = linalg::FillOp::create(builder, loc,

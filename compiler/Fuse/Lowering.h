@@ -66,6 +66,9 @@ public:
   mlir::ArrayRef<onnx::SymbolicExpr> shape(mlir::Value value) { return shapes.shape(value); }
   const onnx::Content &content(mlir::Value value) { return shapes.content(value); }
   mlir::OpFoldResult size(const onnx::SymbolicExpr &expr);
+  /// Has the host refuse a run in which `expr`, a dim that kernels loop over or clamp to, is below
+  /// 1. Nothing is emitted where that is provable or said already.
+  void requireNonEmpty(const onnx::SymbolicExpr &expr);
   Sizes sizes(mlir::Value value);
   mlir::Value indexValue(mlir::OpFoldResult size);
 
@@ -120,6 +123,7 @@ private:
   llvm::DenseMap<mlir::Value, View> views;
   llvm::DenseMap<mlir::Value, mlir::Value> tensors;
   llvm::SmallVector<std::pair<onnx::SymbolicExpr, mlir::Value>> materializedSizes;
+  llvm::SmallVector<onnx::SymbolicExpr> nonEmpty; ///< what requireNonEmpty has seen
   mlir::Operation *lastSize = nullptr; ///< sizes stand at the top of the function, after this one
 };
 
@@ -132,6 +136,11 @@ mlir::Value constantOf(mlir::OpBuilder &b, mlir::Location loc, mlir::Type type, 
 mlir::Type accumulatorType(mlir::Type element);
 /// Converts between number types: float to integer saturates, to i1 compares with zero.
 mlir::Value convert(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, mlir::Type type);
+/// x / y for floats and signed integers. ONNX leaves an integer division by zero undefined and the
+/// processor traps on it: here it gives 0, and the least integer by -1 wraps around.
+mlir::Value divide(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, mlir::Value y);
+/// The remainder with the sign of x; for integers 0 where y is 0 or -1.
+mlir::Value remainder(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, mlir::Value y);
 
 } // namespace rapt::fuse
 

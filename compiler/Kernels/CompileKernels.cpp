@@ -13,6 +13,7 @@
 #include "compiler/Kernels/ScheduleAttr.h"
 #include "compiler/Kernels/halide/Emit.h"
 #include "dialects/Kernel/Kernel.h"
+#include "mlir/IR/Builders.h"
 #include "llvm/Support/ThreadPool.h"
 
 #include <mutex>
@@ -33,7 +34,28 @@ struct Job {
   bool done = false;
 };
 
+/// The reference lowering reads row-major weights, so the callers' packed ones are unpacked.
+void unpackWeights(ModuleOp module, kernel::FuncOp func) {
+  module.walk([&](kernel::CallOp call) {
+    if (call.getCallee() != func.getSymName())
+      return;
+    for (OpOperand &input : call.getInputsMutable()) {
+      auto weight = input.get().getDefiningOp<kernel::WeightOp>();
+      if (!weight || weight.getPanel() == 0)
+        continue;
+      OpBuilder builder(weight);
+      auto plain = cast<kernel::WeightOp>(builder.clone(*weight));
+      plain.setPanel(0);
+      input.set(plain.getResult());
+    }
+  });
+  func.setInputPanels(SmallVector<int64_t>(func.getInputPanels().size(), 0));
+}
+
 void useReference(kernel::FuncOp func, const std::string &reason) {
+  emitWarning(func.getLoc()) << "kernel '" << func.getSymName()
+                             << "' goes through its slow reference lowering: " << reason;
+  unpackWeights(func->getParentOfType<ModuleOp>(), func);
   kernels::Schedule reference;
   reference.recipe = kernels::Schedule::Recipe::Reference;
   func.setScheduleAttr(kernels::toAttr(func.getContext(), reference));

@@ -7,6 +7,7 @@
 #include "compiler/Kernels/KernelSpec.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <unordered_map>
 
@@ -388,6 +389,20 @@ std::string Schedule::print() const {
     text += std::string(" variant=") + (variant == Variant::Strip ? "strip" : "unfused") +
             " block_query=" + std::to_string(blockQuery);
   return text + (parallel ? " parallel" : " serial");
+}
+
+static bool asksForSpecials(const Expr &expr) {
+  if ((expr.kind == Expr::Kind::Float && !std::isfinite(expr.real)) ||
+      (expr.kind == Expr::Kind::Unary && expr.unary == UnaryOp::IsNan))
+    return true;
+  return std::any_of(expr.operands.begin(), expr.operands.end(),
+                     [](const ExprRef &operand) { return asksForSpecials(*operand); });
+}
+
+bool needsStrictFloat(const KernelSpec &spec) {
+  return std::any_of(spec.stages.begin(), spec.stages.end(), [](const Stage &stage) {
+    return !stage.attention && asksForSpecials(*stage.loop.body);
+  });
 }
 
 } // namespace rapt::kernels

@@ -83,6 +83,10 @@ struct Tensor {
   int64_t panel = 0;
 };
 
+/// Whether a stage works with infinities or asks for NaN, so that its kernel may not be compiled under the
+/// assumption that neither occurs. Attention stages are written without them.
+bool needsStrictFloat(const struct KernelSpec &spec);
+
 enum class Reduction { None, Sum, Max, Min, Prod };
 
 /// result(p...) = reduce over r... of body(p..., r...). Loops 0..parallel-1 index the result in order,
@@ -154,7 +158,6 @@ struct TargetCpu {
   std::vector<std::string> features; // LLVM names of enabled features
   int64_t vectorBytes = 32;          // 64 for AVX-512, 32 for AVX2, 16 for SSE
   int64_t vectorRegisters = 16;
-  int64_t l1Bytes = 32768, l2Bytes = 1048576;
 };
 
 /// One compiled kernel: one object file and how to call into it.

@@ -33,6 +33,7 @@ public:
   }
 
   void runOnOperation() final {
+    kernels.clear();
     bool unscheduled = false;
     getOperation().walk([&](kernel::RegionOp region) {
       if (!region.getSchedule()) {

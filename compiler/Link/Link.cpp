@@ -128,11 +128,8 @@ private:
     arguments.push_back(library("librapt_glue.a"));
     if (Error error = link::runTool(dir, linker(), arguments))
       return error;
-    SmallString<128> objcopy(linker());
-    sys::path::remove_filename(objcopy);
-    sys::path::append(objcopy, "llvm-objcopy");
-    if (Error error =
-            link::runTool(dir, objcopy, {"--keep-global-symbol=" + facts.symbol, artifact()}))
+    if (Error error = link::runTool(dir, RAPT_OBJCOPY,
+                                    {"--keep-global-symbol=" + facts.symbol, artifact()}))
       return error;
     std::string header = dir.file("header");
     SmallString<128> place(options.output);

@@ -1,7 +1,7 @@
 //===- CostModel.cpp - From what a kernel computes to how -------------------------------===//
 //
 // The recipe follows from the shape of the computation alone; its numbers follow from the vector
-// registers and the extents. docs/kernels.md has the measurements behind the numbers.
+// registers and the extents (docs/kernels.md).
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -128,7 +128,8 @@ Schedule rapt::chooseSchedule(const KernelSpec &spec, const std::vector<bool> &w
     schedule.recipe = alone && !hasReduction ? Schedule::Recipe::Attention : Schedule::Recipe::Reference;
   else if (!hasReduction)
     schedule.recipe = Schedule::Recipe::Pointwise;
-  else if (int weight = gemmWeight(spec, weightInputs); weight >= 0) {
+  else if (int weight = gemmWeight(spec, weightInputs); weight >= 0 && !needsStrictFloat(spec)) {
+    // Without fast-math no multiply-add is formed; a gemm that handles infinities is not worth a tile.
     schedule.recipe = Schedule::Recipe::Gemm;
     chooseTile(schedule, spec.tensors[weight].shape[1].factor, target);
   } else {

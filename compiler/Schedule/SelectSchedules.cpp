@@ -53,13 +53,18 @@ private:
                                    region.getInputShapes(), {});
     if (spec) {
       schedule = chooseSchedule(*spec, weights, options.target);
+      if (schedule.recipe == kernels::Schedule::Recipe::Reference)
+        giveReason(region, "attention shares the region with another reduction");
       if (schedule.recipe == kernels::Schedule::Recipe::Gemm)
         packWeight(region, gemmWeight(*spec, weights), schedule.tileCols);
     } else {
-      region->setAttr("kernel.reference_reason",
-                      StringAttr::get(&getContext(), llvm::toString(spec.takeError())));
+      giveReason(region, llvm::toString(spec.takeError()));
     }
     region.setScheduleAttr(kernels::toAttr(&getContext(), schedule));
+  }
+
+  void giveReason(kernel::RegionOp region, const std::string &reason) {
+    region->setAttr("kernel.reference_reason", StringAttr::get(&getContext(), reason));
   }
 
   /// A weight may serve several regions with different layouts, so each takes a copy of the op; equal

@@ -4,24 +4,11 @@
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringMap.h"
-#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/TargetParser/Host.h"
 #include "llvm/TargetParser/X86TargetParser.h"
 
 using namespace llvm;
 using rapt::kernels::TargetCpu;
-
-/// One cache of this machine in bytes, from sysfs; 0 when it does not say.
-static int64_t cacheBytes(int index) {
-  std::string path = "/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index) + "/size";
-  auto file = MemoryBuffer::getFile(path, /*IsText=*/true, /*RequiresNullTerminator=*/false);
-  if (!file)
-    return 0;
-  StringRef text = (*file)->getBuffer().trim();
-  int64_t unit = text.consume_back("K") ? 1024 : text.consume_back("M") ? 1024 * 1024 : 1;
-  int64_t value = 0;
-  return text.getAsInteger(10, value) ? 0 : value * unit;
-}
 
 static void addVectors(TargetCpu &target) {
   auto has = [&](StringRef feature) { return is_contained(target.features, feature); };
@@ -37,11 +24,6 @@ Expected<TargetCpu> rapt::resolveTarget(StringRef name) {
     for (const auto &[feature, enabled] : sys::getHostCPUFeatures())
       if (enabled)
         target.features.push_back(feature.str());
-    // index 0 is the first-level data cache, index 2 the second level, on every x86 Linux
-    if (int64_t bytes = cacheBytes(0))
-      target.l1Bytes = bytes;
-    if (int64_t bytes = cacheBytes(2))
-      target.l2Bytes = bytes;
   } else {
     if (X86::parseArchX86(name, /*Only64Bit=*/true) == X86::CK_None)
       return createStringError("unknown --target-cpu '" + name +

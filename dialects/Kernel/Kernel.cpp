@@ -138,6 +138,24 @@ LogicalResult RegionOp::verify() {
   return success();
 }
 
+LogicalResult FuncOp::verify() {
+  int64_t numDims = getNumDims();
+  Block &block = getBody().front();
+  if (numDims < 0 || numDims > static_cast<int64_t>(block.getNumArguments()) ||
+      llvm::any_of(block.getArguments().take_front(numDims),
+                   [](BlockArgument arg) { return !arg.getType().isIndex(); }))
+    return emitOpError() << "expects its block to take " << numDims << " dims of index type first";
+  SmallVector<Type> types(block.getArgumentTypes());
+  TypeRange inputs = TypeRange(types).drop_front(numDims);
+  if (getInputPanels().size() != inputs.size())
+    return emitOpError() << "expects one panel width for each of the " << inputs.size()
+                         << " inputs, but has " << getInputPanels().size();
+  if (failed(verifyShapes(*this, getInputShapes(), inputs, numDims, "inputs")))
+    return failure();
+  return verifyShapes(*this, getResultShapes(), block.getTerminator()->getOperandTypes(), numDims,
+                      "results");
+}
+
 LogicalResult CallOp::verify() {
   int64_t numDims = getDims().size();
   if (!getOuts().empty() && !getOutputs().empty())

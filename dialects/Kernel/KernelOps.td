@@ -84,7 +84,7 @@ def Kernel_CheckIndicesOp : Kernel_Op<"check_indices"> {
     Stands before a gather whose indices come from outside. `message` may hold two `%lld`: the index
     and its position. `sizes` are the dynamic dims of the operand in order.
   }];
-  let arguments = (ins AnyType:$indices, Variadic<Index>:$sizes, I64Attr:$lower, Index:$upper,
+  let arguments = (ins AnyShaped:$indices, Variadic<Index>:$sizes, I64Attr:$lower, Index:$upper,
                    StrAttr:$message);
   let assemblyFormat = "$indices `[` $sizes `]` `in` $lower `to` $upper $message attr-dict `:` type($indices)";
 }
@@ -154,6 +154,7 @@ def Kernel_FuncOp : Kernel_Op<"func", [Symbol, IsolatedFromAbove, SingleBlock,
     $sym_name `dims` $num_dims `shapes` $input_shapes `->` $result_shapes `panels` $input_panels
     `schedule` `(` $schedule `)` attr-dict-with-keyword $body
   }];
+  let hasVerifier = 1;
 }
 
 def Kernel_CallOp : Kernel_Op<"call", [AttrSizedOperandSegments]> {

@@ -29,13 +29,6 @@ const InferTable &inferTable() {
   return table;
 }
 
-/// `text` as part of a printf format.
-std::string escapePercent(StringRef text) {
-  std::string result;
-  for (char c : text)
-    result += c == '%' ? "%%" : std::string(1, c);
-  return result;
-}
 } // namespace
 
 std::string nodeName(Operation *op) {
@@ -221,10 +214,9 @@ void ShapeInference::require(Operation *op, const SymbolicExpr &left, const Symb
       context.clear();
     }
   }
-  std::string message = "node '" + escapePercent(nodeName(op)) + "' needs " +
-                        (context.empty() ? "" : escapePercent(context) + ": ") +
-                        escapePercent(lhs.str()) + " (%lld) to be " + (equal ? "" : "at most ") +
-                        escapePercent(rhs.str()) + " (%lld)";
+  std::string message = "node '" + nodeName(op) + "' needs " +
+                        (context.empty() ? "" : context + ": ") + lhs.str() + " (%lld) to be " +
+                        (equal ? "" : "at most ") + rhs.str() + " (%lld)";
   for (const Requirement &known : required)
     if (known.lhs == lhs && known.rhs == rhs && known.equal == equal)
       return;

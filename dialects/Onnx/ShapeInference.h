@@ -44,7 +44,8 @@ class ShapeInference {
 public:
   explicit ShapeInference(int64_t contentLimit = kShapeContentLimit) : limit(contentLimit) {}
 
-  /// Says what the dims of a function argument are; its type must have that rank.
+  /// Says what the dims of a function argument, or of a value that a pass has made, are; its type must
+  /// have that rank.
   void bindArgument(mlir::Value value, llvm::ArrayRef<SymbolicExpr> dims);
   /// Says what an integer or index scalar is.
   void bindScalar(mlir::Value value, const SymbolicExpr &expr);

@@ -84,6 +84,9 @@ private:
   SmallVector<mlir::Attribute> symbols;
   llvm::StringSet<> symbolNames, specialised, used;
   llvm::StringMap<Value> values;
+  /// The parts of each sequence. A sequence is no value: SplitToSequence makes its parts, SequenceAt
+  /// picks one, and nothing else may read it.
+  llvm::StringMap<SmallVector<Value>> sequences;
   llvm::StringMap<const Tensor *> initializers;
   UnsupportedList unsupported;
 };
@@ -189,6 +192,10 @@ FailureOr<Value> Importer::valueOf(const Node *user, StringRef name) {
   if (auto found = values.find(name); found != values.end())
     return found->second;
   std::string where = user ? user->describe() + " reads " : "graph output is ";
+  if (sequences.contains(name)) {
+    (void)fail(name, where + "sequence " + quoted(name) + ", which only SequenceAt can read");
+    return failure();
+  }
   auto found = initializers.find(name);
   if (found == initializers.end()) {
     (void)fail(name, where + quoted(name) + ", which nothing produces");
@@ -212,10 +219,19 @@ LogicalResult Importer::importNode(const Node &node) {
   bool poisoned = false;
   SmallVector<Value> operands;
   if (known && version && *version >= known->since) {
-    for (StringRef name : node.inputs) {
+    for (auto [i, name] : llvm::enumerate(node.inputs)) {
       if (name.empty()) {
         operands.emplace_back();
         continue;
+      }
+      if (i == 0 && node.opType == "SequenceAt") {
+        if (auto found = sequences.find(name); found != sequences.end()) {
+          operands.append(found->second);
+          continue;
+        }
+        if (!values.contains(name) || values[name])
+          return fail(node.name,
+                      node.describe() + " reads " + quoted(name) + ", which is no sequence");
       }
       FailureOr<Value> value = valueOf(&node, name);
       if (failed(value))
@@ -244,6 +260,10 @@ LogicalResult Importer::importNode(const Node &node) {
     return failure();
   if (!nodeBuilder.unsupportedReason().empty())
     unsupported.add(node, version, nodeBuilder.unsupportedReason());
+  if (node.opType == "SplitToSequence" && !nodeBuilder.stopped() && !node.outputs.empty()) {
+    sequences[node.outputs.front()] = SmallVector<Value>(nodeBuilder.results());
+    return success();
+  }
   for (auto [output, value] : llvm::zip(node.outputs, nodeBuilder.results()))
     if (!output.empty())
       values[output] = nodeBuilder.stopped() ? Value() : value;

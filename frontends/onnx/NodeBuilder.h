@@ -87,6 +87,8 @@ public:
   /// Infers `op`, which was built outside of make; null after an error.
   mlir::Value finish(mlir::Operation *op);
   void out(size_t i, mlir::Value value);
+  /// The results become the parts of a sequence, which is the only output.
+  void outParts(llvm::ArrayRef<mlir::Value> parts) { outputs.assign(parts.begin(), parts.end()); }
   size_t numOutputs() const { return outputs.size(); }
   /// Whether anything reads output `i`.
   bool wants(size_t i) const;

@@ -161,7 +161,7 @@ void addElementwise(std::vector<Operator> &table) {
           {"Neg", 7, "float, int", "", upgradeUnary<NegOp>},
           {"Not", 7, "bool", "", upgradeUnary<NotOp>},
           {"Or", 7, "bool", "", upgradeBinary<OrOp>},
-          {"Pow", 7, "float, int", "the exponent may have another type since 12",
+          {"Pow", 7, "float", "the exponent may have another type since 12, int too",
            upgradeBinary<PowOp>},
           {"Reciprocal", 7, "float", "", upgradeUnary<ReciprocalOp>},
           {"Relu", 7, "float, int", "", upgradeUnary<ReluOp>},

@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <mutex>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -126,6 +127,10 @@ bool emitKernel(const KernelSpec &spec, const Schedule &schedule, const TargetCp
                 const std::string &symbolPrefix, KernelObject &result, std::string &error) {
   result = {};
   error.clear();
+  // A child that is forked between another thread's pipe and close would inherit the writing end and
+  // keep that thread waiting for the end of the file.
+  static std::mutex forking;
+  std::unique_lock guard(forking);
   int ends[2];
   if (pipe(ends) != 0) {
     error = std::string("cannot make a pipe to the kernel compiler: ") + strerror(errno);
@@ -147,6 +152,7 @@ bool emitKernel(const KernelSpec &spec, const Schedule &schedule, const TargetCp
     _exit(0); // no destructors, no flushing: what the parent has buffered is the parent's
   }
   close(ends[1]);
+  guard.unlock();
   std::string answer = readAll(ends[0]);
   close(ends[0]);
   int status = 0;

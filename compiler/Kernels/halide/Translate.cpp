@@ -86,17 +86,6 @@ static bool containsLoad(const ExprRef &expr) {
   return anyNode(expr, [](const Expr &node) { return node.kind == Expr::Kind::Load; });
 }
 
-bool needsStrictFloat(const KernelSpec &spec) {
-  auto strict = [](const Expr &node) {
-    return (node.kind == Expr::Kind::Float && !std::isfinite(node.real)) ||
-           (node.kind == Expr::Kind::Unary && node.unary == UnaryOp::IsNan);
-  };
-  for (const Stage &stage : spec.stages)
-    if (!stage.attention && anyNode(stage.loop.body, strict))
-      return true;
-  return false;
-}
-
 /// True when loops and dims (never negative) can only give a value >= 0.
 static bool isNonNegative(const ExprRef &expr) {
   switch (expr->kind) {

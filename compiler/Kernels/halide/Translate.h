@@ -76,9 +76,6 @@ bool usesLoop(const ExprRef &expr, int loop);
 /// True if `expr` is Load(t, [Loop 0, ..., Loop n-1]).
 bool isPlainLoad(const ExprRef &expr);
 
-/// True if the kernel computes with infinities or asks for NaN: fast-math must be off.
-bool needsStrictFloat(const KernelSpec &spec);
-
 } // namespace rapt::kernels::halide
 
 #endif // RAPT_COMPILER_KERNELS_HALIDE_TRANSLATE_H

@@ -265,3 +265,21 @@ func.func @merged_transpose(%q: tensor<?x3x?x8xf32> {onnx.dims = ["b", 3, "s", 8
   %5 = onnx.MatMul %4, %v : (tensor<?x3x?x?xf32>, tensor<?x3x?x8xf32>) -> tensor<?x3x?x8xf32>
   return %5 : tensor<?x3x?x8xf32>
 }
+
+// -----
+
+// One attention right on the result of another.
+// CHECK-LABEL: func @stacked
+func.func @stacked(%x: tensor<?x8xf32> {onnx.dims = ["n", 8]}) -> tensor<?x8xf32> {
+  // CHECK-COUNT-2: attn.sdpa
+  // CHECK-NOT: onnx.Softmax
+  %0 = onnx.Transpose %x {perm = array<i64: 1, 0>} : (tensor<?x8xf32>) -> tensor<8x?xf32>
+  %1 = onnx.MatMul %x, %0 : (tensor<?x8xf32>, tensor<8x?xf32>) -> tensor<?x?xf32>
+  %2 = onnx.Softmax %1 {axis = 1 : i64} : (tensor<?x?xf32>) -> tensor<?x?xf32>
+  %3 = onnx.MatMul %2, %x : (tensor<?x?xf32>, tensor<?x8xf32>) -> tensor<?x8xf32>
+  %4 = onnx.Transpose %3 {perm = array<i64: 1, 0>} : (tensor<?x8xf32>) -> tensor<8x?xf32>
+  %5 = onnx.MatMul %3, %4 : (tensor<?x8xf32>, tensor<8x?xf32>) -> tensor<?x?xf32>
+  %6 = onnx.Softmax %5 {axis = 1 : i64} : (tensor<?x?xf32>) -> tensor<?x?xf32>
+  %7 = onnx.MatMul %6, %3 : (tensor<?x?xf32>, tensor<?x8xf32>) -> tensor<?x8xf32>
+  return %7 : tensor<?x8xf32>
+}

@@ -86,3 +86,19 @@ func.func @weight_panel() {
 
 // expected-error @+1 {{expects parameter 'variant' to be "strip" or "unfused", but it is "flash"}}
 #attention = #kernel.schedule<attention {variant = "flash"}>
+
+// -----
+
+// expected-error @+1 {{expects its block to take 2 dims of index type first}}
+kernel.func @few_dims dims 2 shapes [array<i64: 0>] -> [array<i64: 0>] panels [0] schedule(<pointwise {}>) {
+^bb0(%d0: index, %x: tensor<?xf32>):
+  kernel.yield %x : tensor<?xf32>
+}
+
+// -----
+
+// expected-error @+1 {{expects one panel width for each of the 1 inputs, but has 0}}
+kernel.func @few_panels dims 1 shapes [array<i64: 0>] -> [array<i64: 0>] panels [] schedule(<pointwise {}>) {
+^bb0(%d0: index, %x: tensor<?xf32>):
+  kernel.yield %x : tensor<?xf32>
+}

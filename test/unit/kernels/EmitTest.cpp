@@ -60,7 +60,7 @@ TEST(Emit, ErrorsAreTexts) {
 }
 
 TEST(Emit, MachinesWithoutAvx) {
-  TargetCpu cpu{"x86-64-v2", {"sse4.1"}, 16, 16, 32768, 262144};
+  TargetCpu cpu{"x86-64-v2", {"sse4.1"}, 16, 16};
   Schedule s = schedule(Recipe::Gemm);
   s.vector = 4, s.tileRows = 4, s.tileCols = 8;
   Builder b(1);
