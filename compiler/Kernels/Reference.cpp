@@ -25,6 +25,7 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/Transforms/BufferizableOpInterfaceImpl.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
@@ -110,6 +111,41 @@ void buildBody(OpBuilder &builder, kernel::FuncOp kernel, const Signature &signa
   func::ReturnOp::create(inner, kernel.getLoc());
 }
 
+/// Upstream's expansion of memref.expand_shape knows groups with one dynamic dim at most. Those with more
+/// become casts to the sizes that the operation carries.
+void castExpandedShapes(ModuleOp module) {
+  SmallVector<memref::ExpandShapeOp> found;
+  module.walk([&](memref::ExpandShapeOp op) {
+    for (const ReassociationIndices &group : op.getReassociationIndices())
+      if (llvm::count_if(group, [&](int64_t dim) { return op.getResultType().isDynamicDim(dim); }) > 1)
+        return found.push_back(op);
+  });
+  for (memref::ExpandShapeOp op : found) {
+    OpBuilder b(op);
+    Location loc = op.getLoc();
+    MemRefType type = op.getResultType();
+    auto source = memref::ExtractStridedMetadataOp::create(b, loc, op.getSrc());
+    auto [strides, offset] = type.getStridesAndOffset();
+    SmallVector<OpFoldResult> sizes = op.getMixedOutputShape();
+    SmallVector<OpFoldResult> steps(type.getRank());
+    for (auto [number, group] : llvm::enumerate(op.getReassociationIndices())) {
+      Value step = source.getStrides()[number];
+      for (int64_t dim : llvm::reverse(group)) {
+        steps[dim] = ShapedType::isDynamic(strides[dim]) ? OpFoldResult(step)
+                                                         : b.getIndexAttr(strides[dim]);
+        step = arith::MulIOp::create(b, loc, step,
+                                     getValueOrCreateConstantIndexOp(b, loc, sizes[dim]));
+      }
+    }
+    OpFoldResult start = ShapedType::isDynamic(offset) ? OpFoldResult(source.getOffset())
+                                                       : b.getIndexAttr(offset);
+    Value view = memref::ReinterpretCastOp::create(b, loc, type, source.getBaseBuffer(), start,
+                                                   sizes, steps);
+    op.getResult().replaceAllUsesWith(view);
+    op.erase();
+  }
+}
+
 LogicalResult bufferize(ModuleOp module) {
   SmallVector<attn::SdpaOp> attention;
   module.walk([&](attn::SdpaOp op) { attention.push_back(op); });
@@ -134,6 +170,7 @@ LogicalResult bufferize(ModuleOp module) {
     OpBuilder builder(alloc->getBlock()->getTerminator());
     memref::DeallocOp::create(builder, alloc.getLoc(), alloc);
   });
+  castExpandedShapes(module);
   return success();
 }
 

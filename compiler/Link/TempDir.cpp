@@ -20,12 +20,16 @@ link::TempDir::~TempDir() {
 }
 
 Error link::TempDir::create(StringRef output) {
+  // Beside the output, so that the rename at the end stays on one file system. createUniquePath would
+  // put a relative path under the system's temporary folder.
   SmallString<128> model(output);
+  if (std::error_code code = sys::fs::make_absolute(model))
+    return fileError("cannot find the folder of", output, code);
   sys::path::remove_filename(model);
   sys::path::append(model, ".rapt-%%%%%%%%%%");
   for (int attempt = 0; attempt < 8; ++attempt) {
     SmallString<128> unique;
-    sys::fs::createUniquePath(model, unique, /*MakeAbsolute=*/true);
+    sys::fs::createUniquePath(model, unique, /*MakeAbsolute=*/false);
     std::error_code code =
         sys::fs::create_directory(unique, /*IgnoreExisting=*/false, sys::fs::owner_all);
     if (!code) {

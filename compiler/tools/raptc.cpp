@@ -133,6 +133,8 @@ int main(int argc, char **argv) {
   if (output.empty() && !printsIr && reportForm == ReportForm::None)
     return usageError("expected an output (-o), a stage (--compile-to) or a report (--report)");
 
+  if (!output.empty() && sys::fs::equivalent(input, output))
+    return usageError("'" + output + "' is the model; the output needs another name");
   if (printsIr && output.empty() && reportForm != ReportForm::None)
     return usageError("--compile-to and --report both print to stdout; give the IR a file (-o)");
   if (!isStageOrPass(printIrAfter))

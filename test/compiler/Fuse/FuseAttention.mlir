@@ -283,3 +283,121 @@ func.func @stacked(%x: tensor<?x8xf32> {onnx.dims = ["n", 8]}) -> tensor<?x8xf32
   %7 = onnx.MatMul %6, %3 : (tensor<?x?xf32>, tensor<?x8xf32>) -> tensor<?x8xf32>
   return %7 : tensor<?x8xf32>
 }
+
+// -----
+
+// Two masks of the lowest float add up to -inf where both exclude a key.
+// CHECK-LABEL: func @two_lowest_masks
+func.func @two_lowest_masks(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<2x1x1x7xi1>, %n: tensor<1x1x5x7xi1>) -> tensor<2x3x5x8xf32> {
+  // CHECK: attn.sdpa {{.*}} {empty_row = #attn.empty_row<nan>
+  %z = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %half = onnx.Constant dense<-1.7E+38> : tensor<f32> : tensor<f32>
+  %a = onnx.Where %m, %z, %low : (tensor<2x1x1x7xi1>, tensor<f32>, tensor<f32>) -> tensor<2x1x1x7xf32>
+  %b = onnx.Where %n, %z, %low : (tensor<1x1x5x7xi1>, tensor<f32>, tensor<f32>) -> tensor<1x1x5x7xf32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %t = onnx.Add %s, %a : (tensor<2x3x5x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x3x5x7xf32>
+  %u = onnx.Add %t, %b : (tensor<2x3x5x7xf32>, tensor<1x1x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %u {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// Two masks whose sum stays finite.
+// CHECK-LABEL: func @two_finite_masks
+func.func @two_finite_masks(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<2x1x1x7xi1>, %n: tensor<1x1x5x7xi1>) -> tensor<2x3x5x8xf32> {
+  // CHECK: attn.sdpa {{.*}} {empty_row = #attn.empty_row<mean>
+  %z = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %half = onnx.Constant dense<-1.7E+38> : tensor<f32> : tensor<f32>
+  %a = onnx.Where %m, %z, %half : (tensor<2x1x1x7xi1>, tensor<f32>, tensor<f32>) -> tensor<2x1x1x7xf32>
+  %b = onnx.Where %n, %z, %half : (tensor<1x1x5x7xi1>, tensor<f32>, tensor<f32>) -> tensor<1x1x5x7xf32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %t = onnx.Add %s, %a : (tensor<2x3x5x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x3x5x7xf32>
+  %u = onnx.Add %t, %b : (tensor<2x3x5x7xf32>, tensor<1x1x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %u {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// A mask with 2^60 paths to its root: each value is looked at once.
+// CHECK-LABEL: func @doubled_mask
+func.func @doubled_mask(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<2x1x1x7xi1>, %n: tensor<1x1x5x7xi1>) -> tensor<2x3x5x8xf32> {
+  // CHECK: attn.sdpa {{.*}} {empty_row = #attn.empty_row<mean>
+  %z = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %half = onnx.Constant dense<-1.7E+38> : tensor<f32> : tensor<f32>
+  %x0 = onnx.Cast %m : (tensor<2x1x1x7xi1>) -> tensor<2x1x1x7xf32>
+  %x1 = onnx.Add %x0, %x0 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x2 = onnx.Add %x1, %x1 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x3 = onnx.Add %x2, %x2 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x4 = onnx.Add %x3, %x3 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x5 = onnx.Add %x4, %x4 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x6 = onnx.Add %x5, %x5 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x7 = onnx.Add %x6, %x6 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x8 = onnx.Add %x7, %x7 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x9 = onnx.Add %x8, %x8 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x10 = onnx.Add %x9, %x9 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x11 = onnx.Add %x10, %x10 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x12 = onnx.Add %x11, %x11 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x13 = onnx.Add %x12, %x12 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x14 = onnx.Add %x13, %x13 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x15 = onnx.Add %x14, %x14 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x16 = onnx.Add %x15, %x15 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x17 = onnx.Add %x16, %x16 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x18 = onnx.Add %x17, %x17 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x19 = onnx.Add %x18, %x18 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x20 = onnx.Add %x19, %x19 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x21 = onnx.Add %x20, %x20 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x22 = onnx.Add %x21, %x21 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x23 = onnx.Add %x22, %x22 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x24 = onnx.Add %x23, %x23 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x25 = onnx.Add %x24, %x24 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x26 = onnx.Add %x25, %x25 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x27 = onnx.Add %x26, %x26 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x28 = onnx.Add %x27, %x27 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x29 = onnx.Add %x28, %x28 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x30 = onnx.Add %x29, %x29 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x31 = onnx.Add %x30, %x30 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x32 = onnx.Add %x31, %x31 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x33 = onnx.Add %x32, %x32 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x34 = onnx.Add %x33, %x33 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x35 = onnx.Add %x34, %x34 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x36 = onnx.Add %x35, %x35 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x37 = onnx.Add %x36, %x36 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x38 = onnx.Add %x37, %x37 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x39 = onnx.Add %x38, %x38 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x40 = onnx.Add %x39, %x39 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x41 = onnx.Add %x40, %x40 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x42 = onnx.Add %x41, %x41 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x43 = onnx.Add %x42, %x42 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x44 = onnx.Add %x43, %x43 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x45 = onnx.Add %x44, %x44 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x46 = onnx.Add %x45, %x45 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x47 = onnx.Add %x46, %x46 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x48 = onnx.Add %x47, %x47 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x49 = onnx.Add %x48, %x48 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x50 = onnx.Add %x49, %x49 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x51 = onnx.Add %x50, %x50 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x52 = onnx.Add %x51, %x51 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x53 = onnx.Add %x52, %x52 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x54 = onnx.Add %x53, %x53 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x55 = onnx.Add %x54, %x54 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x56 = onnx.Add %x55, %x55 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x57 = onnx.Add %x56, %x56 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x58 = onnx.Add %x57, %x57 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x59 = onnx.Add %x58, %x58 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %x60 = onnx.Add %x59, %x59 : (tensor<2x1x1x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %a = onnx.Neg %x60 : (tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %b = onnx.Where %n, %z, %half : (tensor<1x1x5x7xi1>, tensor<f32>, tensor<f32>) -> tensor<1x1x5x7xf32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %t = onnx.Add %s, %a : (tensor<2x3x5x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x3x5x7xf32>
+  %u = onnx.Add %t, %b : (tensor<2x3x5x7xf32>, tensor<1x1x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %u {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}

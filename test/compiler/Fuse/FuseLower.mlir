@@ -198,3 +198,41 @@ func.func @unsupported(%x: tensor<3xi64>) -> tensor<3xi64> {
   %0 = onnx.Pow %x, %x : (tensor<3xi64>, tensor<3xi64>) -> tensor<3xi64>
   return %0 : tensor<3xi64>
 }
+
+// -----
+
+// A part of a Concat that may be empty would be read before its start: the host refuses such a run, once.
+// CHECK-LABEL: func @maybe_empty_part
+func.func @maybe_empty_part(%x: tensor<?x4xf32> {onnx.dims = ["n", 4]}, %y: tensor<2x4xf32>) -> (tensor<?x4xf32>, tensor<?x4xf32>) {
+  // CHECK: %[[ONE:.*]] = arith.constant 1 : index
+  // CHECK: kernel.require %[[ONE]], %{{.*}} "node 'part' needs %lld to be at most its dim {{.*}} (%lld): empty tensors are not supported"
+  // CHECK-NOT: kernel.require
+  // CHECK: linalg.generic
+  %from = onnx.Constant dense<5> : tensor<1xi64> : tensor<1xi64>
+  %to = onnx.Constant dense<1000000> : tensor<1xi64> : tensor<1xi64>
+  %0 = onnx.Slice %x, %from, %to {axes = array<i64: 0>, steps = array<i64: 1>} : (tensor<?x4xf32>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x4xf32> loc("part")
+  %1 = onnx.Concat %0, %y {axis = 0 : i64} : (tensor<?x4xf32>, tensor<2x4xf32>) -> tensor<?x4xf32>
+  %2 = onnx.Exp %0 : (tensor<?x4xf32>) -> tensor<?x4xf32>
+  return %1, %2 : tensor<?x4xf32>, tensor<?x4xf32>
+}
+
+// -----
+
+// A divisor of 0 or -1 never reaches the processor's division; a constant one needs no guard.
+// CHECK-LABEL: func @integer_division
+func.func @integer_division(%x: tensor<4xi64>, %y: tensor<4xi64>) -> (tensor<4xi64>, tensor<4xi64>, tensor<4xi64>) {
+  // CHECK: ^bb0(%[[X:.*]]: i64, %[[Y:.*]]: i64, %{{.*}}: i64):
+  // CHECK: %[[SAFE:.*]] = arith.select %{{.*}}, %{{.*}}, %[[Y]] : i64
+  // CHECK: arith.divsi %[[X]], %[[SAFE]]
+  // CHECK: ^bb0(%[[X2:.*]]: i64, %[[Y2:.*]]: i64, %{{.*}}: i64):
+  // CHECK: %[[SAFE2:.*]] = arith.select %{{.*}}, %{{.*}}, %[[Y2]] : i64
+  // CHECK: arith.remsi %[[X2]], %[[SAFE2]]
+  // CHECK: ^bb0
+  // CHECK-NOT: arith.select
+  // CHECK: arith.divsi
+  %three = onnx.Constant dense<3> : tensor<i64> : tensor<i64>
+  %0 = onnx.Div %x, %y : (tensor<4xi64>, tensor<4xi64>) -> tensor<4xi64>
+  %1 = onnx.Mod %x, %y {fmod = false} : (tensor<4xi64>, tensor<4xi64>) -> tensor<4xi64>
+  %2 = onnx.Div %x, %three : (tensor<4xi64>, tensor<i64>) -> tensor<4xi64>
+  return %0, %1, %2 : tensor<4xi64>, tensor<4xi64>, tensor<4xi64>
+}

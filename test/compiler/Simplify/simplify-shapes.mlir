@@ -40,9 +40,9 @@ func.func @requirement(%x: tensor<?x4xf32> {onnx.dims = ["seq", 4]}, %table: ten
 
 // Two names for one size: what the graph takes for granted is checked when the model runs.
 // CHECK-LABEL: func @two_names
-// CHECK: kernel.require %{{.*}}, %{{.*}} equal "node 'sum' needs dim 0 of its operands: n (%lld) to be m (%lld)"
+// CHECK: kernel.require %{{.*}}, %{{.*}} equal "node 'sum %' needs dim 0 of its operands: n (%lld) to be m (%lld)"
 func.func @two_names(%x: tensor<?xf32> {onnx.dims = ["n"]}, %y: tensor<?xf32> {onnx.dims = ["m"]}) -> tensor<?xf32> {
-  %z = onnx.Add %x, %y : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32> loc("sum")
+  %z = onnx.Add %x, %y : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32> loc("sum %")
   return %z : tensor<?xf32>
 }
 
