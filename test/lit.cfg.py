@@ -19,8 +19,6 @@ config.test_exec_root = config.rapt_build_dir + "/test"
 for name in ("HOME", "RAPT_NUM_THREADS", "ASAN_OPTIONS", "UBSAN_OPTIONS"):
     if name in os.environ:
         config.environment[name] = os.environ[name]
-# Compiled kernels that one run writes must not hide what the compiler of the next run does.
-config.environment["XDG_CACHE_HOME"] = config.test_exec_root + "/cache"
 config.environment["PYTHONDONTWRITEBYTECODE"] = "1"
 config.environment["PATH"] = os.pathsep.join(
     [config.rapt_bin_dir, config.llvm_bin_dir, os.environ.get("PATH", "")])
@@ -35,6 +33,5 @@ config.substitutions += [
     ("%minilm", config.minilm_dir),
     ("%tools", f"--raptc={config.rapt_bin_dir}/raptc --rapt-run={config.rapt_bin_dir}/rapt-run"),
 ]
-config.available_features.add("halide")
 if os.path.exists(config.minilm_dir + "/model.safetensors"):
     config.available_features.add("minilm")
