@@ -21,19 +21,57 @@ static bool isSentinel(Value value) {
   return number && *number <= kSentinel;
 }
 
-/// The MatMul of the probabilities, past a NaN guard; `probabilities` becomes its left operand.
-static onnx::MatMulOp findOutput(Value probabilities, bool &nanGuard, std::string &reason) {
+static int64_t countUses(Value value) {
+  return std::distance(value.use_begin(), value.use_end());
+}
+
+static bool isFloatCast(Operation *op) {
+  auto cast = dyn_cast_or_null<onnx::CastOp>(op);
+  return cast && isa<FloatType>(tensorType(cast.getInput()).getElementType()) &&
+         isa<FloatType>(tensorType(cast.getOutput()).getElementType());
+}
+
+/// The result of a Where around `probabilities` that gives 0 in rows without a key; null if none.
+static Value findGuard(Value probabilities, AttentionMatch &match) {
   onnx::WhereOp guard;
-  for (Operation *user : probabilities.getUsers())
+  for (Operation *user : probabilities.getUsers()) {
     if (auto isNaN = dyn_cast<onnx::IsNaNOp>(user); isNaN && isNaN.getOutput().hasOneUse())
       guard = dyn_cast<onnx::WhereOp>(*isNaN.getOutput().user_begin());
-  if (guard && guard.getY() == probabilities && isScalar(guard.getX(), 0.0) &&
-      guard.getCondition().getDefiningOp<onnx::IsNaNOp>() &&
-      std::distance(probabilities.use_begin(), probabilities.use_end()) == 2) {
-    nanGuard = true;
-    probabilities = guard.getOutput();
+    else if (auto where = dyn_cast<onnx::WhereOp>(user); where && !guard)
+      guard = where;
   }
-  int64_t uses = std::distance(probabilities.use_begin(), probabilities.use_end());
+  if (!guard || guard.getY() != probabilities || !isScalar(guard.getX(), 0.0))
+    return {};
+  Operation *condition = guard.getCondition().getDefiningOp();
+  if (isa_and_nonnull<onnx::IsNaNOp>(condition) && condition->getOperand(0) == probabilities) {
+    match.nanGuard = true;
+    return countUses(probabilities) == 2 ? guard.getOutput() : Value();
+  }
+  // Reshapes of the maximum only move dims of size one, or there would be no broadcast.
+  auto equal = dyn_cast_or_null<onnx::EqualOp>(condition);
+  if (!equal || countUses(probabilities) != 1)
+    return {};
+  int constant = scalarConstant(equal.getA()) ? 0 : 1;
+  auto maximum = equal->getOperand(1 - constant).getDefiningOp<onnx::ReduceMaxOp>();
+  if (!maximum || scalarConstant(equal->getOperand(constant)) != -HUGE_VAL ||
+      !maximum.getKeepdims())
+    return {};
+  int64_t rank = tensorType(maximum.getData()).getRank();
+  if (!llvm::equal(maximum.getAxes(), ArrayRef<int64_t>{rank - 1}))
+    return {};
+  match.rowGuard = maximum.getData();
+  return guard.getOutput();
+}
+
+/// The MatMul of the probabilities, past casts and a guard.
+static onnx::MatMulOp findOutput(Value probabilities, AttentionMatch &match, std::string &reason) {
+  if (probabilities.hasOneUse() && isFloatCast(*probabilities.user_begin()))
+    probabilities = probabilities.user_begin()->getResult(0);
+  if (Value guarded = findGuard(probabilities, match))
+    probabilities = guarded;
+  if (probabilities.hasOneUse() && isFloatCast(*probabilities.user_begin()))
+    probabilities = probabilities.user_begin()->getResult(0);
+  int64_t uses = countUses(probabilities);
   onnx::MatMulOp output;
   for (Operation *user : probabilities.getUsers())
     if (auto matmul = dyn_cast<onnx::MatMulOp>(user); matmul && matmul.getA() == probabilities)
@@ -56,6 +94,8 @@ static bool leadsToMatMul(Value value, int depth = 0) {
     return false;
   if (isa<onnx::MatMulOp>(op))
     return true;
+  if (isa<onnx::TanhOp>(op) || isFloatCast(op))
+    return leadsToMatMul(op->getOperand(0), depth + 1);
   if (isa<onnx::AddOp, onnx::MulOp, onnx::DivOp>(op))
     return leadsToMatMul(op->getOperand(0), depth + 1) ||
            leadsToMatMul(op->getOperand(1), depth + 1);
@@ -80,6 +120,20 @@ static Value stepUp(Value value, AttentionMatch &match, std::string &reason) {
     }
     match.factor = isa<onnx::MulOp>(op) ? match.factor * *number : match.factor / *number;
     return next;
+  }
+  if (isFloatCast(op))
+    return op->getOperand(0);
+  if (isa<onnx::TanhOp>(op)) {
+    if (match.softcap != 0 || !(match.factor > 0)) {
+      reason = "tanh of its scores is no softcap";
+      return {};
+    }
+    match.softcap = match.factor; // the bound; what follows is divided by it
+    return op->getOperand(0);
+  }
+  if (match.softcap != 0 && isa<onnx::AddOp, onnx::WhereOp>(op)) {
+    reason = "a bias or mask comes before the softcap";
+    return {};
   }
   if (isa<onnx::AddOp>(op)) {
     int scores = leadsToMatMul(op->getOperand(0)) ? 0 : 1;
@@ -118,7 +172,7 @@ static Value stepUp(Value value, AttentionMatch &match, std::string &reason) {
 
 std::optional<AttentionMatch> matchAttention(onnx::SoftmaxOp softmax, std::string &reason) {
   AttentionMatch match;
-  match.output = findOutput(softmax.getOutput(), match.nanGuard, reason);
+  match.output = findOutput(softmax.getOutput(), match, reason);
   if (!match.output)
     return std::nullopt;
   auto type = tensorType(softmax.getInput());
@@ -145,6 +199,15 @@ std::optional<AttentionMatch> matchAttention(onnx::SoftmaxOp softmax, std::strin
     value = stepUp(value, match, reason);
     if (!value)
       return std::nullopt;
+  }
+  // The guard asks for keys, as attn.sdpa does, if it looks at what is added to the scores.
+  if (Value guard = match.rowGuard) {
+    bool looksAtBias = match.masks.empty() && match.biases.size() == 1 &&
+                       match.biases.front().value == guard && match.biases.front().factor == 1;
+    if (!looksAtBias) {
+      reason = "rows are zeroed by something else than what is added to the scores";
+      return std::nullopt;
+    }
   }
   for (Value operand : {match.scores.getA(), match.scores.getB()})
     if (operand.getDefiningOp<kernel::WeightOp>()) {

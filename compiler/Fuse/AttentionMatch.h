@@ -8,6 +8,7 @@
 
 #include "compiler/Fuse/Match.h"
 #include "dialects/Attn/Attn.h"
+#include "dialects/Onnx/SymbolicExpr.h"
 
 #include <string>
 
@@ -26,14 +27,20 @@ struct MaskTerm {
   double sentinel = 0.0;
 };
 
-/// The parts of  [guard] softmax([where] (bias + factor * (q' k'))) v.
+/// The parts of  [guard] softmax([where] (bias + factor * (q' k'))) v, the product perhaps capped.
 struct AttentionMatch {
   onnx::MatMulOp scores; // q' k', scalars and transposes still inside
   onnx::MatMulOp output; // the MatMul with v
   double factor = 1.0;   // product of the scalars after the first MatMul
+  double softcap = 0.0;  // softcap * tanh(factor * (q' k') / softcap); 0: none
   bool nanGuard = false; // Where(IsNaN(p), 0, p) stands before the second MatMul
+  mlir::Value rowGuard;  // Where(max of this over the keys == -inf, 0, p) stands there; or null
   llvm::SmallVector<BiasTerm> biases;
   llvm::SmallVector<MaskTerm> masks;
+
+  // What separateTerms (AttentionTerms.h) finds.
+  std::optional<onnx::SymbolicExpr> causal; // key j is seen by query i iff j <= i + causal
+  std::optional<double> sentinel;           // score of the keys that masks and causality exclude
 };
 
 /// Follows `softmax` down to its MatMul and up to the scores. Without a match `reason` says why.

@@ -20,6 +20,7 @@
 
 #include "mlir/Analysis/TopologicalSortUtils.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Dominance.h"
 #include "mlir/IR/IRMapping.h"
@@ -117,7 +118,7 @@ private:
       while (fuse::isView(source.getDefiningOp()))
         source = source.getDefiningOp()->getOperand(0);
       Operation *op = source.getDefiningOp();
-      if (isa_and_nonnull<linalg::GenericOp, attn::SdpaOp>(op) && returned.insert(source).second)
+      if (isa_and_nonnull<linalg::GenericOp, attn::SdpaOp, scf::ForOp>(op) && returned.insert(source).second)
         continue;
       auto type = tensorType(operand.get());
       Value empty =
@@ -165,6 +166,8 @@ private:
       return dynamicSizes(generic.getOutputs()[0]);
     if (auto fill = dyn_cast<linalg::FillOp>(op))
       return dynamicSizes(fill.getOutputs()[0]);
+    if (auto loop = dyn_cast<scf::ForOp>(op))
+      return dynamicSizes(loop.getInitArgs()[0]);
     if (auto empty = dyn_cast<tensor::EmptyOp>(op))
       return llvm::to_vector(empty.getDynamicSizes());
     if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op))

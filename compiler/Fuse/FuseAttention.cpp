@@ -14,6 +14,7 @@
 //===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Fuse/AttentionMatch.h"
+#include "compiler/Fuse/AttentionTerms.h"
 #include "compiler/Fuse/Fuse.h"
 #include "dialects/Onnx/ShapeInference.h"
 
@@ -40,23 +41,36 @@ public:
 
   /// Nothing has changed when it fails; `reason` says why it does.
   LogicalResult run(std::string &reason) {
+    fuse::separateTerms(match, shapes);
     if (failed(checkTerms(reason)) || failed(checkOperands(reason)))
       return failure();
     double scale = match.factor;
     Value query = stripScalars(match.scores.getA(), scale);
-    Value key = keyOf(stripScalars(match.scores.getB(), scale), scale);
+    Value transposed = stripScalars(match.scores.getB(), scale);
+    Value key = withoutRepeat(keyOf(stripScalars(withoutRepeat(transposed), scale), scale));
+    Value value = withoutRepeat(match.output.getB());
+    // Query heads share key and value heads, or none of both.
+    if (rank == 4 && tensorType(key).getDimSize(1) != tensorType(value).getDimSize(1)) {
+      double own = 1;
+      key = keyOf(transposed, own);
+      scale = match.factor;
+      stripScalars(match.scores.getA(), scale);
+      stripScalars(match.scores.getB(), scale);
+      scale *= own;
+      value = match.output.getB();
+    }
     if (!std::isfinite(scale)) {
       reason = "scale is not finite";
       return failure();
     }
     Value bias = joinBiases(), mask = joinMasks();
+    auto [causal, fromEnd] = causalAttributes();
     RankedTensorType scoreType = tensorType(match.scores.getOutput());
-    Value value = match.output.getB();
     auto output = attn::SdpaOp::create(
         builder, loc, withRank4(tensorType(match.output.getOutput())), toRank4(query), toRank4(key),
         toRank4(value), bias ? termToRank4(bias, scoreType) : Value(),
         mask ? termToRank4(mask, scoreType) : Value(), builder.getF64FloatAttr(scale),
-        builder.getF64FloatAttr(0.0), IntegerAttr(),
+        builder.getF64FloatAttr(match.softcap), causal, fromEnd,
         attn::EmptyRowAttr::get(builder.getContext(), emptyRow()));
     // A later site may read this one's result directly, and asks for its dims.
     Value old = match.output.getOutput(), result = fromRank4(output.getOutput());
@@ -160,6 +174,39 @@ private:
         .getTransposed();
   }
 
+  /// [B, G, J, D] of which `value` [B, H, J, D] repeats every head H / G times; or `value`.
+  Value withoutRepeat(Value value) {
+    if (rank != 4)
+      return value;
+    Value merged = value;
+    auto reshape = value.getDefiningOp<onnx::ReshapeOp>();
+    if (reshape)
+      merged = reshape.getData();
+    auto expand = merged.getDefiningOp<onnx::ExpandOp>();
+    if (!expand)
+      return value;
+    Value heads = expand.getInput();
+    int64_t wide = tensorType(merged).getRank();
+    // [B, 1, J, D] to [B, H, J, D], or [B, G, 1, J, D] to [B, G, H / G, J, D] to [B, H, J, D].
+    if (wide != (reshape ? 5 : 4) || tensorType(heads).getRank() != wide ||
+        !shapes.shape(heads)[wide - 3].is(1))
+      return value;
+    for (int64_t dim = 0; dim < wide; ++dim)
+      if (dim != wide - 3 && !sameDim(heads, dim, merged, dim))
+        return value;
+    if (!reshape)
+      return heads;
+    int64_t own = tensorType(heads).getDimSize(1);
+    if (ShapedType::isDynamic(own) || !sameDim(merged, 0, value, 0) ||
+        !sameDim(merged, 3, value, 2) || !sameDim(merged, 4, value, 3))
+      return value;
+    SmallVector<int64_t> shape(tensorType(heads).getShape());
+    shape.erase(shape.begin() + 2);
+    return onnx::SqueezeOp::create(builder, loc, tensorType(heads).clone(shape), heads,
+                                   builder.getDenseI64ArrayAttr({2}))
+        .getSqueezed();
+  }
+
   /// k from k^T: the transpose that stands there is undone, or another one is put on top.
   Value keyOf(Value transposed, double &scale) {
     if (Value key = throughMergedTranspose(transposed))
@@ -191,17 +238,8 @@ private:
 
   Value joinBiases() {
     Value joined;
-    SmallVector<fuse::BiasTerm> rest;
+    unknownBias = !fuse::isSumFinite(match.biases);
     for (fuse::BiasTerm &term : match.biases) {
-      std::optional<fuse::MaskTerm> mask =
-          term.factor > 0 ? fuse::booleanMask(term.value) : std::nullopt;
-      if (mask && (match.masks.empty() || std::isinf(match.masks.front().sentinel)))
-        match.masks.push_back({withoutExpand(mask->condition), mask->seenWhenTrue, mask->sentinel});
-      else
-        rest.push_back(term);
-    }
-    unknownBias = !fuse::isSumFinite(rest);
-    for (fuse::BiasTerm &term : rest) {
       Value value = term.value;
       if (term.factor != 1.0) {
         auto type = RankedTensorType::get({}, tensorType(value).getElementType());
@@ -239,13 +277,22 @@ private:
   }
 
   attn::EmptyRow emptyRow() {
-    attn::EmptyRow infinite = match.nanGuard ? attn::EmptyRow::Zero : attn::EmptyRow::Nan;
-    if (!match.masks.empty() && std::isinf(match.masks.front().sentinel))
+    attn::EmptyRow infinite = match.nanGuard || match.rowGuard ? attn::EmptyRow::Zero : attn::EmptyRow::Nan;
+    if ((match.sentinel && std::isinf(*match.sentinel)) || unknownBias)
       return infinite;
-    if (unknownBias)
-      return infinite;
-    return match.masks.empty() && match.biases.empty() ? attn::EmptyRow::Zero
-                                                       : attn::EmptyRow::Mean;
+    return !match.sentinel && match.biases.empty() ? attn::EmptyRow::Zero : attn::EmptyRow::Mean;
+  }
+
+  /// causal_offset and causal_from_end.
+  std::pair<IntegerAttr, UnitAttr> causalAttributes() {
+    if (!match.causal)
+      return {};
+    if (std::optional<int64_t> offset = match.causal->constant())
+      return {builder.getI64IntegerAttr(*offset), UnitAttr()};
+    ArrayRef<onnx::SymbolicExpr> scores = shapes.shape(match.scores.getOutput());
+    onnx::SymbolicExpr earlier = scores[rank - 1] - scores[rank - 2];
+    return {builder.getI64IntegerAttr(*(*match.causal - earlier).constant()),
+            builder.getUnitAttr()};
   }
 
   Value unsqueeze(Value value, ArrayRef<int64_t> axes) {

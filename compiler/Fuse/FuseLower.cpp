@@ -18,6 +18,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Dominance.h"
 #include "mlir/IR/PatternMatch.h"
@@ -33,15 +34,17 @@ namespace rapt::fuse {
 /// Integers that follow from the dims alone are not read from memory: base + strides * indices.
 std::optional<View> Lowering::hostView(Value value) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
-  if (!type || !isa<IntegerType>(type.getElementType()) ||
-      type.getElementType().isUnsignedInteger())
+  if (!type || !isa<IntegerType>(type.getElementType()))
     return std::nullopt;
   const onnx::Content &known = content(value);
   View result;
   if (const onnx::Element *element = known.uniform();
       element && element->kind == onnx::Element::Int) {
     if (std::optional<int64_t> constant = element->expr.constant()) {
-      result.literal = builder.getIntegerAttr(type.getElementType(), *constant);
+      Type stored = storageType(type.getElementType());
+      llvm::APInt bits(64, static_cast<uint64_t>(*constant));
+      result.literal =
+          builder.getIntegerAttr(stored, bits.zextOrTrunc(stored.getIntOrFloatBitWidth()));
       return result;
     }
     result.base = size(element->expr);
@@ -65,26 +68,53 @@ bool Lowering::lowerOnHost(Operation *op) {
   return view.has_value();
 }
 
-/// The first unsigned integer type among the operands and results, which the arith dialect lacks.
-static Type unsignedElement(Operation *op) {
-  for (Type type : llvm::concat<Type>(SmallVector<Type>(op->getOperandTypes()),
-                                      SmallVector<Type>(op->getResultTypes())))
-    if (Type element = getElementTypeOrSelf(type); element.isUnsignedInteger())
-      return element;
-  return {};
+/// Onnx operations see unsigned arguments as unsigned, everybody else sees signless integers.
+void Lowering::retypeArguments() {
+  builder.setInsertionPointToStart(&func.getBody().front());
+  for (BlockArgument argument : func.getArguments()) {
+    Type type = argument.getType(), element = getElementTypeOrSelf(type);
+    if (!element.isUnsignedInteger())
+      continue;
+    argument.setType(tensorType(argument).clone(storageType(element)));
+    func.setArgAttr(argument.getArgNumber(), kElementAttr, TypeAttr::get(element));
+    auto cast = UnrealizedConversionCastOp::create(builder, func.getLoc(), type, argument);
+    argument.replaceAllUsesExcept(cast.getResult(0), cast);
+    shapes.bindArgument(cast.getResult(0), onnx::Shape(shapes.shape(argument)));
+    bind(cast.getResult(0), argument);
+    retyped.push_back(cast);
+  }
+}
+
+void Lowering::retypeResults() {
+  for (auto [index, value] : llvm::enumerate(func.getBody().front().getTerminator()->getOperands()))
+    if (Type element = getElementTypeOrSelf(value.getType()); element.isUnsignedInteger())
+      func.setResultAttr(index, kElementAttr, TypeAttr::get(element));
+}
+
+/// Whether every result is a tensor of static shape without elements.
+static bool makesNothing(Operation *op) {
+  return llvm::all_of(op->getResultTypes(), [](Type type) {
+    return llvm::is_contained(cast<RankedTensorType>(type).getShape(), 0);
+  });
 }
 
 LogicalResult Lowering::lower(Operation *op) {
-  if (Type element = isa<onnx::ConstantOp>(op) ? Type() : unsignedElement(op))
-    return op->emitError() << "'" << op->getName() << "' of node '" << onnx::nodeName(op)
-                           << "' has element type " << element
-                           << ", which is only supported where it is constant";
+  if (makesNothing(op)) {
+    for (Value result : op->getResults())
+      bind(result, map(sizes(result), tensorType(result).getElementType(), {},
+                       [](OpBuilder &, Location, ValueRange) { return Value(); }));
+    return success();
+  }
   if (isa<onnx::ConstantOp>(op) || lowerOnHost(op))
     return success(); // constants become literals or weights where they are read
   if (auto matmul = dyn_cast<onnx::MatMulOp>(op))
     return lowerContraction(matmul);
+  if (auto pad = dyn_cast<onnx::PadOp>(op))
+    return lowerPad(pad);
+  if (auto resize = dyn_cast<onnx::ResizeOp>(op))
+    return lowerResize(resize);
   for (auto family : {&Lowering::lowerElementwise, &Lowering::lowerReduction, &Lowering::lowerView,
-                      &Lowering::lowerIndexing}) {
+                      &Lowering::lowerIndexing, &Lowering::lowerWindows, &Lowering::lowerScatter}) {
     if (std::optional<LogicalResult> done = (this->*family)(op))
       return *done;
   }
@@ -94,6 +124,8 @@ LogicalResult Lowering::lower(Operation *op) {
 
 LogicalResult Lowering::run() {
   Block &body = func.getBody().front();
+  retypeArguments();
+  retypeResults();
   SmallVector<Operation *> lowered;
   for (Operation &op : llvm::make_early_inc_range(body)) {
     builder.setInsertionPoint(&op);
@@ -114,9 +146,11 @@ LogicalResult Lowering::run() {
                              << (*op->user_begin())->getName() << "'";
     op->erase();
   }
+  for (Operation *cast : retyped)
+    cast->erase();
   Operation *terminator = body.getTerminator();
   func.setType(
-      FunctionType::get(func.getContext(), func.getArgumentTypes(), terminator->getOperandTypes()));
+      FunctionType::get(func.getContext(), body.getArgumentTypes(), terminator->getOperandTypes()));
   return success();
 }
 
@@ -132,7 +166,7 @@ struct FuseLower : PassWrapper<FuseLower, OperationPass<func::FuncOp>> {
   }
   void getDependentDialects(DialectRegistry &registry) const final {
     registry.insert<arith::ArithDialect, kernel::KernelDialect, linalg::LinalgDialect,
-                    math::MathDialect, tensor::TensorDialect>();
+                    math::MathDialect, scf::SCFDialect, tensor::TensorDialect>();
   }
   void runOnOperation() final {
     func::FuncOp func = getOperation();

@@ -26,7 +26,8 @@ namespace {
 /// The operand is read when the compiler runs: a shape, slice bounds, repeats.
 bool isMetadata(OpOperand &use) {
   Operation *op = use.getOwner();
-  if (isa<onnx::ReshapeOp, onnx::ExpandOp, onnx::SliceOp, onnx::TileOp>(op))
+  if (isa<onnx::ReshapeOp, onnx::ExpandOp, onnx::SliceOp, onnx::TileOp, onnx::PadOp, onnx::ResizeOp,
+          onnx::TopKOp>(op))
     return use.getOperandNumber() > 0;
   return isa<onnx::ConstantOfShapeOp, onnx::RangeOp>(op);
 }

@@ -1,7 +1,7 @@
 //===- LowerElementwise.cpp - Elementwise onnx => one linalg.generic each --------------===//
 //
-// Broadcasting is in the indexing maps, scalars are literals in the body, floats compute in their
-// own type.
+// Broadcasting is in the indexing maps, scalars are literals in the body. f32 and f64 compute in their own
+// type; f16 and bf16 are widened to f32, and each onnx operation rounds its result once.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -18,99 +18,13 @@ using namespace mlir;
 
 namespace rapt::fuse {
 
-Value constantOf(OpBuilder &b, Location loc, Type type, double number) {
-  TypedAttr attr = isa<FloatType>(type)
-                       ? TypedAttr(b.getFloatAttr(type, number))
-                       : TypedAttr(b.getIntegerAttr(type, static_cast<int64_t>(number)));
-  return arith::ConstantOp::create(b, loc, attr);
-}
-
-Type accumulatorType(Type element) {
-  auto type = dyn_cast<FloatType>(element);
-  return type && type.getWidth() < 32 ? Float32Type::get(element.getContext()) : element;
-}
-
-/// The largest and smallest values of integer type `to` that `from` represents exactly.
-static Value saturate(OpBuilder &b, Location loc, Value value, IntegerType to) {
-  auto from = cast<FloatType>(value.getType());
-  int64_t width = to.getWidth(), precision = from.getFPMantissaWidth();
-  double low = -std::ldexp(1.0, width - 1);
-  double high = width - 1 <= precision
-                    ? std::ldexp(1.0, width - 1) - 1
-                    : std::ldexp(1.0, width - 1) - std::ldexp(1.0, width - 1 - precision);
-  Value atLeast = arith::MaximumFOp::create(b, loc, value, constantOf(b, loc, from, low));
-  return arith::MinimumFOp::create(b, loc, atLeast, constantOf(b, loc, from, high));
-}
-
-Value convert(OpBuilder &b, Location loc, Value value, Type type) {
-  Type from = value.getType();
-  if (from == type)
-    return value;
-  auto fromFloat = dyn_cast<FloatType>(from), toFloat = dyn_cast<FloatType>(type);
-  if (type.isInteger(1)) {
-    Value zero = constantOf(b, loc, from, 0);
-    return fromFloat ? Value(arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNE, value, zero))
-                     : Value(arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, value, zero));
-  }
-  if (fromFloat && toFloat) {
-    if (fromFloat.getWidth() == toFloat.getWidth()) // f16 <-> bf16
-      return convert(b, loc, arith::ExtFOp::create(b, loc, b.getF32Type(), value), type);
-    return fromFloat.getWidth() < toFloat.getWidth()
-               ? Value(arith::ExtFOp::create(b, loc, type, value))
-               : Value(arith::TruncFOp::create(b, loc, type, value));
-  }
-  if (fromFloat)
-    return arith::FPToSIOp::create(b, loc, type, saturate(b, loc, value, cast<IntegerType>(type)));
-  if (toFloat)
-    return from.isInteger(1) ? Value(arith::UIToFPOp::create(b, loc, type, value))
-                             : Value(arith::SIToFPOp::create(b, loc, type, value));
-  if (from.getIntOrFloatBitWidth() > type.getIntOrFloatBitWidth())
-    return arith::TruncIOp::create(b, loc, type, value);
-  return from.isInteger(1) ? Value(arith::ExtUIOp::create(b, loc, type, value))
-                           : Value(arith::ExtSIOp::create(b, loc, type, value));
-}
-
-static Value equals(OpBuilder &b, Location loc, Value x, double number) {
-  return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, x,
-                               constantOf(b, loc, x.getType(), number));
-}
-
-/// The divisor `y`, with 1 in the place of 0 and -1, for which there are other rules; null when it
-/// is a constant that is neither.
-static Value harmlessDivisor(OpBuilder &b, Location loc, Value y) {
-  llvm::APInt number;
-  if (matchPattern(y, m_ConstantInt(&number)) && !number.isZero() && !number.isAllOnes())
-    return {};
-  Value special = arith::OrIOp::create(b, loc, equals(b, loc, y, 0), equals(b, loc, y, -1));
-  return arith::SelectOp::create(b, loc, special, constantOf(b, loc, y.getType(), 1), y);
-}
-
-Value divide(OpBuilder &b, Location loc, Value x, Value y) {
-  if (isa<FloatType>(x.getType()))
-    return arith::DivFOp::create(b, loc, x, y);
-  Value divisor = harmlessDivisor(b, loc, y);
-  if (!divisor)
-    return arith::DivSIOp::create(b, loc, x, y);
-  Value quotient = arith::DivSIOp::create(b, loc, x, divisor);
-  Value zero = constantOf(b, loc, x.getType(), 0);
-  Value negated = arith::SelectOp::create(b, loc, equals(b, loc, y, -1),
-                                          arith::SubIOp::create(b, loc, zero, x), quotient);
-  return arith::SelectOp::create(b, loc, equals(b, loc, y, 0), zero, negated);
-}
-
-Value remainder(OpBuilder &b, Location loc, Value x, Value y) {
-  if (isa<FloatType>(x.getType()))
-    return arith::RemFOp::create(b, loc, x, y);
-  Value divisor = harmlessDivisor(b, loc, y);
-  return arith::RemSIOp::create(b, loc, x, divisor ? divisor : y);
-}
-
 namespace {
 
-/// Emits one element; every method returns null when the operation has no meaning on the type.
+/// Emits one element; every method returns null when the operation has no meaning on the type. Floats
+/// arrive as f32 or f64.
 class Emitter {
 public:
-  Emitter(OpBuilder &b, Location loc) : b(b), loc(loc) {}
+  Emitter(OpBuilder &b, Location loc, bool isUnsigned) : b(b), loc(loc), isUnsigned(isUnsigned) {}
 
   template <typename FloatOp, typename IntOp> Value arithmetic(Value x, Value y) {
     if (isa<FloatType>(x.getType()))
@@ -122,12 +36,17 @@ public:
     return isa<FloatType>(x.getType()) ? Value(FloatOp::create(b, loc, x)) : Value();
   }
 
+  template <typename IntOp> Value bitwise(Value x, Value y) {
+    return isa<IntegerType>(x.getType()) ? Value(IntOp::create(b, loc, x, y)) : Value();
+  }
+
   Value number(Value like, double value) { return constantOf(b, loc, like.getType(), value); }
 
+  /// `onInts` is a signed predicate or eq.
   Value compare(arith::CmpFPredicate onFloats, arith::CmpIPredicate onInts, Value x, Value y) {
     if (isa<FloatType>(x.getType()))
       return arith::CmpFOp::create(b, loc, onFloats, x, y);
-    return arith::CmpIOp::create(b, loc, onInts, x, y);
+    return arith::CmpIOp::create(b, loc, isUnsigned ? unsignedOf(onInts) : onInts, x, y);
   }
 
   Value negate(Value x) {
@@ -139,18 +58,20 @@ public:
   Value absolute(Value x) {
     if (isa<FloatType>(x.getType()))
       return math::AbsFOp::create(b, loc, x);
-    return arith::MaxSIOp::create(b, loc, x, negate(x));
+    return isUnsigned ? x : Value(arith::MaxSIOp::create(b, loc, x, negate(x)));
   }
 
+  /// NaN stays NaN.
   Value sign(Value x) {
     Value zero = number(x, 0);
     Value positive = compare(arith::CmpFPredicate::OGT, arith::CmpIPredicate::sgt, x, zero);
     Value negative = compare(arith::CmpFPredicate::OLT, arith::CmpIPredicate::slt, x, zero);
-    Value below = arith::SelectOp::create(b, loc, negative, number(x, -1), zero);
+    Value below = arith::SelectOp::create(b, loc, negative, number(x, -1), x);
     return arith::SelectOp::create(b, loc, positive, number(x, 1), below);
   }
 
   Value logicalNot(Value x) { return arith::XOrIOp::create(b, loc, x, number(x, 1)); }
+  Value bitwiseNot(Value x) { return bitwise<arith::XOrIOp>(x, number(x, -1)); }
 
   Value reciprocal(Value x) { return arith::DivFOp::create(b, loc, number(x, 1), x); }
 
@@ -178,39 +99,108 @@ public:
 
   /// Remainder with the sign of the divisor, or of the dividend (C's fmod).
   Value modulo(Value x, Value y, bool fmod) {
-    Value rest = remainder(b, loc, x, y);
-    if (fmod)
+    Value rest = remainder(b, loc, x, y, isUnsigned);
+    if (fmod || isUnsigned)
       return rest;
-    if (isa<FloatType>(x.getType()))
-      return {};
-    Value zero = number(x, 0);
-    Value nonZero = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, rest, zero);
-    Value signs = arith::XOrIOp::create(b, loc, rest, y);
-    Value differ = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, signs, zero);
+    Value zero = number(x, 0), nonZero, differ;
+    if (isa<FloatType>(x.getType())) {
+      nonZero = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::ONE, rest, zero);
+      Value below = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, rest, zero);
+      Value negative = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, y, zero);
+      differ = arith::XOrIOp::create(b, loc, below, negative);
+      // A remainder of zero has the divisor's sign.
+      Value isZero = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, rest, zero);
+      rest = arith::SelectOp::create(b, loc, isZero, math::CopySignOp::create(b, loc, zero, y),
+                                     rest);
+    } else {
+      nonZero = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, rest, zero);
+      Value signs = arith::XOrIOp::create(b, loc, rest, y);
+      differ = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, signs, zero);
+    }
     Value wrap = arith::AndIOp::create(b, loc, nonZero, differ);
-    return arith::SelectOp::create(b, loc, wrap, arith::AddIOp::create(b, loc, rest, y), rest);
+    Value wrapped = arithmetic<arith::AddFOp, arith::AddIOp>(rest, y);
+    return arith::SelectOp::create(b, loc, wrap, wrapped, rest);
   }
 
   /// NaN in either operand gives NaN, as in numpy.
-  Value maximum(Value x, Value y) { return arithmetic<arith::MaximumFOp, arith::MaxSIOp>(x, y); }
-  Value minimum(Value x, Value y) { return arithmetic<arith::MinimumFOp, arith::MinSIOp>(x, y); }
+  Value maximum(Value x, Value y) {
+    return isUnsigned ? Value(arith::MaxUIOp::create(b, loc, x, y))
+                      : arithmetic<arith::MaximumFOp, arith::MaxSIOp>(x, y);
+  }
+  Value minimum(Value x, Value y) {
+    return isUnsigned ? Value(arith::MinUIOp::create(b, loc, x, y))
+                      : arithmetic<arith::MinimumFOp, arith::MinSIOp>(x, y);
+  }
 
-  /// A float base; the exponent may have another type.
-  Value power(Value x, Value y) {
-    if (!isa<FloatType>(x.getType()))
+  /// The result has the type of x. `exponent` is the onnx type of y.
+  Value power(Value x, Value y, Type base, Type exponent) {
+    if (isa<FloatType>(x.getType()))
+      return fuse::power(b, loc, x, convert(b, loc, y, exponent, x.getType()), false);
+    if (!isa<FloatType>(exponent))
+      return fuse::power(b, loc, x, y, exponent.isUnsignedInteger());
+    Type wide = b.getF64Type();
+    Value real = math::PowFOp::create(b, loc, convert(b, loc, x, base, wide),
+                                      convert(b, loc, y, wide));
+    return convert(b, loc, real, base);
+  }
+
+  /// Shifts by the width or more, and by a negative number of bits, leave only copies of the sign (to the
+  /// right, where x has one) or zeros.
+  Value shift(Value x, Value y, bool left) {
+    if (!isa<IntegerType>(x.getType()))
       return {};
-    return math::PowFOp::create(b, loc, x, convert(b, loc, y, x.getType()));
+    unsigned width = x.getType().getIntOrFloatBitWidth();
+    Value beyond = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, y, number(y, width));
+    Value bits = arith::SelectOp::create(b, loc, beyond, number(y, width - 1), y);
+    if (!left && !isUnsigned)
+      return arith::ShRSIOp::create(b, loc, x, bits);
+    Value shifted = left ? Value(arith::ShLIOp::create(b, loc, x, bits))
+                         : Value(arith::ShRUIOp::create(b, loc, x, bits));
+    return arith::SelectOp::create(b, loc, beyond, number(x, 0), shifted);
+  }
+
+  /// Booleans take a byte.
+  Value bitCast(Value x, Type to) {
+    Type stored = storageType(to);
+    if (x.getType() == stored)
+      return x;
+    if (x.getType().isInteger(1) || stored.isInteger(1))
+      return convert(b, loc, x, to);
+    return arith::BitcastOp::create(b, loc, stored, x);
   }
 
 private:
+  static arith::CmpIPredicate unsignedOf(arith::CmpIPredicate predicate) {
+    switch (predicate) {
+    case arith::CmpIPredicate::slt:
+      return arith::CmpIPredicate::ult;
+    case arith::CmpIPredicate::sle:
+      return arith::CmpIPredicate::ule;
+    case arith::CmpIPredicate::sgt:
+      return arith::CmpIPredicate::ugt;
+    case arith::CmpIPredicate::sge:
+      return arith::CmpIPredicate::uge;
+    default:
+      return predicate;
+    }
+  }
+
   OpBuilder &b;
   Location loc;
+  bool isUnsigned;
 };
+
+/// The operations that look at or choose between elements without computing a float.
+bool keepsNarrowFloats(Operation *op) {
+  return isa<onnx::WhereOp, onnx::CastOp, onnx::BitCastOp>(op);
+}
 
 } // namespace
 
-Value emitElement(Operation *op, OpBuilder &b, Location loc, ValueRange args) {
-  Emitter emit(b, loc);
+static Value emitWide(Operation *op, OpBuilder &b, Location loc, ValueRange args) {
+  auto typeOf = [](Value value) { return tensorType(value).getElementType(); };
+  Type type = typeOf(op->getOperand(0)), resultType = typeOf(op->getResult(0));
+  Emitter emit(b, loc, type.isUnsignedInteger());
   using FP = arith::CmpFPredicate;
   using IP = arith::CmpIPredicate;
   return llvm::TypeSwitch<Operation *, Value>(op)
@@ -223,8 +213,12 @@ Value emitElement(Operation *op, OpBuilder &b, Location loc, ValueRange args) {
       .Case([&](onnx::MulOp) {
         return emit.arithmetic<arith::MulFOp, arith::MulIOp>(args[0], args[1]);
       })
-      .Case([&](onnx::DivOp) { return divide(b, loc, args[0], args[1]); })
-      .Case([&](onnx::PowOp) { return emit.power(args[0], args[1]); })
+      .Case([&](onnx::DivOp) {
+        return divide(b, loc, args[0], args[1], type.isUnsignedInteger());
+      })
+      .Case([&](onnx::PowOp pow) {
+        return emit.power(args[0], args[1], type, typeOf(pow.getB()));
+      })
       .Case([&](onnx::ModOp mod) { return emit.modulo(args[0], args[1], mod.getFmod()); })
       .Case([&](onnx::AndOp) { return Value(arith::AndIOp::create(b, loc, args[0], args[1])); })
       .Case([&](onnx::OrOp) { return Value(arith::OrIOp::create(b, loc, args[0], args[1])); })
@@ -258,8 +252,14 @@ Value emitElement(Operation *op, OpBuilder &b, Location loc, ValueRange args) {
       .Case([&](onnx::WhereOp) {
         return Value(arith::SelectOp::create(b, loc, args[0], args[1], args[2]));
       })
-      .Case([&](onnx::CastOp cast) {
-        return convert(b, loc, args[0], tensorType(cast.getOutput()).getElementType());
+      .Case([&](onnx::CastOp) { return convert(b, loc, args[0], type, resultType); })
+      .Case([&](onnx::BitCastOp) { return emit.bitCast(args[0], resultType); })
+      .Case([&](onnx::BitwiseAndOp) { return emit.bitwise<arith::AndIOp>(args[0], args[1]); })
+      .Case([&](onnx::BitwiseOrOp) { return emit.bitwise<arith::OrIOp>(args[0], args[1]); })
+      .Case([&](onnx::BitwiseXorOp) { return emit.bitwise<arith::XOrIOp>(args[0], args[1]); })
+      .Case([&](onnx::BitwiseNotOp) { return emit.bitwiseNot(args[0]); })
+      .Case([&](onnx::BitShiftOp shift) {
+        return emit.shift(args[0], args[1], shift.getLeft());
       })
       .Case([&](onnx::NegOp) { return emit.negate(args[0]); })
       .Case([&](onnx::AbsOp) { return emit.absolute(args[0]); })
@@ -276,11 +276,33 @@ Value emitElement(Operation *op, OpBuilder &b, Location loc, ValueRange args) {
       .Case([&](onnx::RoundOp) { return emit.function<math::RoundEvenOp>(args[0]); })
       .Case([&](onnx::SinOp) { return emit.function<math::SinOp>(args[0]); })
       .Case([&](onnx::CosOp) { return emit.function<math::CosOp>(args[0]); })
+      .Case([&](onnx::TanOp) { return emit.function<math::TanOp>(args[0]); })
+      .Case([&](onnx::AsinOp) { return emit.function<math::AsinOp>(args[0]); })
+      .Case([&](onnx::AcosOp) { return emit.function<math::AcosOp>(args[0]); })
+      .Case([&](onnx::AtanOp) { return emit.function<math::AtanOp>(args[0]); })
+      .Case([&](onnx::SinhOp) { return emit.function<math::SinhOp>(args[0]); })
+      .Case([&](onnx::CoshOp) { return emit.function<math::CoshOp>(args[0]); })
+      .Case([&](onnx::AsinhOp) { return emit.function<math::AsinhOp>(args[0]); })
+      .Case([&](onnx::AcoshOp) { return emit.function<math::AcoshOp>(args[0]); })
+      .Case([&](onnx::AtanhOp) { return emit.function<math::AtanhOp>(args[0]); })
       .Case([&](onnx::SignOp) { return emit.sign(args[0]); })
       .Case([&](onnx::NotOp) { return emit.logicalNot(args[0]); })
       .Case([&](onnx::IsNaNOp) { return emit.function<math::IsNaNOp>(args[0]); })
       .Case([&](onnx::GeluOp gelu) { return emit.gelu(args[0], gelu.getApproximate() == "tanh"); })
       .Default([](Operation *) { return Value(); });
+}
+
+Value emitElement(Operation *op, OpBuilder &b, Location loc, ValueRange args) {
+  SmallVector<Value> wide(args);
+  if (!keepsNarrowFloats(op))
+    for (Value &arg : wide)
+      arg = convert(b, loc, arg, isa<FloatType>(arg.getType()) ? accumulatorType(arg.getType())
+                                                               : arg.getType());
+  Value value = emitWide(op, b, loc, wide);
+  Type type = storageType(tensorType(op->getResult(0)).getElementType());
+  if (value && isa<FloatType>(value.getType()) && isa<FloatType>(type))
+    value = convert(b, loc, value, type);
+  return value && value.getType() == type ? value : Value();
 }
 
 static bool isElementwise(Operation *op) {
@@ -290,7 +312,10 @@ static bool isElementwise(Operation *op) {
              onnx::ClipOp, onnx::WhereOp, onnx::CastOp, onnx::NegOp, onnx::AbsOp, onnx::ExpOp,
              onnx::LogOp, onnx::SqrtOp, onnx::ReciprocalOp, onnx::ErfOp, onnx::TanhOp,
              onnx::SigmoidOp, onnx::ReluOp, onnx::FloorOp, onnx::CeilOp, onnx::RoundOp, onnx::SinOp,
-             onnx::CosOp, onnx::SignOp, onnx::NotOp, onnx::IsNaNOp, onnx::GeluOp>(op);
+             onnx::CosOp, onnx::TanOp, onnx::AsinOp, onnx::AcosOp, onnx::AtanOp, onnx::SinhOp,
+             onnx::CoshOp, onnx::AsinhOp, onnx::AcoshOp, onnx::AtanhOp, onnx::SignOp, onnx::NotOp,
+             onnx::IsNaNOp, onnx::GeluOp, onnx::BitwiseAndOp, onnx::BitwiseOrOp, onnx::BitwiseXorOp,
+             onnx::BitwiseNotOp, onnx::BitShiftOp, onnx::BitCastOp>(op);
 }
 
 std::optional<LogicalResult> Lowering::lowerElementwise(Operation *op) {
@@ -310,7 +335,7 @@ std::optional<LogicalResult> Lowering::lowerElementwise(Operation *op) {
         for (auto [arg, operand] : llvm::zip_equal(converted, op->getOperands()))
           arg = convert(b, at, arg, tensorType(operand).getElementType());
         Value value = emitElement(op, b, at, converted);
-        supported &= value && value.getType() == element;
+        supported &= value != nullptr;
         return supported ? value : constantOf(b, at, element, 0);
       });
   if (!supported)

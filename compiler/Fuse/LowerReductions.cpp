@@ -67,6 +67,20 @@ Value reduceSum(Lowering &lowering, Axes &axes, ArrayRef<View> inputs, Body term
                          });
 }
 
+Value reduceProduct(Lowering &lowering, Axes &axes, ArrayRef<View> inputs, Body factor) {
+  OpBuilder &builder = lowering.builder;
+  Type type = accumulatorType(axes.element);
+  TypedAttr one = isa<FloatType>(type) ? TypedAttr(builder.getFloatAttr(type, 1.0))
+                                       : TypedAttr(builder.getIntegerAttr(type, 1));
+  return lowering.reduce(axes.keptSizes, axes.reduced.size(), one, inputs,
+                         [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
+                           Value x = factor(b, loc, args.drop_back());
+                           if (isa<FloatType>(type))
+                             return arith::MulFOp::create(b, loc, args.back(), x);
+                           return arith::MulIOp::create(b, loc, args.back(), x);
+                         });
+}
+
 /// The element widened to the accumulator's type.
 Value widen(OpBuilder &b, Location loc, Value value) {
   return convert(b, loc, value, accumulatorType(value.getType()));
@@ -78,25 +92,37 @@ Value sum(Lowering &lowering, Axes &axes) {
   });
 }
 
+/// Unsigned integers are compared as signed ones with the sign bit flipped, booleans as i8: what remains
+/// is a maximum that a kernel can have as its reduction.
 Value extremum(Lowering &lowering, Axes &axes, bool maximum) {
   OpBuilder &builder = lowering.builder;
+  bool isUnsigned = axes.element.isUnsignedInteger(), isBool = axes.element.isInteger(1);
+  Type type = isBool ? builder.getI8Type() : storageType(axes.element);
   TypedAttr init;
-  if (auto type = dyn_cast<FloatType>(axes.element)) {
-    init = builder.getFloatAttr(type, APFloat::getInf(type.getFloatSemantics(), maximum));
+  if (auto real = dyn_cast<FloatType>(type)) {
+    init = builder.getFloatAttr(real, APFloat::getInf(real.getFloatSemantics(), maximum));
   } else {
-    unsigned width = axes.element.getIntOrFloatBitWidth();
-    init = builder.getIntegerAttr(axes.element, maximum ? APInt::getSignedMinValue(width)
-                                                        : APInt::getSignedMaxValue(width));
+    unsigned width = type.getIntOrFloatBitWidth();
+    init = builder.getIntegerAttr(type, maximum ? APInt::getSignedMinValue(width)
+                                                : APInt::getSignedMaxValue(width));
   }
-  return lowering.reduce(
+  Value result = lowering.reduce(
       axes.keptSizes, axes.reduced.size(), init, {axes.input},
       [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
-        if (isa<FloatType>(axes.element))
-          return maximum ? Value(arith::MaximumFOp::create(b, loc, args[1], args[0]))
-                         : Value(arith::MinimumFOp::create(b, loc, args[1], args[0]));
-        return maximum ? Value(arith::MaxSIOp::create(b, loc, args[1], args[0]))
-                       : Value(arith::MinSIOp::create(b, loc, args[1], args[0]));
+        Value x = isUnsigned ? flipSign(b, loc, args[0]) : convert(b, loc, args[0], axes.element, type);
+        if (isa<FloatType>(type))
+          return maximum ? Value(arith::MaximumFOp::create(b, loc, args[1], x))
+                         : Value(arith::MinimumFOp::create(b, loc, args[1], x));
+        return maximum ? Value(arith::MaxSIOp::create(b, loc, args[1], x))
+                       : Value(arith::MinSIOp::create(b, loc, args[1], x));
       });
+  if (!isUnsigned && !isBool)
+    return result;
+  return lowering.map(axes.keptSizes, axes.element, {View::of(result)},
+                      [&](OpBuilder &b, Location loc, ValueRange args) {
+                        return isUnsigned ? flipSign(b, loc, args[0])
+                                          : convert(b, loc, args[0], axes.element);
+                      });
 }
 
 /// The number of reduced elements, in the type of a body's value.
@@ -125,7 +151,8 @@ Value mean(Lowering &lowering, Axes &axes, Value total) {
   Count count(lowering, axes);
   return lowering.map(axes.keptSizes, tensorType(total).getElementType(), {View::of(total)},
                       [&](OpBuilder &b, Location loc, ValueRange args) {
-                        return divide(b, loc, args[0], count.emit(b, loc, args[0].getType()));
+                        return divide(b, loc, args[0], count.emit(b, loc, args[0].getType()),
+                                      axes.element.isUnsignedInteger());
                       });
 }
 
@@ -191,8 +218,10 @@ void lowerLayerNorm(Lowering &lowering, onnx::LayerNormalizationOp op) {
   lowering.bind(op.getY(), result);
 }
 
-/// out(i) = sum over j of x(j) where j <= i (< with `exclusive`, >= and > with `reverse`).
-void lowerCumSum(Lowering &lowering, onnx::CumSumOp op) {
+/// out(i) = sum, or product, over j of x(j) where j <= i (< with `exclusive`, >= and > with
+/// `reverse`).
+template <typename Op> void lowerScan(Lowering &lowering, Op op) {
+  constexpr bool isSum = std::is_same_v<Op, onnx::CumSumOp>;
   int64_t rank = tensorType(op.getX()).getRank(), axis = op.getAxis();
   Axes none(lowering, op.getX(), {});
   SmallVector<AffineExpr> indices;
@@ -205,13 +234,20 @@ void lowerCumSum(Lowering &lowering, onnx::CumSumOp op) {
                       : (op.getExclusive() ? arith::CmpIPredicate::slt : arith::CmpIPredicate::sle);
   none.reduced = {axis}; // one loop more than the result has dims
   none.keptSizes = none.sizes;
-  Value result =
-      reduceSum(lowering, none, {input}, [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
-        Value i = linalg::IndexOp::create(b, loc, axis), j = linalg::IndexOp::create(b, loc, rank);
-        Value taken = arith::CmpIOp::create(b, loc, predicate, j, i);
-        Value x = widen(b, loc, args[0]);
-        return arith::SelectOp::create(b, loc, taken, x, constantOf(b, loc, x.getType(), 0));
-      });
+  auto taken = [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
+    Value i = linalg::IndexOp::create(b, loc, axis), j = linalg::IndexOp::create(b, loc, rank);
+    Value isTaken = arith::CmpIOp::create(b, loc, predicate, j, i);
+    Value x = widen(b, loc, args[0]);
+    return arith::SelectOp::create(b, loc, isTaken, x,
+                                   constantOf(b, loc, x.getType(), isSum ? 0 : 1));
+  };
+  Value result = isSum ? reduceSum(lowering, none, {input}, taken)
+                       : reduceProduct(lowering, none, {input}, taken);
+  if (tensorType(result).getElementType() != none.element)
+    result = lowering.map(none.sizes, none.element, {View::of(result)},
+                          [&](OpBuilder &b, Location loc, ValueRange args) {
+                            return convert(b, loc, args[0], none.element);
+                          });
   lowering.bind(op.getY(), result);
 }
 
@@ -227,10 +263,12 @@ LogicalResult lowerReduce(Lowering &lowering, Operation *op, ArrayRef<int64_t> d
           .Case([&](onnx::ReduceMeanOp) { return mean(lowering, axes, sum(lowering, axes)); })
           .Case([&](onnx::ReduceL1Op) {
             return reduceSum(lowering, axes, {axes.input},
-                             [](OpBuilder &b, Location loc, ValueRange args) -> Value {
+                             [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
                                Value x = widen(b, loc, args[0]);
                                if (isa<FloatType>(x.getType()))
                                  return math::AbsFOp::create(b, loc, x);
+                               if (axes.element.isUnsignedInteger())
+                                 return x;
                                Value minus = arith::SubIOp::create(
                                    b, loc, constantOf(b, loc, x.getType(), 0), x);
                                return arith::MaxSIOp::create(b, loc, x, minus);
@@ -246,24 +284,16 @@ LogicalResult lowerReduce(Lowering &lowering, Operation *op, ArrayRef<int64_t> d
                              });
           })
           .Case([&](onnx::ReduceProdOp) {
-            Type type = accumulatorType(axes.element);
-            TypedAttr one = isa<FloatType>(type)
-                                ? TypedAttr(lowering.builder.getFloatAttr(type, 1.0))
-                                : TypedAttr(lowering.builder.getIntegerAttr(type, 1));
-            return lowering.reduce(axes.keptSizes, axes.reduced.size(), one, {axes.input},
-                                   [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
-                                     Value x = widen(b, loc, args[0]);
-                                     if (isa<FloatType>(type))
-                                       return arith::MulFOp::create(b, loc, args[1], x);
-                                     return arith::MulIOp::create(b, loc, args[1], x);
-                                   });
+            return reduceProduct(
+                lowering, axes, {axes.input},
+                [](OpBuilder &b, Location loc, ValueRange args) { return widen(b, loc, args[0]); });
           })
           .Default([](Operation *) { return Value(); });
   bool root = isa<onnx::ReduceL2Op>(op);
   if (root && !isa<FloatType>(axes.element))
     return op->emitError() << "'" << op->getName() << "' on element type " << axes.element
                            << " is not supported";
-  if (root || tensorType(folded).getElementType() != axes.element)
+  if (root || tensorType(folded).getElementType() != storageType(axes.element))
     folded = lowering.map(axes.keptSizes, axes.element, {View::of(folded)},
                           [&](OpBuilder &b, Location loc, ValueRange args) {
                             Value x = root ? Value(math::SqrtOp::create(b, loc, args[0])) : args[0];
@@ -282,7 +312,8 @@ std::optional<LogicalResult> Lowering::lowerReduction(Operation *op) {
   return llvm::TypeSwitch<Operation *, std::optional<LogicalResult>>(op)
       .Case([&](onnx::SoftmaxOp softmax) { return lowerSoftmax(*this, softmax), success(); })
       .Case([&](onnx::LayerNormalizationOp norm) { return lowerLayerNorm(*this, norm), success(); })
-      .Case([&](onnx::CumSumOp cumsum) { return lowerCumSum(*this, cumsum), success(); })
+      .Case([&](onnx::CumSumOp cumsum) { return lowerScan(*this, cumsum), success(); })
+      .Case([&](onnx::CumProdOp cumprod) { return lowerScan(*this, cumprod), success(); })
       .Case<onnx::ReduceMeanOp, onnx::ReduceSumOp, onnx::ReduceMaxOp, onnx::ReduceMinOp,
             onnx::ReduceProdOp, onnx::ReduceL1Op, onnx::ReduceL2Op, onnx::ReduceSumSquareOp>(
           [&](auto reduce) {

@@ -176,7 +176,7 @@ LogicalResult lowerReshape(Lowering &lowering, Value data, Value result) {
     for (OpFoldResult size : sizes)
       shape.push_back(getConstantIntValue(size).value_or(ShapedType::kDynamic));
     core = tensor::ExpandShapeOp::create(
-        lowering.builder, loc, RankedTensorType::get(shape, element), core, expand, sizes);
+        lowering.builder, loc, tensorType(core).clone(shape), core, expand, sizes);
   }
   lowering.bind(result, View::of(core).through(unitMap(context, toCore, to)));
   return success();

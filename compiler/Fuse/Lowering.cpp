@@ -92,7 +92,7 @@ static RankedTensorType typeOf(ArrayRef<OpFoldResult> sizes, Type element) {
   SmallVector<int64_t> shape;
   for (OpFoldResult size : sizes)
     shape.push_back(getConstantIntValue(size).value_or(ShapedType::kDynamic));
-  return RankedTensorType::get(shape, element);
+  return RankedTensorType::get(shape, storageType(element));
 }
 
 // --- Values --------------------------------------------------------------------------------------
@@ -103,16 +103,16 @@ View Lowering::constantView(onnx::ConstantOp op) {
   View result;
   auto elements = dyn_cast<DenseElementsAttr>(op.getValue());
   if (elements && elements.isSplat()) {
-    result.literal = cast<TypedAttr>(elements.getSplatValue<Attribute>());
+    result.literal = storageAttr(cast<TypedAttr>(elements.getSplatValue<Attribute>()));
     return result;
   }
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPoint(op);
-  auto type = tensorType(op.getOutput());
-  Value weight =
-      kernel::WeightOp::create(builder, op.getLoc(), type, builder.getArrayAttr({op.getValue()}),
-                               DenseI64ArrayAttr())
-          .getResult();
+  ElementsAttr stored = storageAttr(op.getValue());
+  auto type = tensorType(op.getOutput()).clone(stored.getElementType());
+  Value weight = kernel::WeightOp::create(builder, op.getLoc(), type,
+                                          builder.getArrayAttr({stored}), DenseI64ArrayAttr())
+                     .getResult();
   return View::of(weight);
 }
 
@@ -133,7 +133,7 @@ View Lowering::elementsView(Value value) {
   View result;
   Type type = tensorType(value).getElementType();
   if (elements.empty()) { // never read, but it needs a form
-    result.literal = builder.getIntegerAttr(type, 0);
+    result.literal = builder.getIntegerAttr(storageType(type), 0);
     return result;
   }
   if (elements.size() == 1) {
@@ -149,7 +149,7 @@ View Lowering::elementsView(Value value) {
                                                    arith::ConstantIndexOp::create(b, at, i));
                          result = arith::SelectOp::create(b, at, here, elements[i], result);
                        }
-                       return arith::IndexCastOp::create(b, at, type, result);
+                       return arith::IndexCastOp::create(b, at, storageType(type), result);
                      });
   // The choice is by row-major position, whatever the value's rank.
   result = View::of(chosen);
@@ -206,8 +206,9 @@ static SmallVector<ReassociationIndices> aroundCore(int64_t rank, ArrayRef<int64
 Value Lowering::materialize(const View &view, ArrayRef<OpFoldResult> sizes, Type element) {
   RankedTensorType type = typeOf(sizes, element);
   if (!view.tensor || view.window)
-    return map(sizes, element, {view},
-               [](OpBuilder &, Location, ValueRange args) { return args[0]; });
+    return map(sizes, element, {view}, [&](OpBuilder &b, Location at, ValueRange args) {
+      return convert(b, at, args[0], element);
+    });
   RankedTensorType from = tensorType(view.tensor);
   if (from.getRank() == type.getRank() && view.map.isIdentity())
     return view.tensor;
@@ -228,8 +229,9 @@ Value Lowering::materialize(const View &view, ArrayRef<OpFoldResult> sizes, Type
   for (size_t i = 0; unitsOnly && i < core.size(); ++i)
     unitsOnly = from.getDimSize(coreDims(from)[i]) == type.getDimSize(core[i]);
   if (!unitsOnly)
-    return map(sizes, element, {view},
-               [](OpBuilder &, Location, ValueRange args) { return args[0]; });
+    return map(sizes, element, {view}, [&](OpBuilder &b, Location at, ValueRange args) {
+      return convert(b, at, args[0], element);
+    });
   Value result = view.tensor;
   if (from.getRank() != static_cast<int64_t>(core.size()))
     result = tensor::CollapseShapeOp::create(builder, loc, result,
@@ -282,7 +284,7 @@ static Value expand(OpBuilder &b, Location loc, AffineExpr expr, ValueRange dims
 Value Lowering::load(OpBuilder &b, Location at, const View &view, Type element,
                      ValueRange indices) {
   if (view.literal)
-    return convert(b, at, arith::ConstantOp::create(b, at, view.literal), element);
+    return convert(b, at, arith::ConstantOp::create(b, at, storageAttr(view.literal)), element);
   auto host = [&](OpFoldResult number) -> Value {
     if (auto constant = getConstantIntValue(number))
       return arith::ConstantIndexOp::create(b, at, *constant);
@@ -329,6 +331,15 @@ Value Lowering::generic(ArrayRef<OpFoldResult> shape, Type element, int64_t redu
                         ArrayRef<View> inputs, Body body) {
   int64_t parallel = shape.size(), loops = parallel + reduced;
   RankedTensorType type = typeOf(shape, element);
+  auto isEmpty = [](RankedTensorType type) { return llvm::is_contained(type.getShape(), 0); };
+  if (init && llvm::any_of(inputs, [&](const View &input) {
+        return input.tensor && isEmpty(tensorType(input.tensor));
+      })) { // the fold of no elements
+    View literal;
+    literal.literal = storageAttr(init);
+    return generic(shape, element, 0, {}, {literal},
+                   [](OpBuilder &, Location, ValueRange args) { return args[0]; });
+  }
   SmallVector<Value> dynamic;
   for (OpFoldResult size : shape)
     if (auto value = dyn_cast<Value>(size); value && !getConstantIntValue(size))
@@ -338,9 +349,11 @@ Value Lowering::generic(ArrayRef<OpFoldResult> shape, Type element, int64_t redu
       if (materializedSizes[i].second == size)
         requireNonEmpty(materializedSizes[i].first);
   Value out = tensor::EmptyOp::create(builder, loc, type, dynamic);
+  if (isEmpty(type))
+    return out;
   if (init)
     out = linalg::FillOp::create(builder, loc,
-                                 ValueRange{arith::ConstantOp::create(builder, loc, init)},
+                                 ValueRange{arith::ConstantOp::create(builder, loc, storageAttr(init))},
                                  ValueRange{out})
               .getResult(0);
   SmallVector<Value> operands;
@@ -370,7 +383,7 @@ Value Lowering::generic(ArrayRef<OpFoldResult> shape, Type element, int64_t redu
           for (int64_t i = indices.size(); !input.literal && i < loops; ++i)
             indices.push_back(linalg::IndexOp::create(b, at, i));
           Type read = input.tensor    ? tensorType(input.tensor).getElementType()
-                      : input.literal ? input.literal.getType()
+                      : input.literal ? storageType(input.literal.getType())
                                       : b.getI64Type();
           elements.push_back(load(b, at, input, read, indices));
         }

@@ -9,6 +9,7 @@
 #ifndef RAPT_COMPILER_FUSE_LOWERING_H
 #define RAPT_COMPILER_FUSE_LOWERING_H
 
+#include "compiler/Fuse/ElementMath.h"
 #include "compiler/Fuse/Match.h"
 #include "dialects/Onnx/ShapeInference.h"
 
@@ -90,6 +91,13 @@ public:
   mlir::Value load(mlir::OpBuilder &b, mlir::Location loc, const View &view, mlir::Type element,
                    mlir::ValueRange indices);
 
+  /// `source` of shape `extents` with pads, as the tensor of shape `result` whose first `begins`
+  /// elements are pads (negative: as many are cut). `mode` as in onnx.Pad, `fill` read at the loops.
+  mlir::Value pad(const View &source, mlir::ArrayRef<mlir::OpFoldResult> extents,
+                  mlir::ArrayRef<mlir::OpFoldResult> begins,
+                  mlir::ArrayRef<mlir::OpFoldResult> result, mlir::Type element,
+                  llvm::StringRef mode, const View &fill);
+
   /// Emits kernel.check_indices for `indices` into dim `axis` of `data`, unless they are provably
   /// in range.
   Indices checkIndices(mlir::Operation *op, mlir::Value indices, mlir::Value data, int64_t axis);
@@ -106,6 +114,10 @@ public:
   mlir::LogicalResult lowerContraction(onnx::MatMulOp op);
   std::optional<mlir::LogicalResult> lowerView(mlir::Operation *op);
   std::optional<mlir::LogicalResult> lowerIndexing(mlir::Operation *op);
+  std::optional<mlir::LogicalResult> lowerWindows(mlir::Operation *op);
+  std::optional<mlir::LogicalResult> lowerScatter(mlir::Operation *op);
+  mlir::LogicalResult lowerPad(onnx::PadOp op);
+  mlir::LogicalResult lowerResize(onnx::ResizeOp op);
 
   mlir::OpBuilder builder;
   mlir::Location loc; ///< of the operation being lowered
@@ -114,6 +126,8 @@ private:
   mlir::LogicalResult lower(mlir::Operation *op);
   mlir::Value generic(mlir::ArrayRef<mlir::OpFoldResult> shape, mlir::Type element, int64_t reduced,
                       mlir::TypedAttr init, mlir::ArrayRef<View> inputs, Body body);
+  void retypeArguments();
+  void retypeResults();
   std::optional<View> hostView(mlir::Value value);
   View constantView(onnx::ConstantOp op);
   View elementsView(mlir::Value value);
@@ -124,23 +138,14 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> tensors;
   llvm::SmallVector<std::pair<onnx::SymbolicExpr, mlir::Value>> materializedSizes;
   llvm::SmallVector<onnx::SymbolicExpr> nonEmpty; ///< what requireNonEmpty has seen
+  llvm::SmallVector<mlir::Operation *> retyped; ///< stand for unsigned arguments
   mlir::Operation *lastSize = nullptr; ///< sizes stand at the top of the function, after this one
 };
 
-/// The element that an elementwise onnx operation computes; null when its types are not supported.
+/// The element that an elementwise onnx operation computes, of the result's storage type; `args` have the
+/// operands' ones. Null when the operation has no meaning on its types.
 mlir::Value emitElement(mlir::Operation *op, mlir::OpBuilder &b, mlir::Location loc,
                         mlir::ValueRange args);
-
-mlir::Value constantOf(mlir::OpBuilder &b, mlir::Location loc, mlir::Type type, double number);
-/// f32 for narrower floats, the type itself otherwise.
-mlir::Type accumulatorType(mlir::Type element);
-/// Converts between number types: float to integer saturates, to i1 compares with zero.
-mlir::Value convert(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, mlir::Type type);
-/// x / y for floats and signed integers. ONNX leaves an integer division by zero undefined and the
-/// processor traps on it: here it gives 0, and the least integer by -1 wraps around.
-mlir::Value divide(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, mlir::Value y);
-/// The remainder with the sign of x; for integers 0 where y is 0 or -1.
-mlir::Value remainder(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, mlir::Value y);
 
 } // namespace rapt::fuse
 

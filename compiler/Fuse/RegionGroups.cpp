@@ -6,6 +6,7 @@
 #include "dialects/Attn/Attn.h"
 #include "dialects/Kernel/Kernel.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -29,6 +30,8 @@ StringRef regionName(GroupKind kind) {
     return "reduce";
   case GroupKind::Pointwise:
     return "pointwise";
+  case GroupKind::Loops:
+    return "loops";
   }
   return "pointwise";
 }
@@ -44,7 +47,9 @@ bool isPointwise(Operation *op) {
   return generic && generic.getNumReductionLoops() == 0;
 }
 
-static bool isNode(Operation *op) { return isa<linalg::GenericOp, attn::SdpaOp>(op) || isView(op); }
+static bool isNode(Operation *op) {
+  return isa<linalg::GenericOp, attn::SdpaOp, scf::ForOp>(op) || isView(op);
+}
 
 SmallVector<Value> tensorsRead(Operation *op) {
   llvm::SetVector<Value> read;
@@ -54,6 +59,11 @@ SmallVector<Value> tensorsRead(Operation *op) {
       read.insert(operand);
   if (generic)
     generic.getRegion().walk([&](tensor::ExtractOp extract) { read.insert(extract.getTensor()); });
+  if (isa<scf::ForOp>(op))
+    op->walk([&](tensor::ExtractOp extract) {
+      if (extract.getTensor().getParentBlock() == op->getBlock())
+        read.insert(extract.getTensor());
+    });
   return read.takeVector();
 }
 
@@ -352,6 +362,9 @@ void RegionGroups::run() {
   for (Operation &op : body)
     if (isNode(&op))
       nodes.push_back(&op);
+  for (Operation *op : nodes)
+    if (isa<scf::ForOp>(op))
+      open(GroupKind::Loops, op);
   for (Operation *op : nodes)
     if (isa<attn::SdpaOp>(op))
       groupAttention(op);

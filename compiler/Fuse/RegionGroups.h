@@ -16,7 +16,7 @@
 
 namespace rapt::fuse {
 
-enum class GroupKind { Linear, MatMul, Attention, Norm, Rows, Reduce, Pointwise };
+enum class GroupKind { Linear, MatMul, Attention, Norm, Rows, Reduce, Pointwise, Loops };
 llvm::StringRef regionName(GroupKind kind);
 
 struct Group {

@@ -303,7 +303,8 @@ private:
     for (BlockArgument argument : from.getArguments()) {
       unsigned index = argument.getArgNumber();
       result.inputs.push_back(
-          describe(from.getArgAttrOfType<StringAttr>(index, kNameAttr), argument));
+          describe(from.getArgAttrOfType<StringAttr>(index, kNameAttr), argument,
+                   from.getArgAttrOfType<TypeAttr>(index, kElementAttr)));
       for (auto [i, dim] : llvm::enumerate(from.getArgAttrOfType<ArrayAttr>(index, kDimsAttr)))
         if (auto symbol = dyn_cast<StringAttr>(dim); symbol && numbers.count(symbol.getValue()))
           result.inputs.back().dims[i] = {-1 - numbers[symbol.getValue()], symbol.str()};
@@ -311,13 +312,16 @@ private:
     for (auto [index, value] :
          llvm::enumerate(from.getBody().front().getTerminator()->getOperands()))
       result.outputs.push_back(
-          describe(from.getResultAttrOfType<StringAttr>(index, kNameAttr), value));
+          describe(from.getResultAttrOfType<StringAttr>(index, kNameAttr), value,
+                   from.getResultAttrOfType<TypeAttr>(index, kElementAttr)));
     return result;
   }
 
-  InterfaceTensor describe(StringAttr name, Value tensor) {
+  /// `element` is given where the tensor's own type does not say it.
+  InterfaceTensor describe(StringAttr name, Value tensor, TypeAttr element) {
     auto type = cast<RankedTensorType>(tensor.getType());
-    InterfaceTensor result{name ? name.str() : "", onnxTypeNumber(type.getElementType()), {}};
+    Type shown = element ? element.getValue() : type.getElementType();
+    InterfaceTensor result{name ? name.str() : "", onnxTypeNumber(shown), {}};
     for (int64_t dim = 0; dim < type.getRank(); ++dim) {
       int64_t size = type.getDimSize(dim);
       if (ShapedType::isDynamic(size))

@@ -57,6 +57,8 @@ inline constexpr llvm::StringLiteral kInterfaceAttr = "kernel.interface"; // mod
 inline constexpr llvm::StringLiteral kMemoryAttr = "kernel.memory";       // module, MemoryReport
 inline constexpr llvm::StringLiteral kNameAttr = "onnx.name";
 inline constexpr llvm::StringLiteral kDimsAttr = "onnx.dims";
+/// The ONNX element type of an argument or result where it is unsigned; tensors hold signless integers.
+inline constexpr llvm::StringLiteral kElementAttr = "onnx.element_type";
 inline constexpr llvm::StringLiteral kPlanName = "rapt_plan";
 inline constexpr llvm::StringLiteral kRunName = "rapt_run";
 

@@ -110,8 +110,22 @@ private:
     bool isHalide = object != objects.end();
     int64_t limit = isHalide ? halideLimit : elementLimit;
     std::string who = ("kernel '" + call.getCallee() + "'").str();
-    for (Value dim : call.getDims())
+    auto isExtent = [&](int64_t position) {
+      auto lists = [&](ArrayAttr shapes) {
+        return llvm::any_of(llvm::seq<size_t>(0, shapes.size()), [&](size_t i) {
+          return llvm::is_contained(kernel::dynamicDims(shapes, i), position);
+        });
+      };
+      return lists(call.getInputShapes()) || lists(call.getResultShapes());
+    };
+    for (auto [position, dim] : llvm::enumerate(call.getDims()))
       if (isHalide && !dim.getDefiningOp<kernel::DimOp>()) {
+        // Where a window begins, say: no extent, and it may be negative.
+        if (!isExtent(position)) {
+          require(lookup(dim), code.number(-halideLimit), code.number(halideLimit),
+                  who + " gets a number of %lld, but its numbers are at most %lld");
+          continue;
+        }
         Product product;
         product.multiply(dim);
         checkElements(product, limit, who + " gets a dim of %lld, but its dims are from 0 to %lld");

@@ -281,6 +281,10 @@ private:
     stage.softcap = op.getSoftcap().convertToDouble();
     if (auto offset = op.getCausalOffset())
       stage.causalOffset = Expr::makeInt(*offset);
+    if (op.getCausalFromEnd())
+      stage.causalOffset = Expr::makeBinary(
+          BinaryOp::Add, *stage.causalOffset,
+          Expr::makeBinary(BinaryOp::Sub, extentExpr(stage.keys), extentExpr(stage.queries)));
     switch (op.getEmptyRow()) {
     case attn::EmptyRow::Zero: stage.emptyRow = AttentionStage::EmptyRow::Zero; break;
     case attn::EmptyRow::Mean: stage.emptyRow = AttentionStage::EmptyRow::Mean; break;
@@ -402,6 +406,8 @@ llvm::Error SpecBuilder::visitGeneric(linalg::GenericOp op) {
        llvm::zip_first(op.getInputs(), maps, inner.getArguments())) {
     const Operand &source = values.at(operand);
     auto indices = mapIndices(map, loops);
+    if (!source.access && arg.use_empty())
+      continue; // there for the extents of loops only
     if (!indices || !source.access)
       return fail(op, "has an indexing map or operand without kernel form");
     // A dim of size one has one element, whatever the map says.

@@ -399,9 +399,17 @@ static bool asksForSpecials(const Expr &expr) {
                      [](const ExprRef &operand) { return asksForSpecials(*operand); });
 }
 
+/// A maximum over nothing but -infinity that leaves the kernel must be -infinity: what reads it may
+/// ask for that.
+static bool givesExtremum(const KernelSpec &spec, const Stage &stage) {
+  return (stage.loop.reduction == Reduction::Max || stage.loop.reduction == Reduction::Min) &&
+         isFloat(spec.tensors[stage.result].type) &&
+         std::find(spec.outputs.begin(), spec.outputs.end(), stage.result) != spec.outputs.end();
+}
+
 bool needsStrictFloat(const KernelSpec &spec) {
-  return std::any_of(spec.stages.begin(), spec.stages.end(), [](const Stage &stage) {
-    return !stage.attention && asksForSpecials(*stage.loop.body);
+  return std::any_of(spec.stages.begin(), spec.stages.end(), [&](const Stage &stage) {
+    return !stage.attention && (givesExtremum(spec, stage) || asksForSpecials(*stage.loop.body));
   });
 }
 

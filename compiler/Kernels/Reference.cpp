@@ -174,13 +174,35 @@ LogicalResult bufferize(ModuleOp module) {
   return success();
 }
 
+/// The canonicaliser merges integer -> f32 -> bf16 into one operation, which arith-expand does not know and
+/// LLVM makes a call of a function that the runtime lacks.
+struct SplitIntegerToBf16 : PassWrapper<SplitIntegerToBf16, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(SplitIntegerToBf16)
+  void runOnOperation() override {
+    getOperation().walk([](Operation *op) {
+      if (!isa<arith::SIToFPOp, arith::UIToFPOp>(op) || !op->getResult(0).getType().isBF16())
+        return;
+      Value result = op->getResult(0);
+      result.setType(Float32Type::get(op->getContext()));
+      OpBuilder builder(op->getContext());
+      builder.setInsertionPointAfter(op);
+      Value narrow = arith::TruncFOp::create(builder, op->getLoc(), builder.getBF16Type(), result);
+      result.replaceAllUsesExcept(narrow, narrow.getDefiningOp());
+    });
+  }
+};
+
 void addLowering(OpPassManager &pm) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createConvertLinalgToLoopsPass());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
   pm.addPass(createSCFToControlFlowPass());
-  pm.addPass(arith::createArithExpandOpsPass());
+  pm.addPass(std::make_unique<SplitIntegerToBf16>());
+  // Not every processor rounds to bf16, and the runtime has no function for it.
+  arith::ArithExpandOpsPassOptions expand;
+  expand.includeBf16 = true;
+  pm.addPass(arith::createArithExpandOpsPass(expand));
   pm.addPass(createConvertMathToLLVMPass({/*approximateLog1p=*/false}));
   pm.addPass(createConvertMathToLibmPass());
   pm.addPass(createArithToLLVMConversionPass());

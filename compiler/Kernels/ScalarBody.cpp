@@ -79,7 +79,7 @@ static std::optional<BinaryOp> binaryOf(Operation *op) {
       .Case<arith::SubFOp, arith::SubIOp>([](auto) { return BinaryOp::Sub; })
       .Case<arith::MulFOp, arith::MulIOp>([](auto) { return BinaryOp::Mul; })
       .Case<arith::DivFOp, arith::DivSIOp>([](auto) { return BinaryOp::Div; })
-      .Case<arith::RemFOp, arith::RemSIOp>([](auto) { return BinaryOp::Mod; })
+      .Case<arith::RemSIOp>([](auto) { return BinaryOp::Mod; })
       .Case<arith::FloorDivSIOp>([](auto) { return BinaryOp::FloorDiv; })
       .Case<arith::MaximumFOp, arith::MaxNumFOp, arith::MaxSIOp>([](auto) { return BinaryOp::Max; })
       .Case<arith::MinimumFOp, arith::MinNumFOp, arith::MinSIOp>([](auto) { return BinaryOp::Min; })
@@ -124,6 +124,55 @@ static bool isConversion(Operation *op) {
              arith::TruncIOp, arith::IndexCastOp>(op);
 }
 
+/// Unsigned integers, which a KernelSpec does not have, by way of signed ones: widened with the high bits
+/// cleared, or with the sign bit flipped, which turns their order into the signed one. Null for other
+/// operations, and where 64 bits would have to be widened.
+static ExprRef unsignedForm(Operation *op, const std::vector<ExprRef> &operands) {
+  if (op->getNumOperands() == 0)
+    return nullptr;
+  auto integer = dyn_cast<IntegerType>(op->getOperand(0).getType());
+  auto type = scalarType(op->getResult(0).getType());
+  if (!integer || !type || integer.getWidth() == 1)
+    return nullptr;
+  unsigned width = integer.getWidth();
+  ScalarType from = operands[0]->type;
+  auto widened = [&](const ExprRef &x) {
+    ExprRef mask = Expr::makeInt((int64_t(1) << width) - 1);
+    return Expr::makeBinary(BinaryOp::And, Expr::makeCast(ScalarType::I64, x), mask);
+  };
+  auto flipped = [&](const ExprRef &x) {
+    return Expr::makeBinary(BinaryOp::Xor, x, Expr::makeInt(llvm::minIntN(width), from));
+  };
+  auto ordered = [&](BinaryOp binary) {
+    return Expr::makeBinary(binary, flipped(operands[0]), flipped(operands[1]));
+  };
+  auto widenedPair = [&](BinaryOp binary) {
+    return Expr::makeCast(from, Expr::makeBinary(binary, widened(operands[0]), widened(operands[1])));
+  };
+  if (isa<arith::MaxUIOp>(op))
+    return flipped(ordered(BinaryOp::Max));
+  if (isa<arith::MinUIOp>(op))
+    return flipped(ordered(BinaryOp::Min));
+  if (auto cmp = dyn_cast<arith::CmpIOp>(op)) {
+    switch (cmp.getPredicate()) {
+    case arith::CmpIPredicate::ult: return ordered(BinaryOp::Lt);
+    case arith::CmpIPredicate::ule: return ordered(BinaryOp::Le);
+    case arith::CmpIPredicate::ugt: return ordered(BinaryOp::Gt);
+    case arith::CmpIPredicate::uge: return ordered(BinaryOp::Ge);
+    default: return nullptr;
+    }
+  }
+  if (width == 64)
+    return nullptr;
+  if (isa<arith::ExtUIOp, arith::UIToFPOp>(op))
+    return Expr::makeCast(*type, widened(operands[0]));
+  if (isa<arith::DivUIOp>(op))
+    return widenedPair(BinaryOp::Div);
+  if (isa<arith::RemUIOp>(op))
+    return widenedPair(BinaryOp::Mod);
+  return nullptr;
+}
+
 static llvm::Error noKernelForm(Operation *op) {
   return llvm::createStringError("'" + op->getName().getStringRef() + "' op has no kernel form");
 }
@@ -153,6 +202,11 @@ static llvm::Expected<ExprRef> translateOp(Operation *op, ScalarScope &scope) {
     return Expr::makeSelect(operands[0], operands[1], operands[2]);
   if (auto unary = unaryOf(op))
     return Expr::makeUnary(*unary, operands[0]);
+  if (isa<math::TanOp>(op))
+    return Expr::makeBinary(BinaryOp::Div, Expr::makeUnary(UnaryOp::Sin, operands[0]),
+                            Expr::makeUnary(UnaryOp::Cos, operands[0]));
+  if (ExprRef form = unsignedForm(op, operands))
+    return form;
   if (auto binary = binaryOf(op))
     return Expr::makeBinary(*binary, operands[0], operands[1]);
   if (isConversion(op))

@@ -112,6 +112,9 @@ LogicalResult SdpaOp::verify() {
   double softcap = getSoftcap().convertToDouble();
   if (!std::isfinite(softcap) || softcap < 0)
     return emitOpError() << "expects a finite softcap of at least 0, but it is " << softcap;
+  // sdpa_c8
+  if (getCausalFromEnd() && !getCausalOffset())
+    return emitOpError() << "expects causal_offset beside causal_from_end";
   return success();
 }
 

@@ -45,7 +45,8 @@ def Attn_SdpaOp : Op<Attn_Dialect, "sdpa", [Pure, AttrSizedOperandSegments]> {
       result: `zero`, `mean` (the average of value over all keys, which is what a finite sentinel
       such as the lowest float gives in the source graph), or `nan` (what -infinity gives there).
     - S3 (precision): sums are accumulated in f32, in f64 for f64 operands.
-    - S4 (causal): with `causal_offset` = o, key j is seen by query i iff j <= i + o.
+    - S4 (causal): with `causal_offset` = o, key j is seen by query i iff j <= i + o; with
+      `causal_from_end` too, iff j <= i + o + (J - I): at o = 0 the last query sees the last key.
     - S5 (heads): query head h reads key and value head g = h / (H / G). They are never copied.
 
     Constraints:
@@ -56,10 +57,12 @@ def Attn_SdpaOp : Op<Attn_Dialect, "sdpa", [Pure, AttrSizedOperandSegments]> {
     - C5: `mask` has rank 4, element type i1 (true = may be seen), and each dim is 1 or the score's.
     - C6: the result is [B, H, I, E].
     - C7: `scale` is finite; `softcap` is finite and not negative.
+    - C8: `causal_from_end` comes with `causal_offset`.
   }];
   let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value,
                    Optional<AnyRankedTensor>:$bias, Optional<AnyRankedTensor>:$mask, F64Attr:$scale,
                    DefaultValuedAttr<F64Attr, "0.0">:$softcap, OptionalAttr<I64Attr>:$causal_offset,
+                   UnitAttr:$causal_from_end,
                    DefaultValuedAttr<Attn_EmptyRowAttr, "::rapt::attn::EmptyRow::Zero">:$empty_row);
   let results = (outs AnyRankedTensor:$output);
   let assemblyFormat = [{

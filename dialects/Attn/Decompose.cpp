@@ -10,6 +10,7 @@
 #include "dialects/Attn/Attn.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -146,6 +147,10 @@ private:
     if (std::optional<int64_t> offset = op.getCausalOffset()) {
       Value query = linalg::IndexOp::create(b, 2), key = linalg::IndexOp::create(b, 3);
       Value last = arith::AddIOp::create(b, query, arith::ConstantIndexOp::create(b, *offset));
+      if (op.getCausalFromEnd()) {
+        last = arith::AddIOp::create(b, last, getValueOrCreateConstantIndexOp(b, b.getLoc(), keys));
+        last = arith::SubIOp::create(b, last, getValueOrCreateConstantIndexOp(b, b.getLoc(), queries));
+      }
       Value seen = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, key, last);
       score = arith::SelectOp::create(b, seen, score, excluded);
     }

@@ -64,6 +64,27 @@ std::optional<bool> less(const SymbolicExpr &a, const SymbolicExpr &b, bool orEq
 
 Element decided(std::optional<bool> value) { return value ? truth(*value) : Element(); }
 
+/// Bit by bit, on the two's complement of constants.
+Element evaluateBits(Operation *op, const SymbolicExpr &a, const SymbolicExpr &b, Type type) {
+  std::optional<int64_t> x = a.constant(), y = b.constant();
+  if (!x || !y)
+    return {};
+  if (isa<BitwiseAndOp>(op))
+    return wrapTo(type, *x & *y);
+  if (isa<BitwiseOrOp>(op))
+    return wrapTo(type, *x | *y);
+  if (isa<BitwiseXorOp>(op))
+    return wrapTo(type, *x ^ *y);
+  auto shift = dyn_cast<BitShiftOp>(op);
+  if (!shift)
+    return {};
+  int64_t width = type.getIntOrFloatBitWidth();
+  if (*y < 0 || *y >= width)
+    return Element::ofInt(!shift.getLeft() && *x < 0 ? -1 : 0);
+  return wrapTo(type, shift.getLeft() ? static_cast<int64_t>(static_cast<uint64_t>(*x) << *y)
+                                      : *x >> *y);
+}
+
 Element evaluateInts(Operation *op, const SymbolicExpr &a, const SymbolicExpr &b, Type type) {
   auto wrapped = [&](const SymbolicExpr &value) { return wrapTo(type, value); };
   return llvm::TypeSwitch<Operation *, Element>(op)
@@ -82,7 +103,7 @@ Element evaluateInts(Operation *op, const SymbolicExpr &a, const SymbolicExpr &b
       .Case([&](LessOrEqualOp) { return decided(less(a, b, true)); })
       .Case([&](GreaterOp) { return decided(less(b, a, false)); })
       .Case([&](GreaterOrEqualOp) { return decided(less(b, a, true)); })
-      .Default([](Operation *) { return Element(); });
+      .Default([&](Operation *) { return evaluateBits(op, a, b, type); });
 }
 
 Element evaluateInt(Operation *op, const SymbolicExpr &a, Type type) {
@@ -100,6 +121,7 @@ Element evaluateInt(Operation *op, const SymbolicExpr &a, Type type) {
                                     : Element();
       })
       .Case([&](ReluOp) { return Element::ofInt(SymbolicExpr::max(a, 0)); })
+      .Case([&](BitwiseNotOp) { return wrapTo(type, SymbolicExpr(-1) - a); })
       .Default([](Operation *) { return Element(); });
 }
 
@@ -124,6 +146,15 @@ Element evaluateFloat(Operation *op, double a, Type type) {
       .Case([&](RoundOp) { return rounded(std::nearbyint(a)); })
       .Case([&](SinOp) { return rounded(std::sin(a)); })
       .Case([&](CosOp) { return rounded(std::cos(a)); })
+      .Case([&](TanOp) { return rounded(std::tan(a)); })
+      .Case([&](AsinOp) { return rounded(std::asin(a)); })
+      .Case([&](AcosOp) { return rounded(std::acos(a)); })
+      .Case([&](AtanOp) { return rounded(std::atan(a)); })
+      .Case([&](SinhOp) { return rounded(std::sinh(a)); })
+      .Case([&](CoshOp) { return rounded(std::cosh(a)); })
+      .Case([&](AsinhOp) { return rounded(std::asinh(a)); })
+      .Case([&](AcoshOp) { return rounded(std::acosh(a)); })
+      .Case([&](AtanhOp) { return rounded(std::atanh(a)); })
       .Case([&](SignOp) { return rounded(sign(a)); })
       .Case([&](IsNaNOp) { return truth(std::isnan(a)); })
       .Default([](Operation *) { return Element(); });

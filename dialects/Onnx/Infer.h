@@ -42,6 +42,9 @@ void addSlicing(InferTable &table);
 void addGathers(InferTable &table);
 void addShapeOps(InferTable &table);
 void addHostOps(InferTable &table);
+void addWindows(InferTable &table);
+void addResize(InferTable &table);
+void addScatter(InferTable &table);
 
 inline mlir::Type elementTypeOf(mlir::Value value) {
   return mlir::cast<mlir::ShapedType>(value.getType()).getElementType();

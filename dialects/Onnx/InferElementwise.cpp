@@ -184,6 +184,8 @@ LogicalResult inferSameType(ShapeInference &shapes, Operation *op) {
   Type type = elementTypeOf(op->getOperand(0));
   if (!isa<IdentityOp>(op) && failed(checkElementType(op, 0, !type.isInteger(1), "a number")))
     return failure();
+  if (isa<NegOp>(op) && failed(checkElementType(op, 0, !type.isUnsignedInteger(), "a signed type")))
+    return failure();
   return inferBroadcast(shapes, op, type);
 }
 
@@ -201,6 +203,26 @@ LogicalResult inferLogic(ShapeInference &shapes, Operation *op) {
   return inferBroadcast(shapes, op, elementTypeOf(op->getOperand(0)));
 }
 
+LogicalResult inferBitwise(ShapeInference &shapes, Operation *op) {
+  Type type = elementTypeOf(op->getOperand(0));
+  if (failed(checkElementType(op, 0, isa<IntegerType>(type) && !type.isInteger(1),
+                              "an integer type")) ||
+      failed(checkSameTypes(op, 0, op->getNumOperands() - 1)))
+    return failure();
+  return inferBroadcast(shapes, op, type);
+}
+
+/// Booleans take a byte.
+LogicalResult inferBitCast(ShapeInference &shapes, BitCastOp op) {
+  auto bits = [](Type type) { return std::max(8u, type.getIntOrFloatBitWidth()); };
+  Type from = elementTypeOf(op.getInput()), to = elementTypeOf(op.getOutput());
+  if (bits(from) != bits(to))
+    return op.emitOpError() << "operand 0 has element type " << from << " of " << bits(from)
+                            << " bits, expected as many as the result's " << to << " has ("
+                            << bits(to) << ")";
+  return inferBroadcast(shapes, op, to);
+}
+
 LogicalResult inferCompare(ShapeInference &shapes, Operation *op) {
   if (failed(checkSameTypes(op, 0, op->getNumOperands() - 1)))
     return failure();
@@ -214,6 +236,9 @@ LogicalResult inferIsNaN(ShapeInference &shapes, IsNaNOp op) {
 }
 
 LogicalResult inferPow(ShapeInference &shapes, PowOp op) {
+  for (unsigned i = 0; i < 2; ++i)
+    if (failed(checkElementType(op, i, !elementTypeOf(op->getOperand(i)).isInteger(1), "a number")))
+      return failure();
   return inferBroadcast(shapes, op, elementTypeOf(op.getA()));
 }
 
@@ -254,7 +279,10 @@ void addElementwise(InferTable &table) {
   table.addAll<NegOp, AbsOp, SignOp, ReluOp, IdentityOp, AddOp, SubOp, MulOp, DivOp, ModOp, MinOp,
                MaxOp>(inferSameType);
   table.addAll<ExpOp, LogOp, SqrtOp, ReciprocalOp, ErfOp, TanhOp, SigmoidOp, FloorOp, CeilOp,
-               RoundOp, SinOp, CosOp>(inferFloat);
+               RoundOp, SinOp, CosOp, TanOp, AsinOp, AcosOp, AtanOp, SinhOp, CoshOp, AsinhOp, AcoshOp,
+               AtanhOp>(inferFloat);
+  table.addAll<BitwiseAndOp, BitwiseOrOp, BitwiseXorOp, BitwiseNotOp, BitShiftOp>(inferBitwise);
+  table.add<BitCastOp, inferBitCast>();
   table.addAll<AndOp, OrOp, XorOp, NotOp>(inferLogic);
   table.addAll<EqualOp, GreaterOp, GreaterOrEqualOp, LessOp, LessOrEqualOp>(inferCompare);
   table.add<IsNaNOp, inferIsNaN>();

@@ -184,10 +184,12 @@ template <typename Op> LogicalResult inferReduce(ShapeInference &shapes, Op op) 
   return shapes.set(op, 0, std::move(result), type, std::move(content));
 }
 
-LogicalResult inferCumSum(ShapeInference &shapes, CumSumOp op) {
+template <typename Op> LogicalResult inferScan(ShapeInference &shapes, Op op) {
   Shape shape = shapes.shapeOf(op.getX());
   if (failed(checkAxis(op, op.getAxis(), shape.size())))
     return failure();
+  if (elementTypeOf(op.getX()).isInteger(1))
+    return op.emitOpError("operand 0 has element type i1, expected a number");
   return shapes.set(op, 0, std::move(shape), elementTypeOf(op.getX()));
 }
 } // namespace
@@ -205,7 +207,8 @@ void addMath(InferTable &table) {
   table.add<ReduceL1Op, inferReduce<ReduceL1Op>>();
   table.add<ReduceL2Op, inferReduce<ReduceL2Op>>();
   table.add<ReduceSumSquareOp, inferReduce<ReduceSumSquareOp>>();
-  table.add<CumSumOp, inferCumSum>();
+  table.add<CumSumOp, inferScan<CumSumOp>>();
+  table.add<CumProdOp, inferScan<CumProdOp>>();
 }
 
 } // namespace rapt::onnx

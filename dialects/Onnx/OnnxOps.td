@@ -68,8 +68,18 @@ def Onnx_CeilOp : Onnx_Unary<"Ceil", "smallest integer not below x">;
 def Onnx_RoundOp : Onnx_Unary<"Round", "nearest integer, ties to even">;
 def Onnx_SinOp : Onnx_Unary<"Sin", "sine">;
 def Onnx_CosOp : Onnx_Unary<"Cos", "cosine">;
+def Onnx_TanOp : Onnx_Unary<"Tan", "tangent">;
+def Onnx_AsinOp : Onnx_Unary<"Asin", "arc sine; NaN outside [-1, 1]">;
+def Onnx_AcosOp : Onnx_Unary<"Acos", "arc cosine; NaN outside [-1, 1]">;
+def Onnx_AtanOp : Onnx_Unary<"Atan", "arc tangent">;
+def Onnx_SinhOp : Onnx_Unary<"Sinh", "hyperbolic sine">;
+def Onnx_CoshOp : Onnx_Unary<"Cosh", "hyperbolic cosine">;
+def Onnx_AsinhOp : Onnx_Unary<"Asinh", "inverse hyperbolic sine">;
+def Onnx_AcoshOp : Onnx_Unary<"Acosh", "inverse hyperbolic cosine; NaN below 1">;
+def Onnx_AtanhOp : Onnx_Unary<"Atanh", "inverse hyperbolic tangent; NaN outside [-1, 1]">;
 def Onnx_SignOp : Onnx_Unary<"Sign", "-1, 0 or 1">;
 def Onnx_NotOp : Onnx_Unary<"Not", "logical not">;
+def Onnx_BitwiseNotOp : Onnx_Unary<"BitwiseNot", "every bit of an integer flipped">;
 def Onnx_IsNaNOp : Onnx_Unary<"IsNaN", "whether x is not a number">;
 def Onnx_IdentityOp : Onnx_Unary<"Identity", "x">;
 
@@ -94,6 +104,15 @@ def Onnx_ModOp : Onnx_Op<"Mod"> {
 def Onnx_AndOp : Onnx_Binary<"And", "logical and">;
 def Onnx_OrOp : Onnx_Binary<"Or", "logical or">;
 def Onnx_XorOp : Onnx_Binary<"Xor", "logical exclusive or">;
+def Onnx_BitwiseAndOp : Onnx_Binary<"BitwiseAnd", "bits set in both integers">;
+def Onnx_BitwiseOrOp : Onnx_Binary<"BitwiseOr", "bits set in one of two integers">;
+def Onnx_BitwiseXorOp : Onnx_Binary<"BitwiseXor", "bits set in exactly one of two integers">;
+def Onnx_BitShiftOp : Onnx_Op<"BitShift"> {
+  let summary = "unsigned a shifted by b bits, to the left or the right; 0 where b is the width or more";
+  let arguments = (ins AnyTensor:$a, AnyTensor:$b, BoolAttr:$left);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$a `,` $b attr-dict `:` functional-type(operands, results)";
+}
 def Onnx_EqualOp : Onnx_Binary<"Equal", "a == b">;
 def Onnx_GreaterOp : Onnx_Binary<"Greater", "a > b">;
 def Onnx_GreaterOrEqualOp : Onnx_Binary<"GreaterOrEqual", "a >= b">;
@@ -116,6 +135,13 @@ def Onnx_ClipOp : Onnx_Op<"Clip", [AttrSizedOperandSegments]> {
 }
 def Onnx_CastOp : Onnx_Op<"Cast"> {
   let summary = "converts to the result's element type; float to integer saturates";
+  let arguments = (ins AnyTensor:$input);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
+}
+
+def Onnx_BitCastOp : Onnx_Op<"BitCast"> {
+  let summary = "the same bits as the result's element type, which has the same width";
   let arguments = (ins AnyTensor:$input);
   let results = (outs AnyTensor:$output);
   let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
@@ -145,6 +171,62 @@ def Onnx_LayerNormalizationOp : Onnx_Op<"LayerNormalization"> {
   let assemblyFormat = "$x `,` $scale (`,` $bias^)? attr-dict `:` functional-type(operands, results)";
 }
 
+
+// --- Windows over spatial dims -----------------------------------------------------------------------
+// Shapes are [batch, channels, spatial...]. `pads` are begins, then ends, of the spatial dims, and
+// already say what auto_pad and ceil_mode mean; `strides`, `dilations`, `kernel_shape` have one number
+// a spatial dim.
+def Onnx_ConvOp : Onnx_Op<"Conv"> {
+  let summary = "cross-correlation with w [out channels, channels / group, kernel...] and bias [out channels]";
+  let arguments = (ins AnyTensor:$x, AnyTensor:$w, Optional<AnyTensor>:$bias, DenseI64ArrayAttr:$pads,
+                   DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations,
+                   DefaultValuedAttr<I64Attr, "1">:$group);
+  let results = (outs AnyTensor:$y);
+  let assemblyFormat = "$x `,` $w (`,` $bias^)? attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_ConvTransposeOp : Onnx_Op<"ConvTranspose"> {
+  let summary = "the gradient of Conv: w is [channels, out channels / group, kernel...]; `output_padding` adds to the ends";
+  let arguments = (ins AnyTensor:$x, AnyTensor:$w, Optional<AnyTensor>:$bias, DenseI64ArrayAttr:$pads,
+                   DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$output_padding,
+                   DefaultValuedAttr<I64Attr, "1">:$group);
+  let results = (outs AnyTensor:$y);
+  let assemblyFormat = "$x `,` $w (`,` $bias^)? attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_MaxPoolOp : Onnx_Op<"MaxPool"> {
+  let summary = "largest element of each window, and its position in the flattened operand";
+  let description = [{`column_major` counts positions within a channel in column-major order (ONNX: storage_order = 1).}];
+  let arguments = (ins AnyTensor:$x, DenseI64ArrayAttr:$kernel_shape, DenseI64ArrayAttr:$pads,
+                   DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations,
+                   DefaultValuedAttr<BoolAttr, "false">:$column_major);
+  let results = (outs AnyTensor:$y, AnyTensor:$indices);
+  let assemblyFormat = "$x attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_AveragePoolOp : Onnx_Op<"AveragePool"> {
+  let summary = "mean of each window; `count_include_pad` counts the `pads` (but nothing beyond them) as zeros";
+  let arguments = (ins AnyTensor:$x, DenseI64ArrayAttr:$kernel_shape, DenseI64ArrayAttr:$pads,
+                   DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations,
+                   DefaultValuedAttr<BoolAttr, "false">:$count_include_pad,
+                   DefaultValuedAttr<BoolAttr, "false">:$ceil_mode);
+  let results = (outs AnyTensor:$y);
+  let assemblyFormat = "$x attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_ResizeOp : Onnx_Op<"Resize"> {
+  let summary = "resamples `axes`; result dims are `sizes`, the step between samples is 1 / `scales`";
+  let description = [{
+    `mode` is nearest, linear or cubic; `coordinate_transformation_mode`, `nearest_mode`, `cubic_coeff_a`,
+    `exclude_outside`, `extrapolation_value`, `antialias` as ONNX's Resize-19 says. `roi` (starts, then ends,
+    one number an axis) is there for tf_crop_and_resize.
+  }];
+  let arguments = (ins AnyTensor:$x, AnyTensor:$sizes, DenseI64ArrayAttr:$axes, DenseF64ArrayAttr:$scales,
+                   OptionalAttr<DenseF64ArrayAttr>:$roi, StrAttr:$mode, StrAttr:$coordinate_transformation_mode,
+                   StrAttr:$nearest_mode, DefaultValuedAttr<F64Attr, "-0.75">:$cubic_coeff_a,
+                   DefaultValuedAttr<BoolAttr, "false">:$exclude_outside,
+                   DefaultValuedAttr<F64Attr, "0.0">:$extrapolation_value,
+                   DefaultValuedAttr<BoolAttr, "false">:$antialias);
+  let results = (outs AnyTensor:$y);
+  let assemblyFormat = "$x `,` $sizes attr-dict `:` functional-type(operands, results)";
+}
+
 // --- Reductions and scans ----------------------------------------------------------------------------
 def Onnx_ReduceMeanOp : Onnx_Reduce<"ReduceMean", "mean">;
 def Onnx_ReduceSumOp : Onnx_Reduce<"ReduceSum", "sum">;
@@ -160,6 +242,19 @@ def Onnx_CumSumOp : Onnx_Op<"CumSum"> {
                    DefaultValuedAttr<BoolAttr, "false">:$reverse);
   let results = (outs AnyTensor:$y);
   let assemblyFormat = "$x attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_CumProdOp : Onnx_Op<"CumProd"> {
+  let summary = "running product along one axis";
+  let arguments = (ins AnyTensor:$x, I64Attr:$axis, DefaultValuedAttr<BoolAttr, "false">:$exclusive,
+                   DefaultValuedAttr<BoolAttr, "false">:$reverse);
+  let results = (outs AnyTensor:$y);
+  let assemblyFormat = "$x attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_TopKOp : Onnx_Op<"TopK"> {
+  let summary = "the k largest (or smallest) elements along one axis in order, and their indices; equal ones by index";
+  let arguments = (ins AnyTensor:$x, AnyTensor:$k, I64Attr:$axis, DefaultValuedAttr<BoolAttr, "true">:$largest);
+  let results = (outs AnyTensor:$values, AnyTensor:$indices);
+  let assemblyFormat = "$x `,` $k attr-dict `:` functional-type(operands, results)";
 }
 
 // --- Data movement -------------------------------------------------------------------------------------
@@ -235,6 +330,28 @@ def Onnx_GatherNDOp : Onnx_Op<"GatherND"> {
   let arguments = (ins AnyTensor:$data, AnyTensor:$indices, DefaultValuedAttr<I64Attr, "0">:$batch_dims);
   let results = (outs AnyTensor:$output);
   let assemblyFormat = "$data `,` $indices attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_ScatterElementsOp : Onnx_Op<"ScatterElements"> {
+  let summary = "data with updates put (or combined: `reduction` is none, add, mul, max, min) at indices along one axis";
+  let arguments = (ins AnyTensor:$data, AnyTensor:$indices, AnyTensor:$updates, I64Attr:$axis,
+                   DefaultValuedAttr<StrAttr, "\"none\"">:$reduction);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$data `,` $indices `,` $updates attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_ScatterNDOp : Onnx_Op<"ScatterND"> {
+  let summary = "data with slices put (or combined, see ScatterElements) at the index tuples in the last dim of indices";
+  let arguments = (ins AnyTensor:$data, AnyTensor:$indices, AnyTensor:$updates,
+                   DefaultValuedAttr<StrAttr, "\"none\"">:$reduction);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$data `,` $indices `,` $updates attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_PadOp : Onnx_Op<"Pad"> {
+  let summary = "adds (or, where negative, removes) elements at the ends of `axes`: begins, then ends, in `pads`";
+  let description = [{`mode` is constant (with `value`, zero when missing), reflect, edge or wrap.}];
+  let arguments = (ins AnyTensor:$data, AnyTensor:$pads, Optional<AnyTensor>:$value, DenseI64ArrayAttr:$axes,
+                   DefaultValuedAttr<StrAttr, "\"constant\"">:$mode);
+  let results = (outs AnyTensor:$output);
+  let assemblyFormat = "$data `,` $pads (`value` $value^)? attr-dict `:` functional-type(operands, results)";
 }
 def Onnx_TileOp : Onnx_Op<"Tile"> {
   let summary = "numpy.tile(input, repeats)";

@@ -24,6 +24,9 @@ const InferTable &inferTable() {
     addGathers(table);
     addShapeOps(table);
     addHostOps(table);
+    addWindows(table);
+    addResize(table);
+    addScatter(table);
     return table;
   }();
   return table;

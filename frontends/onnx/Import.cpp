@@ -106,9 +106,9 @@ LogicalResult Importer::importInput(const ValueInfo &input) {
   SmallVector<int64_t> sizes;
   for (auto [i, dim] : llvm::enumerate(input.tensor.dims)) {
     if (dim.kind == Dim::Value) {
-      if (dim.value < 1)
+      if (dim.value < 0)
         return fail(input.name, what + " dim " + Twine(i) + " is " + Twine(dim.value) +
-                                    ", expected at least 1");
+                                    ", expected at least 0");
       result.shape.push_back(SymbolicExpr(dim.value));
       dims.push_back(builder.getI64IntegerAttr(dim.value));
       sizes.push_back(dim.value);
@@ -215,7 +215,7 @@ FailureOr<Value> Importer::valueOf(const Node *user, StringRef name) {
 
 LogicalResult Importer::importNode(const Node &node) {
   std::optional<int64_t> version = model.opset(node.domain);
-  const Operator *known = node.domain.empty() ? findOperator(node.opType) : nullptr;
+  const Operator *known = findOperator(node.domain, node.opType);
   bool poisoned = false;
   SmallVector<Value> operands;
   if (known && version && *version >= known->since) {

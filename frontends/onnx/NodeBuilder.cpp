@@ -62,11 +62,39 @@ SmallVector<int64_t> NodeBuilder::constants(size_t i, StringRef name) {
   return result;
 }
 
+SmallVector<double> NodeBuilder::floatConstants(size_t i, StringRef name) {
+  Value value = in(i);
+  if (stopped())
+    return {};
+  if (!isa<FloatType>(elementType(value)) || rank(value) > 1) {
+    error("input '" + name + "' has rank " + Twine(rank(value)) +
+          " or no floats, expected floats of rank 0 or 1");
+    return {};
+  }
+  const Content &content = shapes.content(value);
+  if (!content.isConstant()) {
+    unsupported("input '" + name + "' is not a constant");
+    return {};
+  }
+  SmallVector<double> result;
+  for (const Element &element : content.elements())
+    result.push_back(element.number);
+  return result;
+}
+
 int64_t NodeBuilder::constant(size_t i, StringRef name) {
   SmallVector<int64_t> values = constants(i, name);
   if (!stopped() && values.size() != 1)
     error("input '" + name + "' has " + Twine(values.size()) + " elements, expected 1");
   return stopped() ? 0 : values.front();
+}
+
+std::optional<double> NodeBuilder::number(Value value) const {
+  const Element *element = value ? shapes.content(value).uniform() : nullptr;
+  if (!element || !element->isConstant())
+    return std::nullopt;
+  return element->kind == Element::Float ? element->number
+                                         : static_cast<double>(*element->expr.constant());
 }
 
 int64_t NodeBuilder::rank(Value value) const {

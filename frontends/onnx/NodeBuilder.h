@@ -43,6 +43,12 @@ public:
   /// The constant integers of operand `i`, a tensor of rank 0 or 1. Not constant: unsupported.
   llvm::SmallVector<int64_t> constants(size_t i, llvm::StringRef name);
   int64_t constant(size_t i, llvm::StringRef name);
+  /// The number that `value` holds everywhere, when it is known.
+  std::optional<double> number(mlir::Value value) const;
+  /// Whether all of its elements are known numbers.
+  bool isConstant(mlir::Value value) const { return shapes.content(value).isConstant(); }
+  /// The same for floats.
+  llvm::SmallVector<double> floatConstants(size_t i, llvm::StringRef name);
   int64_t rank(mlir::Value value) const;
   mlir::Type elementType(mlir::Value value) const;
 

@@ -3,7 +3,7 @@
 // One row an operator: since when it exists, for which element types Rapt takes it, and the
 // function that upgrades a node of any opset to the one form of the onnx dialect (OnnxOps.td).
 //
-// Source: ONNX operator schemas, Changelog.md, opset 7 to 27.
+// Source: ONNX operator schemas, Changelog.md, opset 7 to 28.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_FRONTENDS_ONNX_VERSIONS_H
@@ -14,7 +14,7 @@
 namespace rapt::onnx {
 
 struct Operator {
-  llvm::StringRef name;
+  llvm::StringRef name; ///< "Add"; "com.microsoft.BiasGelu" outside of the default domain
   int64_t since; ///< first opset that has it; 7 for all that are older
   llvm::StringRef types;
   /// Differences between opsets, and what is not supported; for the documentation.
@@ -22,17 +22,29 @@ struct Operator {
   void (*upgrade)(NodeBuilder &);
 };
 
-/// The operator of the default domain with that name, or null.
-const Operator *findOperator(llvm::StringRef name);
+/// The operator `name` of `domain` ("" is the default one), or null.
+const Operator *findOperator(llvm::StringRef domain, llvm::StringRef name);
 
 /// The table of supported operators as a Markdown page.
 std::string onnxCoverageMarkdown();
 
 // The rows, by group.
+void addActivations(std::vector<Operator> &table);
+void addAttention(std::vector<Operator> &table);
 void addElementwise(std::vector<Operator> &table);
 void addMath(std::vector<Operator> &table);
+void addMicrosoft(std::vector<Operator> &table);
+void addMicrosoftAttention(std::vector<Operator> &table);
 void addMovement(std::vector<Operator> &table);
 void addConstants(std::vector<Operator> &table);
+void addWindows(std::vector<Operator> &table);
+void addResize(std::vector<Operator> &table);
+void addScatter(std::vector<Operator> &table);
+void addReductions(std::vector<Operator> &table);
+void addNorms(std::vector<Operator> &table);
+void addLosses(std::vector<Operator> &table);
+void addEinsum(std::vector<Operator> &table);
+void addRearrangements(std::vector<Operator> &table);
 
 } // namespace rapt::onnx
 

@@ -1,5 +1,6 @@
 //===- VersionsConstants.cpp - Constants, shapes and ranges ----------------------------------===//
 
+#include "frontends/onnx/Compose.h"
 #include "frontends/onnx/Constants.h"
 #include "frontends/onnx/Versions.h"
 
@@ -75,10 +76,20 @@ void upgradeSize(NodeBuilder &b) {
     b.out(0, b.make<SizeOp>(x));
 }
 
+/// Since opset 27, `stash_type` 1 says that f16 and bf16 are counted in f32; that is what all get.
 void upgradeRange(NodeBuilder &b) {
   Value start = b.in(0), limit = b.in(1), delta = b.in(2);
+  Type type = b.elementType(start);
+  if (b.opset() >= 27)
+    b.ignoreAttr("stash_type");
+  if (isa<FloatType>(type) && type.getIntOrFloatBitWidth() < 32) {
+    Type wide = b.ops().getF32Type();
+    for (Value *operand : {&start, &limit, &delta})
+      if (*operand && b.elementType(*operand) == type)
+        *operand = castTo(b, *operand, wide);
+  }
   if (!b.stopped())
-    b.out(0, b.make<RangeOp>(start, limit, delta));
+    b.out(0, castTo(b, b.make<RangeOp>(start, limit, delta), type));
 }
 } // namespace
 

@@ -1,5 +1,6 @@
 //===- VersionsElementwise.cpp - Elementwise operators ---------------------------------------===//
 
+#include "frontends/onnx/Compose.h"
 #include "frontends/onnx/Constants.h"
 #include "frontends/onnx/Versions.h"
 
@@ -27,36 +28,63 @@ template <typename Op> void upgradeVariadic(NodeBuilder &b) {
     b.out(0, b.make<Op>(values));
 }
 
+/// Summed in f32 where the type is narrower: only the result is rounded.
 Value sum(NodeBuilder &b, ArrayRef<Value> values) {
-  Value total = values.front();
-  for (Value next : values.drop_front())
-    if (total && next)
-      total = b.make<AddOp>(total, next);
+  Value total;
+  for (Value next : values) {
+    Value wide = isa<FloatType>(b.elementType(next)) ? castTo(b, next, wideType(b, next)) : next;
+    total = total ? binary<AddOp>(b, total, wide) : wide;
+  }
   return total;
 }
 
-void upgradeSum(NodeBuilder &b) {
-  SmallVector<Value> values = b.allInputs();
-  if (!b.stopped())
-    b.out(0, sum(b, values));
+void expectSameTypes(NodeBuilder &b, ArrayRef<Value> values) {
+  for (auto [i, value] : llvm::enumerate(values))
+    if (b.elementType(value) != b.elementType(values.front()))
+      return b.error("input " + Twine(i) + " has another element type than input 0");
 }
 
-void upgradeMean(NodeBuilder &b) {
+template <bool isMean> void upgradeSum(NodeBuilder &b) {
   SmallVector<Value> values = b.allInputs();
   if (b.stopped())
     return;
+  expectSameTypes(b, values);
   Value total = sum(b, values);
-  if (Value count = b.makeScalar(b.elementType(values.front()), values.size()); total && count)
-    b.out(0, b.make<DivOp>(total, count));
+  if (isMean)
+    total = withScalar<DivOp>(b, total, values.size());
+  if (!b.stopped())
+    b.out(0, castTo(b, total, b.elementType(values.front())));
 }
 
 void upgradeMod(NodeBuilder &b) {
   Value x = b.in(0), y = b.in(1);
   bool fmod = b.intAttr("fmod", 0) != 0;
-  if (!b.stopped() && !fmod && isa<FloatType>(b.elementType(x)))
-    b.error("attribute 'fmod' is 0, expected 1 for float operands");
+  if (!b.stopped() && !fmod && b.opset() < 28 && isa<FloatType>(b.elementType(x)))
+    b.error("attribute 'fmod' is 0, expected 1 for float operands below opset 28");
   if (!b.stopped())
     b.out(0, b.make<ModOp>(x, y, fmod));
+}
+
+void upgradeBitShift(NodeBuilder &b) {
+  Value x = b.in(0), y = b.in(1);
+  StringRef direction = b.stringAttr("direction", "");
+  if (!b.stopped() && direction != "LEFT" && direction != "RIGHT")
+    b.error("attribute 'direction' is '" + direction + "', expected 'LEFT' or 'RIGHT'");
+  if (!b.stopped())
+    b.out(0, b.make<BitShiftOp>(x, y, direction == "LEFT"));
+}
+
+void upgradeIsInf(NodeBuilder &b) {
+  Value x = b.in(0);
+  bool negative = b.intAttr("detect_negative", 1) != 0, positive = b.intAttr("detect_positive", 1) != 0;
+  expectFloat(b, x, "X");
+  if (b.stopped())
+    return;
+  if (!negative && !positive) // no number's magnitude is below zero
+    return b.out(0, withScalar<LessOp>(b, unary<AbsOp>(b, x), 0));
+  Value side = negative && positive ? unary<AbsOp>(b, x) : x;
+  double infinity = std::numeric_limits<double>::infinity();
+  b.out(0, withScalar<EqualOp>(b, side, positive ? infinity : -infinity));
 }
 
 void upgradeWhere(NodeBuilder &b) {
@@ -80,7 +108,7 @@ void upgradeClip(NodeBuilder &b) {
     b.out(0, low || high ? b.make<ClipOp>(x, low, high) : x);
 }
 
-void castTo(NodeBuilder &b, Type type) {
+void upgradeCastTo(NodeBuilder &b, Type type) {
   Value x = b.in(0);
   // Both only concern 8-bit floats, which have no builtin type here.
   b.ignoreAttr("saturate");
@@ -89,22 +117,37 @@ void castTo(NodeBuilder &b, Type type) {
     b.out(0, b.makeTyped<CastOp>(type, x));
 }
 
-void upgradeCast(NodeBuilder &b) {
+/// The element type that attribute 'to' names; null after a complaint.
+Type targetType(NodeBuilder &b) {
   int64_t to = b.requiredInt("to");
   if (b.stopped())
-    return;
-  if (to <= 0 || to > maxElementType)
-    return b.error("attribute 'to' is " + Twine(to) + ", expected an element type from 1 to " +
-                   Twine(maxElementType));
+    return {};
+  if (to <= 0 || to > maxElementType) {
+    b.error("attribute 'to' is " + Twine(to) + ", expected an element type from 1 to " +
+            Twine(maxElementType));
+    return {};
+  }
   auto type = static_cast<ElementType>(to);
   if (!elementTypeFor(b.context(), type))
-    return b.unsupported("element type " + nameOf(type));
-  castTo(b, elementTypeFor(b.context(), type));
+    b.unsupported("element type " + nameOf(type));
+  return elementTypeFor(b.context(), type);
+}
+
+void upgradeCast(NodeBuilder &b) {
+  if (Type type = targetType(b))
+    upgradeCastTo(b, type);
+}
+
+void upgradeBitCast(NodeBuilder &b) {
+  Value x = b.in(0);
+  Type type = targetType(b);
+  if (x && type)
+    b.out(0, b.makeTyped<BitCastOp>(type, x));
 }
 
 void upgradeCastLike(NodeBuilder &b) {
   if (Value like = b.in(1))
-    castTo(b, b.elementType(like));
+    upgradeCastTo(b, b.elementType(like));
 }
 
 void upgradeGelu(NodeBuilder &b) {
@@ -114,15 +157,25 @@ void upgradeGelu(NodeBuilder &b) {
     b.out(0, b.make<GeluOp>(x, b.ops().getStringAttr(approximate)));
 }
 
-/// Identity outside training; the mask is all true, and nobody asks for it.
+/// Identity outside training, and in training with ratio 0; the mask is all true.
 void upgradeDropout(NodeBuilder &b) {
   Value x = b.in(0);
-  for (StringRef name : {"ratio", "seed"})
-    b.ignoreAttr(name);
-  b.cannotGive(1, "mask");
-  if (b.optional(2) && b.constant(2, "training_mode") != 0)
-    b.unsupported("input 'training_mode' is true");
+  double ratio = b.floatAttr("ratio", 0.5f);
+  b.ignoreAttr("seed");
+  if (b.optional(2) && b.constant(2, "training_mode") != 0) {
+    if (Value given = b.optional(1))
+      ratio = b.number(given).value_or(1);
+    if (ratio != 0)
+      b.unsupported("input 'training_mode' is true with a ratio other than 0");
+  }
+  if (b.stopped())
+    return;
   b.out(0, x);
+  if (!b.wants(1))
+    return;
+  auto one = RankedTensorType::get({1}, b.ops().getI1Type());
+  Value mask = b.make<ConstantOfShapeOp>(shapeOf(b, x), DenseElementsAttr::get(one, true));
+  b.out(1, b.opset() < 10 ? castTo(b, mask, b.elementType(x)) : mask);
 }
 } // namespace
 
@@ -130,6 +183,22 @@ void addElementwise(std::vector<Operator> &table) {
   table.insert(
       table.end(),
       {
+          {"Acos", 7, "float", "", upgradeUnary<AcosOp>},
+          {"Acosh", 9, "float", "", upgradeUnary<AcoshOp>},
+          {"Asin", 7, "float", "", upgradeUnary<AsinOp>},
+          {"Asinh", 9, "float", "", upgradeUnary<AsinhOp>},
+          {"Atan", 7, "float", "", upgradeUnary<AtanOp>},
+          {"Atanh", 9, "float", "", upgradeUnary<AtanhOp>},
+          {"BitCast", 26, "float, int, bool", "no types below 8 bits", upgradeBitCast},
+          {"BitShift", 11, "int", "", upgradeBitShift},
+          {"BitwiseAnd", 18, "int", "", upgradeBinary<BitwiseAndOp>},
+          {"BitwiseNot", 18, "int", "", upgradeUnary<BitwiseNotOp>},
+          {"BitwiseOr", 18, "int", "", upgradeBinary<BitwiseOrOp>},
+          {"BitwiseXor", 18, "int", "", upgradeBinary<BitwiseXorOp>},
+          {"Cosh", 9, "float", "", upgradeUnary<CoshOp>},
+          {"IsInf", 10, "float", "becomes a comparison", upgradeIsInf},
+          {"Sinh", 9, "float", "", upgradeUnary<SinhOp>},
+          {"Tan", 7, "float", "", upgradeUnary<TanOp>},
           {"Abs", 7, "float, int", "", upgradeUnary<AbsOp>},
           {"Add", 7, "float, int", "", upgradeBinary<AddOp>},
           {"And", 7, "bool", "", upgradeBinary<AndOp>},
@@ -140,7 +209,7 @@ void addElementwise(std::vector<Operator> &table) {
           {"Clip", 7, "float, int", "bounds are attributes below 11", upgradeClip},
           {"Cos", 7, "float", "", upgradeUnary<CosOp>},
           {"Div", 7, "float, int", "", upgradeBinary<DivOp>},
-          {"Dropout", 7, "float", "inference only; output `mask` is not given", upgradeDropout},
+          {"Dropout", 7, "float", "not in training, unless the ratio is 0", upgradeDropout},
           {"Equal", 7, "float, int, bool", "", upgradeBinary<EqualOp>},
           {"Erf", 9, "float", "", upgradeUnary<ErfOp>},
           {"Exp", 7, "float", "", upgradeUnary<ExpOp>},
@@ -154,14 +223,14 @@ void addElementwise(std::vector<Operator> &table) {
           {"LessOrEqual", 12, "float, int", "", upgradeBinary<LessOrEqualOp>},
           {"Log", 7, "float", "", upgradeUnary<LogOp>},
           {"Max", 7, "float, int", "any number of operands", upgradeVariadic<MaxOp>},
-          {"Mean", 7, "float", "any number of operands; becomes Add and Div", upgradeMean},
+          {"Mean", 7, "float", "any number of operands; becomes Add and Div", upgradeSum<true>},
           {"Min", 7, "float, int", "any number of operands", upgradeVariadic<MinOp>},
-          {"Mod", 10, "float, int", "", upgradeMod},
+          {"Mod", 10, "float, int", "floats with fmod = 0 since 28", upgradeMod},
           {"Mul", 7, "float, int", "", upgradeBinary<MulOp>},
           {"Neg", 7, "float, int", "", upgradeUnary<NegOp>},
           {"Not", 7, "bool", "", upgradeUnary<NotOp>},
           {"Or", 7, "bool", "", upgradeBinary<OrOp>},
-          {"Pow", 7, "float", "the exponent may have another type since 12, int too",
+          {"Pow", 7, "float, int", "the exponent may have another type since 12",
            upgradeBinary<PowOp>},
           {"Reciprocal", 7, "float", "", upgradeUnary<ReciprocalOp>},
           {"Relu", 7, "float, int", "", upgradeUnary<ReluOp>},
@@ -171,7 +240,7 @@ void addElementwise(std::vector<Operator> &table) {
           {"Sin", 7, "float", "", upgradeUnary<SinOp>},
           {"Sqrt", 7, "float", "", upgradeUnary<SqrtOp>},
           {"Sub", 7, "float, int", "", upgradeBinary<SubOp>},
-          {"Sum", 7, "float", "any number of operands; becomes Add", upgradeSum},
+          {"Sum", 7, "float", "any number of operands; becomes Add", upgradeSum<false>},
           {"Tanh", 7, "float", "", upgradeUnary<TanhOp>},
           {"Where", 9, "float, int, bool", "", upgradeWhere},
           {"Xor", 7, "bool", "", upgradeBinary<XorOp>},

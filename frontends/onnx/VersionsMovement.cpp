@@ -1,5 +1,6 @@
 //===- VersionsMovement.cpp - Operators that move data ---------------------------------------===//
 
+#include "frontends/onnx/Compose.h"
 #include "frontends/onnx/Versions.h"
 
 using namespace mlir;
@@ -83,6 +84,22 @@ void upgradeConcat(NodeBuilder &b) {
     b.out(0, b.make<ConcatOp>(values, axis));
 }
 
+/// Equal pieces of a dim that is not constant: as slices, the last of them smaller where the number
+/// of pieces is no divisor.
+void splitDynamic(NodeBuilder &b, Value x, int64_t axis) {
+  int64_t pieces = b.numOutputs();
+  Value size = dimOf(b, x, axis), start = b.makeInts({0});
+  Value rounded = binary<AddOp>(b, size, b.makeInts({pieces - 1}));
+  Value each = binary<DivOp>(b, rounded, b.makeInts({pieces}));
+  for (int64_t i = 0; i < pieces; ++i) {
+    Value end = i + 1 == pieces ? size : binary<AddOp>(b, start, each);
+    if (b.stopped())
+      return;
+    b.out(i, b.make<SliceOp>(x, start, end, SmallVector<int64_t>{axis}, SmallVector<int64_t>{1}));
+    start = end;
+  }
+}
+
 /// Sizes are an attribute below opset 13 and an operand since; `num_outputs` came with 18.
 void upgradeSplit(NodeBuilder &b) {
   Value x = b.in(0);
@@ -103,6 +120,8 @@ void upgradeSplit(NodeBuilder &b) {
   SmallVector<Type> types(b.numOutputs(), UnrankedTensorType::get(b.elementType(x)));
   if (types.empty())
     return b.error("has no outputs");
+  if (!sizes && cast<RankedTensorType>(x.getType()).isDynamicDim(axis))
+    return splitDynamic(b, x, axis);
   auto split = SplitOp::create(b.ops(), b.location(), types, x, axis,
                                sizes ? b.ops().getDenseI64ArrayAttr(*sizes) : DenseI64ArrayAttr());
   if (!b.finish(split))
@@ -216,14 +235,6 @@ void upgradeGatherND(NodeBuilder &b) {
   if (!b.stopped())
     b.out(0, b.make<GatherNDOp>(x, indices, batch));
 }
-
-void upgradeTrilu(NodeBuilder &b) {
-  Value x = b.in(0);
-  bool upper = b.intAttr("upper", 1) != 0;
-  int64_t k = b.optional(1) ? b.constant(1, "k") : 0;
-  if (!b.stopped())
-    b.out(0, b.make<TriluOp>(x, upper, k));
-}
 } // namespace
 
 void addMovement(std::vector<Operator> &table) {
@@ -253,7 +264,6 @@ void addMovement(std::vector<Operator> &table) {
            upgradeSqueeze},
           {"Tile", 7, all, "repeats must follow from constants and input dims", upgradeTwo<TileOp>},
           {"Transpose", 7, all, "", upgradeTranspose},
-          {"Trilu", 14, all, "k must be constant", upgradeTrilu},
           {"Unsqueeze", 7, all, "axes are an attribute below 13, a constant operand since",
            upgradeUnsqueeze},
       });

@@ -33,6 +33,14 @@ void Binding::destroy() { free(dims); }
 
 namespace {
 
+/// Whether a model's tensor has no elements, whatever the symbols are.
+bool isEmpty(const rapt_abi_tensor &tensor) {
+  for (int32_t d = 0; d < tensor.rank; ++d)
+    if (tensor.dims[d].value == 0)
+      return true;
+  return false;
+}
+
 /// One side (inputs or outputs) of one call.
 struct Side {
   const char *kind; ///< "input" or "output"
@@ -88,8 +96,10 @@ struct Side {
     return RAPT_OK;
   }
 
-  /// Dims are >= 1 here.
+  /// Dims are those expected here. What is empty may have no data.
   rapt_status checkData(const rapt_tensor &tensor, const rapt_abi_tensor &expected) const {
+    if (isEmpty(expected))
+      return RAPT_OK;
     if (!tensor.data)
       return fail(RAPT_ERROR_ARGUMENT, "%s '%s' has a null data pointer", kind, expected.name);
     int32_t align = rapt_dtype_bytes(expected.dtype);
@@ -100,7 +110,7 @@ struct Side {
   }
 
   rapt_status checkBytes(const rapt_tensor &tensor, const rapt_abi_tensor &expected) const {
-    if (rapt_tensor_bytes(&tensor) == 0)
+    if (rapt_tensor_bytes(&tensor) == 0 && !isEmpty(expected))
       return fail(RAPT_ERROR_SHAPE, "%s '%s' has more than 2^63 - 1 bytes", kind, expected.name);
     return RAPT_OK;
   }
@@ -113,7 +123,7 @@ static rapt_status bindDim(const rapt_abi_model *abi, int32_t row, int32_t d, in
                            Binding &binding) {
   const rapt_abi_tensor &input = abi->inputs[row];
   const rapt_abi_dim &dim = input.dims[d];
-  if (value < 1)
+  if (value < 1 && dim.value != 0)
     return fail(RAPT_ERROR_SHAPE, "input '%s' dim %d ('%s') is %lld, expected at least 1",
                 input.name, int(d), dim.text, (long long)value);
   if (dim.value >= 0) {
@@ -179,7 +189,7 @@ rapt_status rapt::planFor(const rapt_model *model, Binding &binding, rapt_abi_pl
     const rapt_abi_tensor &output = model->abi->outputs[i];
     rapt_tensor tensor = {output.name, nullptr, output.dtype, output.rank, {}};
     memcpy(tensor.dims, dims, size_t(output.rank) * sizeof *dims);
-    if (rapt_tensor_bytes(&tensor) == 0)
+    if (rapt_tensor_bytes(&tensor) == 0 && !isEmpty(output))
       return fail(
           RAPT_ERROR_SHAPE,
           "output '%s' would be empty or have more than 2^63 - 1 bytes for these input dims",

@@ -23,8 +23,8 @@ static rapt_status checkTensor(const rapt_abi_model *abi, const rapt_abi_tensor 
                 tensor.name, int(tensor.rank), RAPT_MAX_RANK);
   for (int32_t i = 0; i < tensor.rank; ++i) {
     const rapt_abi_dim &dim = tensor.dims[i];
-    if (!dim.text || dim.value == 0 || (isInput && dim.value < -int64_t(abi->num_symbols)))
-      return damaged(path, "a dim is zero, has no text, or names an unknown symbol");
+    if (!dim.text || (isInput && dim.value < -int64_t(abi->num_symbols)))
+      return damaged(path, "a dim has no text, or names an unknown symbol");
   }
   return RAPT_OK;
 }

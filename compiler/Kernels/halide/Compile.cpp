@@ -147,8 +147,19 @@ static void compileVariants(const KernelSpec &spec, const Schedule &schedule, co
   result.object = objectBytes(modules.size() == 1 ? modules[0] : H::link_modules(prefix, modules));
 }
 
+namespace {
+/// Warnings are Halide's advice on targets (bf16 in integer arithmetic is slower than in hardware), nothing
+/// that a user can act on.
+struct Reporter : H::CompileTimeErrorReporter {
+  void warning(const char *) override {}
+  [[noreturn]] void error(const char *message) override { throw H::CompileError(message); }
+};
+} // namespace
+
 bool compileKernel(const KernelSpec &spec, const Schedule &schedule, const TargetCpu &target,
                    const std::string &symbolPrefix, KernelObject &result, std::string &error) {
+  static Reporter reporter;
+  H::set_custom_compile_time_error_reporter(&reporter);
   try {
     compileVariants(spec, schedule, target, symbolPrefix, result);
     return true;

@@ -2,8 +2,10 @@
 #include "compiler/Kernels/halide/Translate.h"
 #include "compiler/Kernels/halide/Math.h"
 
+#include <algorithm>
 #include <cfloat>
 #include <cmath>
+#include <limits>
 #include <functional>
 #include <unordered_map>
 #include <unordered_set>
@@ -338,9 +340,17 @@ struct Translator {
     return {};
   }
 
-  static H::Expr cast(const Expr &expr, const H::Expr &a) {
+  H::Expr cast(const Expr &expr, const H::Expr &a) const {
     if (expr.type == ScalarType::Bool)
       return a.type().is_bool() ? a : a != H::Internal::make_zero(a.type());
+    // Where Halide rounds to f16 by integer arithmetic, NaN becomes an infinity: without instructions for
+    // it, and by way of f32 from bf16.
+    const Expr &from = *expr.operands[0];
+    bool fromBf16 = from.kind == Expr::Kind::Cast && from.operands[0]->type == ScalarType::BF16;
+    const std::vector<std::string> &features = lowering.cpu.features;
+    bool hasF16 = std::find(features.begin(), features.end(), "f16c") != features.end();
+    if (expr.type == ScalarType::F16 && (fromBf16 || !hasF16))
+      throw H::CompileError("this conversion to f16 is not made");
     if (a.type().is_bool() || expr.type != ScalarType::I64)
       return H::cast(storageType(expr.type), a);
     // An index that was I64 before stays int32 arithmetic; data is widened.
@@ -421,12 +431,15 @@ const Stage &Lowering::stageOf(int tensor) const {
   throw H::CompileError("tensor " + std::to_string(tensor) + " is defined by no stage");
 }
 
-/// The value that leaves every other one unchanged. Finite: fast-math knows no infinity.
-static H::Expr identity(Reduction reduction, H::Type type) {
+/// The value that leaves every other one unchanged. Finite unless `strict`: fast-math knows no
+/// infinity.
+static H::Expr identity(Reduction reduction, H::Type type, bool strict) {
   double largest = type == H::Float(64)    ? DBL_MAX
                    : type == H::Float(16)  ? 65504.0
                    : type == H::BFloat(16) ? 3.3895313892515355e38
                                            : FLT_MAX;
+  if (strict)
+    largest = std::numeric_limits<double>::infinity();
   switch (reduction) {
   case Reduction::Max:
     return type.is_float() ? H::Internal::make_const(type, -largest) : type.min();
@@ -455,7 +468,7 @@ H::Func Lowering::define(const Stage &stage, std::vector<H::RVar> *reduced) {
     H::RDom domain(ranges, stage.name + "_r");
     for (int i = domain.dimensions(); i-- > 0;)
       indices.push_back(domain[i]);
-    func(args) = identity(loop.reduction, type);
+    func(args) = identity(loop.reduction, type, !finite && needsStrictFloat(spec));
     H::Expr body = H::cast(type, translate(loop.body, indices));
     switch (loop.reduction) {
     case Reduction::Max:

@@ -62,11 +62,10 @@ func.func @scaled_bias(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf32>, %v: ten
   return %o : tensor<2x3x5x8xf32>
 }
 
-// Where(seen, 0, lowest) is an additive mask of finite values: a full row gives the mean.
+// Where(seen, 0, lowest) as the only bias is a mask whose full rows give the mean.
 // CHECK-LABEL: func @finite_bias
 func.func @finite_bias(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<2x1x1x7xi1>) -> tensor<2x3x5x8xf32> {
-  // CHECK: %[[B:.*]] = onnx.Where %arg3
-  // CHECK: attn.sdpa {{.*}} bias(%[[B]]) {empty_row = #attn.empty_row<mean>
+  // CHECK: attn.sdpa {{.*}} mask(%arg3) {empty_row = #attn.empty_row<mean>
   %kt = onnx.Transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<2x3x7x8xf32>) -> tensor<2x3x8x7xf32>
   %z = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
   %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>

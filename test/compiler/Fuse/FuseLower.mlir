@@ -193,10 +193,17 @@ func.func @cast(%x: tensor<3xf32>) -> tensor<3xi32> {
 
 // -----
 
-func.func @unsupported(%x: tensor<3xi64>) -> tensor<3xi64> {
-  // expected-error@below {{'onnx.Pow' on element type 'i64' is not supported}}
-  %0 = onnx.Pow %x, %x : (tensor<3xi64>, tensor<3xi64>) -> tensor<3xi64>
-  return %0 : tensor<3xi64>
+// A small constant exponent is a few products; any other one is taken bit by bit.
+// CHECK-LABEL: func @integer_power
+func.func @integer_power(%x: tensor<4xi64>, %y: tensor<4xi64>) -> (tensor<4xi64>, tensor<4xi64>) {
+  // CHECK: arith.muli
+  // CHECK-NEXT: arith.muli
+  // CHECK-NEXT: linalg.yield
+  // CHECK: scf.for
+  %three = onnx.Constant dense<3> : tensor<i64> : tensor<i64>
+  %0 = onnx.Pow %x, %three : (tensor<4xi64>, tensor<i64>) -> tensor<4xi64>
+  %1 = onnx.Pow %x, %y : (tensor<4xi64>, tensor<4xi64>) -> tensor<4xi64>
+  return %0, %1 : tensor<4xi64>, tensor<4xi64>
 }
 
 // -----

@@ -88,3 +88,35 @@ func.func @gather_index(%a: tensor<2x3xf32>) -> tensor<3xf32> {
 func.func @unnamed(%a: tensor<?xf32>) -> tensor<?xf32> {
   return %a : tensor<?xf32>
 }
+
+// -----
+
+func.func @bit_cast_width(%a: tensor<2xf32>) -> tensor<2xi64> {
+  // expected-error @+1 {{operand 0 has element type 'f32' of 32 bits, expected as many as the result's 'i64' has (64)}}
+  %y = onnx.BitCast %a : (tensor<2xf32>) -> tensor<2xi64>
+  return %y : tensor<2xi64>
+}
+
+// -----
+
+func.func @shift_type(%a: tensor<2xf32>) -> tensor<2xf32> {
+  // expected-error @+1 {{operand 0 has element type 'f32', expected an integer type}}
+  %y = onnx.BitShift %a, %a {left = true} : (tensor<2xf32>, tensor<2xf32>) -> tensor<2xf32>
+  return %y : tensor<2xf32>
+}
+
+// -----
+
+func.func @power_of_bool(%a: tensor<2xi1>) -> tensor<2xi1> {
+  // expected-error @+1 {{operand 0 has element type 'i1', expected a number}}
+  %y = onnx.Pow %a, %a : (tensor<2xi1>, tensor<2xi1>) -> tensor<2xi1>
+  return %y : tensor<2xi1>
+}
+
+// -----
+
+func.func @arc_of_integer(%a: tensor<2xi32>) -> tensor<2xi32> {
+  // expected-error @+1 {{operand 0 has element type 'i32', expected a float type}}
+  %y = onnx.Asin %a : (tensor<2xi32>) -> tensor<2xi32>
+  return %y : tensor<2xi32>
+}

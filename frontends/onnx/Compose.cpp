@@ -1,0 +1,118 @@
+//===- Compose.cpp - Pieces of the operators that expand into others -------------------------===//
+
+#include "frontends/onnx/Compose.h"
+
+using namespace mlir;
+
+namespace rapt::onnx {
+
+// --- Dims
+// ------------------------------------------------------------------------------------------
+Value dimsOf(NodeBuilder &b, Value x, int64_t begin, int64_t end) {
+  return x ? b.make<ShapeOp>(x, begin, end) : Value();
+}
+
+Value shapeOf(NodeBuilder &b, Value x) { return dimsOf(b, x, 0, b.rank(x)); }
+Value dimOf(NodeBuilder &b, Value x, int64_t axis) { return dimsOf(b, x, axis, axis + 1); }
+Value scalarDimOf(NodeBuilder &b, Value x, int64_t axis) {
+  return squeeze(b, dimOf(b, x, axis), {0});
+}
+
+Value joinDims(NodeBuilder &b, ArrayRef<Value> parts) {
+  if (b.stopped())
+    return {};
+  if (parts.empty())
+    return b.makeInts({});
+  return parts.size() == 1 ? parts.front() : b.make<ConcatOp>(parts, 0);
+}
+
+Value reshape(NodeBuilder &b, Value x, Value shape) {
+  return x && shape ? b.make<ReshapeOp>(x, shape, /*allowzero=*/true) : Value();
+}
+
+// --- Positions
+// -------------------------------------------------------------------------------------
+SmallVector<int64_t> otherAxes(ArrayRef<int64_t> axes, int64_t rank) {
+  SmallVector<int64_t> others;
+  for (int64_t i = 0; i < rank; ++i)
+    if (!llvm::is_contained(axes, i))
+      others.push_back(i);
+  return others;
+}
+
+Value alongAxis(NodeBuilder &b, Value vector, int64_t axis, int64_t rank) {
+  return unsqueeze(b, vector, otherAxes({axis}, rank));
+}
+
+Value iota(NodeBuilder &b, Value limit, int64_t axis, int64_t rank) {
+  Value start = scalarInt(b, 0), step = scalarInt(b, 1);
+  if (b.stopped() || !limit)
+    return {};
+  return alongAxis(b, b.make<RangeOp>(start, limit, step), axis, rank);
+}
+
+// --- Numbers
+// ---------------------------------------------------------------------------------------
+Value scalarInt(NodeBuilder &b, int64_t value) {
+  auto type = RankedTensorType::get({}, b.ops().getI64Type());
+  return b.makeConstant(DenseElementsAttr::get(type, value));
+}
+
+Value castTo(NodeBuilder &b, Value x, Type type) {
+  return !x || b.elementType(x) == type ? x : b.makeTyped<CastOp>(type, x);
+}
+
+Type wideType(NodeBuilder &b, Value x) {
+  Type type = b.elementType(x);
+  if (!isa<FloatType>(type))
+    return b.ops().getF64Type();
+  return type.getIntOrFloatBitWidth() < 32 ? b.ops().getF32Type() : type;
+}
+
+void expectFloat(NodeBuilder &b, Value x, StringRef name) {
+  Type type = b.elementType(x);
+  if (b.stopped() || isa<FloatType>(type))
+    return;
+  std::string text;
+  llvm::raw_string_ostream(text) << type;
+  b.error("input '" + name + "' has element type " + text + ", expected a float type");
+}
+
+Value unsqueeze(NodeBuilder &b, Value x, ArrayRef<int64_t> axes) {
+  return !x || axes.empty() ? x : b.make<UnsqueezeOp>(x, axes);
+}
+
+Value squeeze(NodeBuilder &b, Value x, ArrayRef<int64_t> axes) {
+  return !x || axes.empty() ? x : b.make<SqueezeOp>(x, axes);
+}
+
+Value transpose(NodeBuilder &b, Value x, ArrayRef<int64_t> perm) {
+  return !x || llvm::is_sorted(perm) ? x : b.make<TransposeOp>(x, perm);
+}
+
+Value where(NodeBuilder &b, Value condition, Value x, Value y) {
+  return condition && x && y ? b.make<WhereOp>(condition, x, y) : Value();
+}
+
+// --- Compositions
+// ----------------------------------------------------------------------------------
+Value logSoftmax(NodeBuilder &b, Value x, int64_t axis) {
+  Type type = b.elementType(x);
+  Value wide = castTo(b, x, wideType(b, x));
+  Value shifted = binary<SubOp>(b, wide, reduce<ReduceMaxOp>(b, wide, {axis}));
+  Value sum = reduce<ReduceSumOp>(b, unary<ExpOp>(b, shifted), {axis});
+  return castTo(b, binary<SubOp>(b, shifted, unary<LogOp>(b, sum)), type);
+}
+
+Value argExtremum(NodeBuilder &b, Value x, int64_t axis, bool largest, bool last) {
+  Value extremum = largest ? reduce<ReduceMaxOp>(b, x, {axis}) : reduce<ReduceMinOp>(b, x, {axis});
+  Value here = binary<EqualOp>(b, x, extremum);
+  // Where there is a NaN, the extremum is NaN and equals nothing.
+  if (isa<FloatType>(b.elementType(x)))
+    here = binary<OrOp>(b, here, unary<IsNaNOp>(b, x));
+  Value size = scalarDimOf(b, x, axis), position = iota(b, size, axis, b.rank(x));
+  Value index = where(b, here, position, last ? scalarInt(b, -1) : size);
+  return last ? reduce<ReduceMaxOp>(b, index, {axis}) : reduce<ReduceMinOp>(b, index, {axis});
+}
+
+} // namespace rapt::onnx

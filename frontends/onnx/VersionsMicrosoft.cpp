@@ -1,0 +1,163 @@
+//===- VersionsMicrosoft.cpp - Operators of com.microsoft, but for attention -----------------===//
+//
+// Source: onnxruntime, docs/ContribOperators.md, version 1 of the domain. All of them expand.
+//
+//===-------------------------------------------------------------------------------------===//
+
+#include "frontends/onnx/AttentionForm.h"
+#include "frontends/onnx/Versions.h"
+
+using namespace mlir;
+
+namespace rapt::onnx {
+
+namespace {
+Value gelu(NodeBuilder &b, Value x, StringRef approximate) {
+  return x ? b.make<GeluOp>(x, b.ops().getStringAttr(approximate)) : Value();
+}
+
+void upgradeGelu(NodeBuilder &b) { b.out(0, gelu(b, b.in(0), "none")); }
+
+void upgradeBiasGelu(NodeBuilder &b) {
+  b.out(0, gelu(b, binary<AddOp>(b, b.in(0), b.in(1)), "none"));
+}
+
+void upgradeFastGelu(NodeBuilder &b) {
+  Value x = b.in(0), bias = b.optional(1);
+  b.out(0, gelu(b, bias ? binary<AddOp>(b, x, bias) : x, "tanh"));
+}
+
+/// x * sigmoid(alpha * x)
+void upgradeQuickGelu(NodeBuilder &b) {
+  Value x = b.in(0);
+  float alpha = b.floatAttr("alpha", 1.702f);
+  b.out(0, binary<MulOp>(b, x, unary<SigmoidOp>(b, withScalar<MulOp>(b, x, alpha))));
+}
+
+void upgradeFusedMatMul(NodeBuilder &b) {
+  Value x = b.in(0), y = b.in(1);
+  for (StringRef name : {"transBatchA", "transBatchB"})
+    if (b.intAttr(name, 0) != 0)
+      b.unsupported("attribute '" + name + "' is not 0");
+  auto side = [&](Value value, StringRef name) {
+    bool swaps = b.intAttr(name, 0) != 0;
+    int64_t rank = b.rank(value);
+    if (b.stopped() || !swaps || rank < 2)
+      return value;
+    SmallVector<int64_t> perm = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+    std::swap(perm[rank - 2], perm[rank - 1]);
+    return transpose(b, value, perm);
+  };
+  x = side(x, "transA");
+  y = side(y, "transB");
+  float alpha = b.floatAttr("alpha", 1);
+  Value product = binary<MatMulOp>(b, x, y);
+  b.out(0, alpha == 1 ? product : withScalar<MulOp>(b, product, alpha));
+}
+
+// --- Norms -----------------------------------------------------------------------------------------
+/// x / sqrt(mean(x^2) + epsilon) * scale over the dims from `axis` on, computed in f32.
+Value rootMeanSquareNorm(NodeBuilder &b, Value x, Value scale, int64_t axis, float epsilon) {
+  if (b.stopped())
+    return {};
+  Value wide = castTo(b, x, wideType(b, x));
+  SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(axis, b.rank(x)));
+  Value mean = reduce<ReduceMeanOp>(b, binary<MulOp>(b, wide, wide), axes);
+  Value root = unary<SqrtOp>(b, withScalar<AddOp>(b, mean, epsilon));
+  return binary<MulOp>(b, castTo(b, binary<DivOp>(b, wide, root), b.elementType(x)),
+                       castTo(b, scale, b.elementType(x)));
+}
+
+void upgradeSimplifiedLayerNormalization(NodeBuilder &b) {
+  Value x = b.in(0), scale = b.in(1);
+  int64_t axis = b.normalized(b.intAttr("axis", -1), b.rank(x));
+  float epsilon = b.floatAttr("epsilon", 1e-5f);
+  b.ignoreAttr("stash_type"); // sums are f32 either way
+  b.cannotGive(1, "inv_std_var");
+  b.out(0, rootMeanSquareNorm(b, x, scale, axis, epsilon));
+}
+
+/// The sum of input, skip and (operand `bias`) a bias, which output 3 asks for.
+Value skipSum(NodeBuilder &b, size_t bias) {
+  Value sum = binary<AddOp>(b, b.in(0), b.in(1));
+  if (b.optional(bias))
+    sum = binary<AddOp>(b, sum, b.optional(bias));
+  b.cannotGive(1, "mean");
+  b.cannotGive(2, "inv_std_var");
+  b.out(3, sum);
+  return sum;
+}
+
+void upgradeSkipLayerNormalization(NodeBuilder &b) {
+  Value sum = skipSum(b, 4), gamma = b.in(2);
+  float epsilon = b.floatAttr("epsilon", 1e-12f);
+  if (!b.stopped())
+    b.out(0, b.make<LayerNormalizationOp>(sum, gamma, b.optional(3), b.rank(sum) - 1,
+                                          llvm::APFloat(epsilon)));
+}
+
+void upgradeSkipSimplifiedLayerNormalization(NodeBuilder &b) {
+  Value sum = skipSum(b, 3), gamma = b.in(2);
+  float epsilon = b.floatAttr("epsilon", 1e-12f);
+  b.out(0, rootMeanSquareNorm(b, sum, gamma, b.rank(sum) - 1, epsilon));
+}
+
+/// Word, position and (with segment ids) segment embeddings, summed up and normalised.
+void upgradeEmbedLayerNormalization(NodeBuilder &b) {
+  enum { Ids, Segments, Words, Positions, SegmentTable, Gamma, Beta, Mask, PositionIds };
+  Value ids = b.in(Ids), words = b.in(Words), positions = b.in(Positions);
+  Value gamma = b.in(Gamma), beta = b.in(Beta);
+  float epsilon = b.floatAttr("epsilon", 1e-12f);
+  b.ignoreAttr("mask_index_type"); // 0: none wanted, 1: the lengths that output 1 asks for
+  if (b.stopped())
+    return;
+  if (b.rank(ids) != 2)
+    return b.error("input 'input_ids' has rank " + Twine(b.rank(ids)) + ", expected 2");
+  Value where = b.optional(PositionIds);
+  if (!where)
+    where = iota(b, scalarDimOf(b, ids, 1), 1, 2);
+  auto rows = [&](Value table, Value indices) {
+    return table && indices ? b.make<GatherOp>(table, indices, 0) : Value();
+  };
+  Value sum = binary<AddOp>(b, rows(words, ids), rows(positions, where));
+  if (Value segments = b.optional(Segments))
+    sum = binary<AddOp>(b, sum, rows(b.in(SegmentTable), segments));
+  if (b.stopped())
+    return;
+  b.out(0, b.make<LayerNormalizationOp>(sum, gamma, beta, 2, llvm::APFloat(epsilon)));
+  if (b.wants(1)) {
+    Value mask = b.optional(Mask);
+    if (!mask)
+      b.unsupported("output 'mask_index' without input 'mask'");
+    b.out(1, castTo(b, reduce<ReduceSumOp>(b, mask, {1}, false), b.ops().getI32Type()));
+  }
+  b.out(2, sum);
+}
+} // namespace
+
+void addMicrosoft(std::vector<Operator> &table) {
+  constexpr llvm::StringLiteral meanOutputs = "outputs `mean` and `inv_std_var` are not given";
+  table.insert(
+      table.end(),
+      {
+          {"SimplifiedLayerNormalization", 7, "float",
+           "an operator of onnxruntime in the default domain; expanded",
+           upgradeSimplifiedLayerNormalization},
+          {"com.microsoft.BiasGelu", 1, "float", "", upgradeBiasGelu},
+          {"com.microsoft.EmbedLayerNormalization", 1, "float", "expanded",
+           upgradeEmbedLayerNormalization},
+          {"com.microsoft.FastGelu", 1, "float", "", upgradeFastGelu},
+          {"com.microsoft.FusedMatMul", 1, "float", "transBatchA and transBatchB must be 0",
+           upgradeFusedMatMul},
+          {"com.microsoft.Gelu", 1, "float", "", upgradeGelu},
+          {"com.microsoft.QuickGelu", 1, "float", "expanded", upgradeQuickGelu},
+          {"com.microsoft.SimplifiedLayerNormalization", 1, "float", "expanded",
+           upgradeSimplifiedLayerNormalization},
+          {"com.microsoft.SkipLayerNormalization", 1, "float", meanOutputs,
+           upgradeSkipLayerNormalization},
+          {"com.microsoft.SkipSimplifiedLayerNormalization", 1, "float", meanOutputs,
+           upgradeSkipSimplifiedLayerNormalization},
+      });
+}
+
+} // namespace rapt::onnx
