@@ -13,6 +13,7 @@
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "compiler/EraseDead.h"
 #include "compiler/Fuse/AttentionMatch.h"
 #include "compiler/Fuse/Fuse.h"
 #include "dialects/Onnx/ShapeInference.h"
@@ -40,7 +41,8 @@ public:
 
   /// Nothing has changed when it fails; `reason` says why it does.
   LogicalResult run(std::string &reason) {
-    if (failed(checkTerms(reason)) || failed(checkOperands(reason)))
+    if (failed(checkTerms(reason)) || failed(checkOperands(reason)) ||
+        failed(checkSentinel(reason)))
       return failure();
     double scale = match.factor;
     Value query = stripScalars(match.scores.getA(), scale);
@@ -109,6 +111,8 @@ private:
   /// A bias or mask may be broadcast to the scores, never the scores to it.
   LogicalResult checkTerms(std::string &reason) {
     Value scores = match.scores.getOutput();
+    if (tensorType(scores).getRank() != rank)
+      return fail(reason, "mask has more dims than scores " + shapeText(scores));
     SmallVector<Value> terms;
     for (fuse::BiasTerm &term : match.biases)
       terms.push_back(term.value = withoutExpand(term.value));
@@ -124,6 +128,17 @@ private:
                                 shapeText(scores));
     }
     return success();
+  }
+
+  /// A finite sentinel replaces the score: that excludes a key only beside keys whose scores are
+  /// far above it, which a bias that may be low does not leave so.
+  LogicalResult checkSentinel(std::string &reason) {
+    if (match.masks.empty() || match.biases.empty() || std::isinf(match.masks.front().sentinel))
+      return success();
+    std::optional<double> least = fuse::leastSum(match.biases);
+    if (least && *least >= match.masks.front().sentinel / 2)
+      return success();
+    return fail(reason, "a bias may be as low as the finite sentinel of a mask");
   }
 
   static Value withoutExpand(Value value) {
@@ -200,7 +215,7 @@ private:
       else
         rest.push_back(term);
     }
-    unknownBias = !fuse::isSumFinite(rest);
+    unknownBias = !fuse::leastSum(rest);
     for (fuse::BiasTerm &term : rest) {
       Value value = term.value;
       if (term.factor != 1.0) {
@@ -306,6 +321,8 @@ struct FuseAttention : PassWrapper<FuseAttention, OperationPass<func::FuncOp>> {
   }
 
   void runOnOperation() final {
+    if (getOperation().isExternal())
+      return;
     Block &body = getOperation().getBody().front();
     onnx::ShapeInference shapes;
     if (failed(shapes.run(getOperation())))
@@ -318,7 +335,7 @@ struct FuseAttention : PassWrapper<FuseAttention, OperationPass<func::FuncOp>> {
       softmax->setAttr("attn.not_fused", StringAttr::get(&getContext(), reason));
       softmax.emitRemark() << "attention not fused: " << reason;
     }
-    fuse::eraseDead(body);
+    eraseDead(body);
   }
 };
 

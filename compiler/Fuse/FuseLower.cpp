@@ -2,14 +2,16 @@
 //
 // In:  onnx, attn.sdpa, kernel.weight, kernel.dim, kernel.require, index arithmetic.
 // Out: no onnx. linalg.generic with linalg.fill for the start of reductions, attn.sdpa,
-// tensor.empty,
-//      expand_shape and collapse_shape, kernel.check_indices before loads at computed places.
+//      tensor.empty, expand_shape and collapse_shape, kernel.check_indices before loads at
+//      computed places. The same value may be made twice: CSE comes after.
 //
 // One walk in program order; the families are in LowerElementwise, LowerReductions,
 // LowerContractions, LowerViews and LowerIndexing. Locations are those of the onnx operations.
+// Every operation that cannot be lowered is reported before the pass fails.
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "compiler/EraseDead.h"
 #include "compiler/Fuse/Fuse.h"
 #include "compiler/Fuse/Lowering.h"
 #include "dialects/Attn/Attn.h"
@@ -19,11 +21,8 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/IR/Dominance.h"
-#include "mlir/IR/PatternMatch.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/Pass/Pass.h"
-#include "mlir/Transforms/CSE.h"
 
 using namespace mlir;
 using namespace rapt;
@@ -56,6 +55,10 @@ std::optional<View> Lowering::hostView(Value value) {
   return result;
 }
 
+InFlightDiagnostic Lowering::refuse(Operation *op) {
+  return op->emitError() << "'" << op->getName() << "' of node '" << onnx::nodeName(op) << "' ";
+}
+
 bool Lowering::lowerOnHost(Operation *op) {
   if (op->getNumResults() != 1 || isa<onnx::ConstantOp>(op))
     return false;
@@ -76,9 +79,8 @@ static Type unsignedElement(Operation *op) {
 
 LogicalResult Lowering::lower(Operation *op) {
   if (Type element = isa<onnx::ConstantOp>(op) ? Type() : unsignedElement(op))
-    return op->emitError() << "'" << op->getName() << "' of node '" << onnx::nodeName(op)
-                           << "' has element type " << element
-                           << ", which is only supported where it is constant";
+    return refuse(op) << "has element type " << element
+                      << ", which is only supported where it is constant";
   if (isa<onnx::ConstantOp>(op) || lowerOnHost(op))
     return success(); // constants become literals or weights where they are read
   if (auto matmul = dyn_cast<onnx::MatMulOp>(op))
@@ -88,19 +90,19 @@ LogicalResult Lowering::lower(Operation *op) {
     if (std::optional<LogicalResult> done = (this->*family)(op))
       return *done;
   }
-  return op->emitError() << "'" << op->getName() << "' of node '" << onnx::nodeName(op)
-                         << "' has no lowering to linalg";
+  return refuse(op) << "has no lowering to linalg";
 }
 
 LogicalResult Lowering::run() {
   Block &body = func.getBody().front();
   SmallVector<Operation *> lowered;
+  bool refused = false;
   for (Operation &op : llvm::make_early_inc_range(body)) {
     builder.setInsertionPoint(&op);
     loc = op.getLoc();
     if (isa_and_nonnull<onnx::OnnxDialect>(op.getDialect())) {
-      if (failed(lower(&op)))
-        return failure();
+      // What reads the result of a refused operation takes it for a tensor, and is looked at too.
+      refused |= failed(lower(&op));
       lowered.push_back(&op);
     } else if (isa<attn::SdpaOp, func::ReturnOp>(op)) {
       for (OpOperand &operand : op.getOpOperands())
@@ -108,6 +110,8 @@ LogicalResult Lowering::run() {
           operand.set(tensor(operand.get()));
     }
   }
+  if (refused)
+    return failure();
   for (Operation *op : llvm::reverse(lowered)) {
     if (!op->use_empty())
       return op->emitError() << "'" << op->getName() << "' is still used by '"
@@ -135,14 +139,13 @@ struct FuseLower : PassWrapper<FuseLower, OperationPass<func::FuncOp>> {
                     math::MathDialect, tensor::TensorDialect>();
   }
   void runOnOperation() final {
+    if (getOperation().isExternal())
+      return;
     func::FuncOp func = getOperation();
     onnx::ShapeInference shapes;
     if (failed(shapes.run(func)) || failed(fuse::Lowering(func, shapes).run()))
       return signalPassFailure();
-    fuse::eraseDead(func.getBody().front());
-    IRRewriter rewriter(&getContext());
-    DominanceInfo dominance(func);
-    eliminateCommonSubExpressions(rewriter, dominance, func);
+    eraseDead(func.getBody().front());
   }
 };
 

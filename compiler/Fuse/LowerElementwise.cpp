@@ -314,8 +314,8 @@ std::optional<LogicalResult> Lowering::lowerElementwise(Operation *op) {
         return supported ? value : constantOf(b, at, element, 0);
       });
   if (!supported)
-    return op->emitError() << "'" << op->getName() << "' on element type "
-                           << tensorType(op->getOperand(0)).getElementType() << " is not supported";
+    return refuse(op) << "is not supported on element type "
+                      << tensorType(op->getOperand(0)).getElementType();
   bind(result, lowered);
   return success();
 }

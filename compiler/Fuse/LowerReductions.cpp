@@ -261,8 +261,7 @@ LogicalResult lowerReduce(Lowering &lowering, Operation *op, ArrayRef<int64_t> d
           .Default([](Operation *) { return Value(); });
   bool root = isa<onnx::ReduceL2Op>(op);
   if (root && !isa<FloatType>(axes.element))
-    return op->emitError() << "'" << op->getName() << "' on element type " << axes.element
-                           << " is not supported";
+    return Lowering::refuse(op) << "is not supported on element type " << axes.element;
   if (root || tensorType(folded).getElementType() != axes.element)
     folded = lowering.map(axes.keptSizes, axes.element, {View::of(folded)},
                           [&](OpBuilder &b, Location loc, ValueRange args) {

@@ -55,8 +55,6 @@ inline constexpr llvm::StringLiteral kWeightTableAttr =
     "kernel.weight_table";                                                // module, WeightTable.h
 inline constexpr llvm::StringLiteral kInterfaceAttr = "kernel.interface"; // module, Interface.h
 inline constexpr llvm::StringLiteral kMemoryAttr = "kernel.memory";       // module, MemoryReport
-inline constexpr llvm::StringLiteral kNameAttr = "onnx.name";
-inline constexpr llvm::StringLiteral kDimsAttr = "onnx.dims";
 inline constexpr llvm::StringLiteral kPlanName = "rapt_plan";
 inline constexpr llvm::StringLiteral kRunName = "rapt_run";
 

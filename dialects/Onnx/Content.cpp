@@ -1,4 +1,9 @@
 //===- Content.cpp - What is known of a tensor's elements ------------------------------------===//
+//
+// Reads constants, bounded by the caller's limit, and writes what is known back as
+// a constant. What cannot be represented is unknown, never a guess.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "dialects/Onnx/Content.h"
 

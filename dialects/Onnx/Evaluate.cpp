@@ -1,4 +1,9 @@
 //===- Evaluate.cpp - Elementwise operators on known elements --------------------------------===//
+//
+// Integers of ONNX wrap around; an expression over dims that could is unknown instead. Division by
+// zero is unknown too: nothing here traps.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "dialects/Onnx/Evaluate.h"
 

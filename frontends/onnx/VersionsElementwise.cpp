@@ -1,4 +1,10 @@
 //===- VersionsElementwise.cpp - Elementwise operators ---------------------------------------===//
+//
+// Rows of the table for operators that work element by element. Operators of any number of operands
+// become the onnx operation of that name or a chain of Add; Clip's bounds become operands; Dropout
+// is its operand.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "frontends/onnx/Constants.h"
 #include "frontends/onnx/Versions.h"

@@ -1,4 +1,10 @@
 //===- VersionsMath.cpp - Products, norms and reductions -------------------------------------===//
+//
+// Rows of the table for MatMul, Gemm, Softmax, LayerNormalization, reductions and CumSum. Axes
+// become attributes, counted from 0; the flattening Softmax of opset 12 and below becomes Reshape,
+// Softmax, Reshape.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "frontends/onnx/Versions.h"
 

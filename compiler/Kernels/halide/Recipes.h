@@ -2,7 +2,7 @@
 //
 // One function a recipe. Each defines the stages of the spec, schedules them and says what scratch
 // a thread needs. A recipe that the spec does not fit answers false and changes nothing that
-// matters; Compile.cpp then makes the kernel with Loops, which fits every spec.
+// matters; Compile.cpp decides what then happens.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_COMPILER_KERNELS_HALIDE_RECIPES_H

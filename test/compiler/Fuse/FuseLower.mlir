@@ -193,10 +193,17 @@ func.func @cast(%x: tensor<3xf32>) -> tensor<3xi32> {
 
 // -----
 
-func.func @unsupported(%x: tensor<3xi64>) -> tensor<3xi64> {
-  // expected-error@below {{'onnx.Pow' on element type 'i64' is not supported}}
-  %0 = onnx.Pow %x, %x : (tensor<3xi64>, tensor<3xi64>) -> tensor<3xi64>
-  return %0 : tensor<3xi64>
+// Every form without a lowering is reported, those behind the first one too.
+func.func @unsupported(%x: tensor<3xi64>, %u: tensor<3xui8>) -> tensor<3xi64> {
+  // expected-error@unknown {{'onnx.Pow' of node 'power' is not supported on element type 'i64'}}
+  %0 = onnx.Pow %x, %x : (tensor<3xi64>, tensor<3xi64>) -> tensor<3xi64> loc("power")
+  %1 = onnx.Add %0, %x : (tensor<3xi64>, tensor<3xi64>) -> tensor<3xi64>
+  // expected-error@unknown {{'onnx.ReduceL2' of node 'norm' is not supported on element type 'i64'}}
+  %2 = onnx.ReduceL2 %1 {axes = array<i64: 0>, keepdims = true} : (tensor<3xi64>) -> tensor<1xi64> loc("norm")
+  // expected-error@unknown {{'onnx.Neg' of node 'bytes' has element type 'ui8', which is only supported where it is constant}}
+  %3 = onnx.Neg %u : (tensor<3xui8>) -> tensor<3xui8> loc("bytes")
+  %4 = onnx.Add %2, %1 : (tensor<1xi64>, tensor<3xi64>) -> tensor<3xi64>
+  return %4 : tensor<3xi64>
 }
 
 // -----
