@@ -95,7 +95,7 @@ public:
                           tensor::ExpandShapeOp, tensor::CollapseShapeOp, kernel::WeightOp>(op))
         return op.emitError()
                << "form-regions expects a function that fuse-lower has lowered, but '"
-               << op.getName() << "' of node '" << onnx::nodeName(&op) << "' gives a tensor";
+               << op.getName() << "' of " << onnx::nodeText(&op) << " gives a tensor";
       if (isa<linalg::GenericOp>(op) && op.getNumResults() != 1)
         return op.emitError() << "form-regions expects one result of '" << op.getName()
                               << "', but it has " << op.getNumResults();

@@ -56,7 +56,7 @@ std::optional<View> Lowering::hostView(Value value) {
 }
 
 InFlightDiagnostic Lowering::refuse(Operation *op) {
-  return op->emitError() << "'" << op->getName() << "' of node '" << onnx::nodeName(op) << "' ";
+  return op->emitError() << "'" << op->getName() << "' of " << onnx::nodeText(op) << " ";
 }
 
 bool Lowering::lowerOnHost(Operation *op) {

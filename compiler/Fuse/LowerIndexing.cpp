@@ -120,9 +120,8 @@ Indices Lowering::checkIndices(Operation *op, Value indices, Value data, int64_t
   for (OpFoldResult dim : taking)
     if (auto value = dyn_cast<Value>(dim))
       dynamic.push_back(value);
-  std::string message = "node '" + onnx::nodeName(op) +
-                        "': index %lld at position %lld is outside dim " + std::to_string(axis) +
-                        " (" + extent.str() + ") of its data";
+  std::string message = onnx::nodeText(op) + ": index %lld at position %lld is outside dim " +
+                        std::to_string(axis) + " (" + extent.str() + ") of its data";
   kernel::CheckIndicesOp::create(builder, loc, checked, dynamic,
                                  builder.getI64IntegerAttr(fixed ? -*fixed : 0), indexValue(size),
                                  builder.getStringAttr(message));

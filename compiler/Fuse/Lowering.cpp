@@ -70,7 +70,7 @@ void Lowering::requireNonEmpty(const onnx::SymbolicExpr &expr) {
   else
     builder.setInsertionPointToStart(&func.getBody().front());
   Value one = arith::ConstantIndexOp::create(builder, loc, 1);
-  std::string node = "node '" + onnx::nodeName(loc) + "'";
+  std::string node = onnx::nodeText(loc);
   lastSize = kernel::RequireOp::create(builder, loc, one, extent, /*equal=*/false,
                                        node + " needs %lld to be at most its dim " + expr.str() +
                                            " (%lld): empty tensors are not supported");

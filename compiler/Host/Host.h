@@ -36,7 +36,6 @@ std::unique_ptr<mlir::Pass> createHostToLLVMPass();
 /// What host-plan-memory found, for --report.
 struct MemoryReport {
   int64_t buffers = 0;     // intermediate tensors
-  int64_t slots = 0;       // places in the arena that they share
   std::string bytes;       // of the arena: a number, or an expression in the model's dims
   int64_t weightBytes = 0; // of the weight blob
 };

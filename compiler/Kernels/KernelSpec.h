@@ -2,8 +2,7 @@
 //
 // The seam between MLIR and Halide. A KernelSpec says what one kernel.region computes, without any
 // MLIR or Halide type, so that both sides can include it: extents, tensors, and a list of stages,
-// each of which defines one tensor from earlier ones. `print` gives its text, which together with
-// the schedule and the target names the object file.
+// each of which defines one tensor from earlier ones. `print` gives its text.
 //
 // Views (reshape, transpose, slice, broadcast) do not appear: they are dissolved into the index
 // expressions of the loads.
@@ -113,10 +112,6 @@ struct Tensor {
   int64_t panel = 0;
 };
 
-/// Whether a stage works with infinities or asks for NaN, so that its kernel may not be compiled
-/// under the assumption that neither occurs. Attention stages are written without them.
-bool needsStrictFloat(const struct KernelSpec &spec);
-
 enum class Reduction { None, Sum, Max, Min, Prod };
 
 /// result(p...) = reduce over r... of body(p..., r...). Loops 0..parallel-1 index the result in
@@ -160,6 +155,10 @@ struct KernelSpec {
 
   std::string print() const;
 };
+
+/// Whether a stage works with infinities or asks for NaN, so that its kernel may not be compiled
+/// under the assumption that neither occurs. Attention stages are written without them.
+bool needsStrictFloat(const KernelSpec &spec);
 
 /// How a kernel is computed. The typed form of #kernel.schedule; unused fields stay at their
 /// defaults.

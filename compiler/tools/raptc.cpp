@@ -66,7 +66,7 @@ static cl::opt<Kernels>
                                   "linalg to plain loops: slow and obvious")));
 static cl::opt<std::string>
     linker("linker", cl::value_desc("program"), cl::cat(code),
-           cl::desc("Compiler driver that links (default: clang-22, or cc)"));
+           cl::desc("Compiler driver that links (default: the one found when Rapt was built)"));
 static cl::opt<std::string> runtimeDir("runtime-dir", cl::value_desc("dir"), cl::cat(code),
                                        cl::desc("Folder of librapt*.a (default: ../lib of raptc)"));
 

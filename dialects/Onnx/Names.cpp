@@ -34,4 +34,12 @@ std::string nodeName(Operation *op) {
   return name.empty() ? op->getName().getStringRef().str() : name;
 }
 
+static std::string described(const std::string &name) {
+  return llvm::StringRef(name).starts_with("node #") ? name : "node '" + name + "'";
+}
+
+std::string nodeText(Location location) { return described(nodeName(location)); }
+
+std::string nodeText(Operation *op) { return described(nodeName(op)); }
+
 } // namespace rapt::onnx

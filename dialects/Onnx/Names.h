@@ -25,6 +25,10 @@ std::string nodeName(mlir::Location location);
 /// The same of an operation's location, or the operation's name if it has none.
 std::string nodeName(mlir::Operation *op);
 
+/// For messages: "node 'name'", or the importer's description of a node that has no name.
+std::string nodeText(mlir::Location location);
+std::string nodeText(mlir::Operation *op);
+
 } // namespace rapt::onnx
 
 #endif // RAPT_DIALECTS_ONNX_NAMES_H

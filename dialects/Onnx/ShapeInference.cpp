@@ -213,9 +213,9 @@ void ShapeInference::require(Operation *op, const SymbolicExpr &left, const Symb
       context.clear();
     }
   }
-  std::string message = "node '" + nodeName(op) + "' needs " +
-                        (context.empty() ? "" : context + ": ") + lhs.str() + " (%lld) to be " +
-                        (equal ? "" : "at most ") + rhs.str() + " (%lld)";
+  std::string message = nodeText(op) + " needs " + (context.empty() ? "" : context + ": ") +
+                        lhs.str() + " (%lld) to be " + (equal ? "" : "at most ") + rhs.str() +
+                        " (%lld)";
   for (const Requirement &known : required)
     if (known.lhs == lhs && known.rhs == rhs && known.equal == equal)
       return;

@@ -20,7 +20,7 @@
 #define TEST_MAGIC RAPT_ABI_MAGIC
 #endif
 #ifndef TEST_FEATURES
-#define TEST_FEATURES "sse2,+cx8,fast-gather"
+#define TEST_FEATURES "sse3,popcnt"
 #endif
 #ifdef TEST_WEIGHTS_FILE
 #define TEST_WEIGHTS NULL
