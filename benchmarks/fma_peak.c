@@ -1,10 +1,13 @@
-/* Prints the measured peak of fused multiply-adds in single precision, in GFLOP/s.
+/*===- fma_peak.c - The peak of fused multiply-adds ---------------------------------*- C -*-===//
+ *
+ * Prints the measured peak of fused multiply-adds in single precision, in GFLOP/s.
  *
  *   fma_peak THREADS
  *
  * Each thread runs 12 independent chains of vector FMAs that stay in registers: enough to cover a
  * latency of 4 to 6 cycles on two ports, and few enough not to spill. The best of several rounds
- * counts. Compile with -O2 -march=native: the widest vectors that the compiler may use are taken. */
+ * counts. Compile with -O2 -march=native: the widest vectors that the compiler may use are taken.
+ *===--------------------------------------------------------------------------------------===*/
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

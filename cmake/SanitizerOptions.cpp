@@ -1,8 +1,8 @@
 //===- SanitizerOptions.cpp - Defaults of a sanitised build ------------------------*- C++ -*-===//
 //
-// Linked into every program of a build with RAPT_SANITIZE=ON. Rapt's objects are sanitised, the shared
-// LLVM and MLIR that they share inline functions and allocators with are not: checks that need both
-// sides to be instrumented are off. ASAN_OPTIONS in the environment goes before these.
+// Linked into every program of a build with RAPT_SANITIZE=ON. Rapt's objects are sanitised, the
+// shared LLVM and MLIR that they share inline functions and allocators with are not: checks that
+// need both sides to be instrumented are off. ASAN_OPTIONS in the environment goes before these.
 //
 //===-------------------------------------------------------------------------------------===//
 

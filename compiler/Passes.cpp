@@ -29,11 +29,11 @@ static std::unique_ptr<Pass> selectSchedulesForTests() {
 void rapt::registerPasses() {
   registerCanonicalizerPass();
   registerCSEPass();
-  for (auto create :
-       {createSimplifyShapesPass, createSimplifyCanonicalizePass, createSimplifyFoldPass,
-        createFuseWeightsPass, createRaiseLayerNormPass, createRaiseGeluPass, createFuseAttentionPass,
-        createFuseProjectionsPass, createFuseLowerPass, createFormRegionsPass, selectSchedulesForTests,
-        createOutlineKernelsPass, createPrintKernelSpecsPass, createHostBufferizePass,
-        createHostPlanMemoryPass, createReferenceKernelsPass, createHostToLLVMPass})
+  for (auto create : {createSimplifyShapesPass, createSimplifyCanonicalizePass,
+                      createSimplifyFoldPass, createFuseWeightsPass, createRaiseLayerNormPass,
+                      createRaiseGeluPass, createFuseAttentionPass, createFuseProjectionsPass,
+                      createFuseLowerPass, createFormRegionsPass, selectSchedulesForTests,
+                      createOutlineKernelsPass, createPrintKernelSpecsPass, createHostBufferizePass,
+                      createHostPlanMemoryPass, createReferenceKernelsPass, createHostToLLVMPass})
     registerPass(create);
 }

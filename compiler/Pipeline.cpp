@@ -23,6 +23,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
 #include "llvm/Config/llvm-config.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
 
 #include <chrono>
@@ -38,7 +39,8 @@ StringRef rapt::stageName(Stage stage) {
 }
 
 std::string rapt::producerText() {
-  return "raptc " RAPT_VERSION " (LLVM " LLVM_VERSION_STRING ", Halide " + kernels::halide::version() + ")";
+  return "raptc " RAPT_VERSION " (LLVM " LLVM_VERSION_STRING ", Halide " +
+         kernels::halide::version() + ")";
 }
 
 namespace {
@@ -53,8 +55,8 @@ void buildSimplify(OpPassManager &pm) {
   pm.addPass(createCSEPass());
 }
 
-/// The part of the fuse stage that still has the graph's own operations: afterwards it is known what
-/// became attention and what did not.
+/// The part of the fuse stage that still has the graph's own operations: afterwards it is known
+/// what became attention and what did not.
 void buildRaise(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createFuseWeightsPass());
   pm.addNestedPass<func::FuncOp>(createRaiseLayerNormPass());
@@ -101,12 +103,11 @@ private:
   bool runPasses(llvm::function_ref<void(OpPassManager &)> build) {
     PassManager pm(&context, ModuleOp::getOperationName());
     if (!options.printIrAfter.empty())
-      pm.enableIRPrinting([](Pass *, Operation *) { return false; },
-                          [this](Pass *pass, Operation *) {
-                            return pass->getArgument() == options.printIrAfter;
-                          },
-                          /*printModuleScope=*/false, /*printAfterOnlyOnChange=*/false,
-                          /*printAfterOnlyOnFailure=*/false, llvm::errs(), printingFlags());
+      pm.enableIRPrinting(
+          [](Pass *, Operation *) { return false; },
+          [this](Pass *pass, Operation *) { return pass->getArgument() == options.printIrAfter; },
+          /*printModuleScope=*/false, /*printAfterOnlyOnChange=*/false,
+          /*printAfterOnlyOnFailure=*/false, llvm::errs(), printingFlags());
     build(pm);
     return succeeded(pm.run(*module));
   }
@@ -126,6 +127,7 @@ private:
   /// Weights stay out of printed IR: it still parses, and a person can read it.
   static OpPrintingFlags printingFlags() { return OpPrintingFlags().elideLargeResourceString(64); }
   void printIr(llvm::raw_ostream &os) {
+    os << linkPlan;
     module->print(os, printingFlags());
     os << "\n";
   }
@@ -137,6 +139,7 @@ private:
   std::unique_ptr<onnx::Model> model; // owns the bytes that the module's weights point to
   OwningOpRef<ModuleOp> module;
   KernelObjects objects;
+  std::string linkPlan; // heads the IR of the last stage
 };
 
 bool Compilation::importStage() {
@@ -146,6 +149,12 @@ bool Compilation::importStage() {
   if (!loaded)
     return fail(loaded.takeError());
   model = std::move(*loaded);
+  for (const std::string &file : model->externalFiles)
+    for (const std::string &written : options.writes)
+      if (llvm::sys::fs::equivalent(file, written))
+        return fail(llvm::createStringError("'" + written +
+                                            "' holds weights of the model; the "
+                                            "output needs another name"));
   if (auto error = onnx::inlineFunctions(*model))
     return fail(std::move(error));
   onnx::ImportOptions import;
@@ -191,11 +200,9 @@ bool Compilation::hostStage() {
 }
 
 bool Compilation::linkStage() {
-  if (options.output.empty())
-    return true;
   LinkInput input{*module, {}};
   for (auto &[name, object] : objects)
-    input.objects.push_back(std::move(object));
+    input.objects.push_back({name, std::move(object)});
   LinkOptions link;
   link.output = options.output;
   link.cpu = target;
@@ -203,9 +210,10 @@ bool Compilation::linkStage() {
   link.producer = producerText();
   link.linker = options.linker;
   link.libraryDir = options.runtimeDir;
-  if (auto error = linkArtifact(input, link))
-    return fail(std::move(error));
-  return true;
+  llvm::raw_string_ostream plan(linkPlan);
+  auto error =
+      options.output.empty() ? printLinkPlan(input, link, plan) : linkArtifact(input, link);
+  return !error || fail(std::move(error));
 }
 
 bool Compilation::run(llvm::raw_ostream &irOutput) {
@@ -220,9 +228,9 @@ bool Compilation::run(llvm::raw_ostream &irOutput) {
     bool (Compilation::*run)();
   };
   static constexpr Step steps[] = {
-      {Stage::Import, &Compilation::importStage},     {Stage::Simplify, &Compilation::simplifyStage},
-      {Stage::Fuse, &Compilation::fuseStage},         {Stage::Schedule, &Compilation::scheduleStage},
-      {Stage::Kernels, &Compilation::kernelsStage},   {Stage::Host, &Compilation::hostStage},
+      {Stage::Import, &Compilation::importStage},   {Stage::Simplify, &Compilation::simplifyStage},
+      {Stage::Fuse, &Compilation::fuseStage},       {Stage::Schedule, &Compilation::scheduleStage},
+      {Stage::Kernels, &Compilation::kernelsStage}, {Stage::Host, &Compilation::hostStage},
       {Stage::Link, &Compilation::linkStage}};
   for (const Step &step : steps) {
     say(stageName(step.stage));

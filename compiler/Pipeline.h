@@ -6,8 +6,8 @@
 #ifndef RAPT_COMPILER_PIPELINE_H
 #define RAPT_COMPILER_PIPELINE_H
 
-#include "compiler/Report.h"
 #include "compiler/Kernels/KernelSpec.h"
+#include "compiler/Report.h"
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/ADT/StringRef.h"
 
@@ -33,28 +33,31 @@ inline constexpr std::pair<Stage, llvm::StringLiteral> kStages[] = {
 llvm::StringRef stageName(Stage stage);
 
 struct CompileOptions {
-  std::string input;             // .onnx or ONNX text
-  std::string output;            // .so, .o, or anything else for an executable; empty: none
-  std::string externalDataDir;   // where external data lies; empty: beside the model
+  std::string input;                   // .onnx or ONNX text
+  std::string output;                  // .so, .o, or anything else for an executable; empty: none
+  std::vector<std::string> writes;     // files to be written; none may be one that is read
+  std::string externalDataDir;         // where external data lies; empty: beside the model
   std::map<std::string, int64_t> dims; // symbolic dims to specialise
   std::string targetCpu = "native";
   bool referenceKernels = false; // --kernels=reference
   std::string linker;            // empty: the one found when Rapt was built
   std::string runtimeDir;        // folder of librapt*.a
   Stage stopAfter = Stage::Link;
-  std::string printIrAfter;      // a stage's or pass's name; empty: none
-  bool verbose = false;          // times per stage on stderr
-  bool progress = false;         // a line on stderr that says what runs
+  std::string printIrAfter; // a stage's or pass's name; empty: none
+  bool verbose = false;     // times per stage on stderr
+  bool progress = false;    // a line on stderr that says what runs
 };
 
-/// Runs the stages up to `stopAfter` on `options.input`. With a stop before Link, or at Link without an
-/// output, the IR then goes to `irOutput`. Fills `report` with what was reached. Every failure has been
-/// reported as a diagnostic on `context` when this returns false; no output file is then left behind.
+/// Runs the stages up to `stopAfter` on `options.input`. With a stop before Link, or at Link
+/// without an output, the IR then goes to `irOutput`. Fills `report` with what was reached. Every
+/// failure has been reported as a diagnostic on `context` when this returns false; no output file
+/// is then left behind.
 bool compile(const CompileOptions &options, mlir::MLIRContext &context, llvm::raw_ostream &irOutput,
              Report &report);
 
-/// Adds the passes of the stages Simplify to `last` (at most Host), as `compile` runs them on the imported
-/// module; what is not a pass (Halide, reports) is left out. For tools that look at each pass.
+/// Adds the passes of the stages Simplify to `last` (at most Host), as `compile` runs them on the
+/// imported module; what is not a pass (Halide, reports) is left out. For tools that look at each
+/// pass.
 void buildPasses(mlir::OpPassManager &pm, Stage last, const kernels::TargetCpu &target,
                  bool referenceKernels);
 

@@ -1,57 +1,61 @@
 //===- Report.cpp - What the compiler did, for --report ---------------------------------===//
+//
+// attn.sdpa, onnx.Softmax (stage fuse), kernel.func and kernel.call (stage kernels) => plain facts
+// => text or JSON, in the same order.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Report.h"
 
 #include "dialects/Attn/Attn.h"
 #include "dialects/Kernel/Kernel.h"
+#include "dialects/Onnx/Names.h"
 #include "dialects/Onnx/Onnx.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/Format.h"
-#include "llvm/Support/JSON.h"
 
 using namespace mlir;
 using namespace rapt;
 
-std::string rapt::nodeName(Location location) {
-  std::string name;
-  location->walk([&](Location inner) {
-    auto named = dyn_cast<NameLoc>(inner);
-    if (!named)
-      return WalkResult::advance();
-    name = named.getName().str();
-    return WalkResult::interrupt();
-  });
-  return name.empty() ? "<unnamed>" : name;
-}
-
-static std::string describe(attn::SdpaOp op) {
+static Report::Fields describe(attn::SdpaOp op) {
   auto query = cast<RankedTensorType>(op.getQuery().getType());
   auto key = cast<RankedTensorType>(op.getKey().getType());
-  std::string text = std::to_string(query.getDimSize(1)) + " heads";
-  if (key.getDimSize(1) != query.getDimSize(1))
-    text += " on " + std::to_string(key.getDimSize(1));
-  text += ", head_dim " + std::to_string(query.getDimSize(3));
-  if (op.getBias())
-    text += ", bias";
-  if (op.getMask())
-    text += ", mask";
-  if (op.getCausalOffset())
-    text += ", causal";
-  return text + ", empty rows " + stringifyEmptyRow(op.getEmptyRow()).str();
+  return {{"heads", query.getDimSize(1)},
+          {"kv_heads", key.getDimSize(1)},
+          {"head_dim", query.getDimSize(3)},
+          {"bias", bool(op.getBias())},
+          {"mask", bool(op.getMask())},
+          {"causal", bool(op.getCausalOffset())},
+          {"empty_rows", stringifyEmptyRow(op.getEmptyRow())}};
 }
 
 void Report::addAttention(ModuleOp module) {
+  knowsAttention = true;
   module.walk([&](Operation *op) {
     if (auto sdpa = dyn_cast<attn::SdpaOp>(op)) {
-      attention.push_back({nodeName(op->getLoc()), true, describe(sdpa)});
+      attention.push_back({onnx::nodeName(op->getLoc()), true, "", describe(sdpa)});
     } else if (isa<onnx::SoftmaxOp>(op)) {
       auto reason = op->getAttrOfType<StringAttr>("attn.not_fused");
-      attention.push_back({nodeName(op->getLoc()), false, reason ? reason.str() : "not matched"});
+      attention.push_back(
+          {onnx::nodeName(op->getLoc()), false, reason ? reason.str() : "not matched", {}});
     }
   });
 }
 
+static llvm::json::Value valueOf(Attribute attr) {
+  if (auto flag = dyn_cast<BoolAttr>(attr))
+    return flag.getValue();
+  if (auto number = dyn_cast<IntegerAttr>(attr))
+    return number.getInt();
+  if (auto string = dyn_cast<StringAttr>(attr))
+    return string.getValue();
+  std::string text;
+  llvm::raw_string_ostream(text) << attr;
+  return text;
+}
+
 void Report::addKernels(ModuleOp module) {
+  knowsKernels = true;
   llvm::StringMap<int64_t> calls;
   module.walk([&](kernel::CallOp call) {
     ++calls[call.getCallee()];
@@ -59,69 +63,130 @@ void Report::addKernels(ModuleOp module) {
   });
   module.walk([&](kernel::WeightOp) { ++weights; });
   for (auto func : module.getOps<kernel::FuncOp>()) {
-    std::string schedule;
-    llvm::raw_string_ostream stream(schedule);
-    stream << stringifyRecipe(func.getSchedule().getRecipe());
-    if (DictionaryAttr params = func.getSchedule().getParams(); !params.empty())
-      for (NamedAttribute param : params) {
-        stream << " " << param.getName().strref() << "=";
-        if (auto number = dyn_cast<IntegerAttr>(param.getValue());
-            number && !number.getType().isInteger(1))
-          stream << number.getInt();
-        else
-          stream << param.getValue();
-      }
+    Fields parameters;
+    if (DictionaryAttr params = func.getSchedule().getParams())
+      for (NamedAttribute param : params)
+        parameters.emplace_back(param.getName().str(), valueOf(param.getValue()));
     auto reason = func->getAttrOfType<StringAttr>("kernel.reference_reason");
-    kernels.push_back({func.getSymName().str(), schedule, calls.lookup(func.getSymName()),
-                       reason ? reason.str() : ""});
+    kernels.push_back({func.getSymName().str(),
+                       stringifyRecipe(func.getSchedule().getRecipe()).str(), std::move(parameters),
+                       calls.lookup(func.getSymName()), reason ? reason.str() : ""});
   }
 }
 
+/// A string without the quotes that JSON would give it.
+static void printValue(llvm::raw_ostream &os, const llvm::json::Value &value) {
+  if (auto text = value.getAsString())
+    os << *text;
+  else
+    os << value;
+}
+
+/// "12 heads on 4, head_dim 64, mask, empty rows zero"
+static void printDetail(llvm::raw_ostream &os, const Report::Fields &detail) {
+  llvm::json::Object fields;
+  for (const auto &[name, value] : detail)
+    fields[name] = value;
+  int64_t heads = *fields.getInteger("heads"), kvHeads = *fields.getInteger("kv_heads");
+  os << heads << " heads";
+  if (kvHeads != heads)
+    os << " on " << kvHeads;
+  os << ", head_dim " << *fields.getInteger("head_dim");
+  for (const char *operand : {"bias", "mask", "causal"})
+    if (*fields.getBoolean(operand))
+      os << ", " << operand;
+  os << ", empty rows " << *fields.getString("empty_rows");
+}
+
 void Report::printText(llvm::raw_ostream &os) const {
+  static constexpr llvm::StringLiteral unknown = "  not computed at this stage\n";
   os << "model " << model << " for " << target << "\n\nattention\n";
-  for (const AttentionSite &site : attention)
-    os << "  " << (site.fused ? "fused      " : "not fused  ") << site.node << ": " << site.detail << "\n";
-  if (attention.empty())
+  if (!knowsAttention)
+    os << unknown;
+  else if (attention.empty())
     os << "  no softmax in the graph\n";
-  os << "\nkernels (" << regions << " regions, " << kernels.size() << " distinct)\n";
+  for (const AttentionSite &site : attention) {
+    os << (site.fused ? "  fused      " : "  not fused  ") << site.node << ": " << site.reason;
+    if (site.fused)
+      printDetail(os, site.detail);
+    os << "\n";
+  }
+  os << "\nkernels";
+  if (knowsKernels)
+    os << " (" << regions << " regions, " << kernels.size() << " distinct)\n";
+  else
+    os << "\n" << unknown;
   for (const Kernel &kernel : kernels) {
-    os << "  " << llvm::format("%4lld x  ", static_cast<long long>(kernel.calls)) << kernel.name << "  "
-       << kernel.schedule << "\n";
+    os << "  " << llvm::format("%4lld x  ", static_cast<long long>(kernel.calls)) << kernel.name
+       << "  " << kernel.recipe;
+    for (const auto &[name, value] : kernel.parameters) {
+      os << " " << name << "=";
+      printValue(os, value);
+    }
+    os << "\n";
     if (!kernel.reason.empty())
       os << "           reference, because " << kernel.reason << "\n";
   }
-  os << "\nmemory\n  weights  " << weights << " tensors, " << weightBytes << " bytes\n  arena    "
-     << buffers << " tensors, " << arenaBytes << " bytes\n";
+  os << "\nmemory\n";
+  if (knowsMemory())
+    os << "  weights  " << weights << " tensors, " << weightBytes << " bytes\n"
+       << "  arena    " << buffers << " tensors, " << arenaBytes << " bytes\n";
+  else
+    os << unknown;
+}
+
+static void printFields(llvm::json::OStream &json, const Report::Fields &fields) {
+  for (const auto &[name, value] : fields)
+    json.attribute(name, value);
 }
 
 void Report::printJson(llvm::raw_ostream &os) const {
   llvm::json::OStream json(os, 2);
+  auto printSite = [&](const AttentionSite &site) {
+    json.attribute("node", site.node);
+    json.attribute("fused", site.fused);
+    if (site.fused)
+      json.attributeObject("detail", [&] { printFields(json, site.detail); });
+    else
+      json.attribute("reason", site.reason);
+  };
+  auto printKernel = [&](const Kernel &kernel) {
+    json.attribute("name", kernel.name);
+    json.attributeObject("schedule", [&] {
+      json.attribute("recipe", kernel.recipe);
+      json.attributeObject("parameters", [&] { printFields(json, kernel.parameters); });
+    });
+    json.attribute("calls", kernel.calls);
+    if (!kernel.reason.empty())
+      json.attribute("reference_reason", kernel.reason);
+  };
+  auto printMemory = [&] {
+    json.attribute("weight_bytes", weightBytes);
+    json.attribute("buffers", buffers);
+    int64_t bytes;
+    if (!StringRef(arenaBytes).getAsInteger(10, bytes))
+      json.attribute("arena_bytes", bytes);
+    else
+      json.attributeObject("arena_bytes", [&] { json.attribute("expression", arenaBytes); });
+  };
   json.object([&] {
     json.attribute("model", model);
     json.attribute("target", target);
-    json.attributeArray("attention", [&] {
-      for (const AttentionSite &site : attention)
-        json.object([&] {
-          json.attribute("node", site.node);
-          json.attribute("fused", site.fused);
-          json.attribute(site.fused ? "detail" : "reason", site.detail);
-        });
-    });
-    json.attribute("regions", regions);
-    json.attributeArray("kernels", [&] {
-      for (const Kernel &kernel : kernels)
-        json.object([&] {
-          json.attribute("name", kernel.name);
-          json.attribute("schedule", kernel.schedule);
-          json.attribute("calls", kernel.calls);
-          if (!kernel.reason.empty())
-            json.attribute("reference_reason", kernel.reason);
-        });
-    });
-    json.attribute("weights", weights);
-    json.attribute("weight_bytes", weightBytes);
-    json.attribute("buffers", buffers);
-    json.attribute("arena_bytes", arenaBytes);
+    if (knowsAttention)
+      json.attributeArray("attention", [&] {
+        for (const AttentionSite &site : attention)
+          json.object([&] { printSite(site); });
+      });
+    if (knowsKernels) {
+      json.attribute("regions", regions);
+      json.attributeArray("kernels", [&] {
+        for (const Kernel &kernel : kernels)
+          json.object([&] { printKernel(kernel); });
+      });
+      json.attribute("weights", weights);
+    }
+    if (knowsMemory())
+      printMemory();
   });
   os << "\n";
 }

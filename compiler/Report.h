@@ -1,54 +1,70 @@
 //===- Report.h - What the compiler did, for --report ----------------------------*- C++ -*-===//
 //
-// Facts gathered from the IR while it passes by, printed as text for a person or as JSON for a program.
+// Facts gathered from the IR while it passes by, printed as text for a person or as JSON for a
+// program. A compilation that stops early knows less: what was not computed is not printed as 0.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_COMPILER_REPORT_H
 #define RAPT_COMPILER_REPORT_H
 
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace rapt {
 
 struct Report {
+  /// Named facts in the order in which they are printed; values are integers, booleans or strings.
+  using Fields = std::vector<std::pair<std::string, llvm::json::Value>>;
+
   /// One softmax of the source graph.
   struct AttentionSite {
     std::string node;   // name of the Softmax node
     bool fused = false; // it became attn.sdpa
-    std::string detail; // fused: heads, head_dim, operands; else the reason
+    std::string reason; // why not
+    Fields detail;      // fused: heads, kv_heads, head_dim, bias, mask, causal, empty_rows
   };
   struct Kernel {
     std::string name;
-    std::string schedule; // the attribute's text
-    int64_t calls = 0;    // places that call it
-    std::string reason;   // why it has the reference recipe, where that was not asked for
+    std::string recipe;
+    Fields parameters;  // of the recipe
+    int64_t calls = 0;  // places that call it
+    std::string reason; // why it has the reference recipe, where that was not asked for
   };
 
   std::string model;
   std::string target;
+
+  bool knowsAttention = false; // from stage fuse on
   std::vector<AttentionSite> attention;
+
+  bool knowsKernels = false; // from stage kernels on
   std::vector<Kernel> kernels;
   int64_t regions = 0;
-  int64_t weights = 0;      // kernel.weight operations
-  int64_t weightBytes = 0;  // in the artifact, padding included
-  int64_t buffers = 0;      // intermediate tensors
-  std::string arenaBytes;   // a number, or an expression of the symbolic dims
+  int64_t weights = 0; // kernel.weight operations
 
-  /// Takes the attention sites from `module`: attn.sdpa ops, and onnx.Softmax ops with their reason.
+  // From stage host on.
+  int64_t weightBytes = 0; // in the artifact, padding included
+  int64_t buffers = 0;     // intermediate tensors
+  std::string arenaBytes;  // a number, or an expression of the symbolic dims; empty: not known yet
+
+  /// Takes the attention sites from `module`: attn.sdpa ops, and onnx.Softmax ops with the reason.
   void addAttention(mlir::ModuleOp module);
   /// Takes the kernels, regions and weights from `module` once kernels are outlined.
   void addKernels(mlir::ModuleOp module);
 
   void printText(llvm::raw_ostream &os) const;
+  /// One object; keys of what is not known are absent. "arena_bytes" is a number for static shapes,
+  /// else {"expression": "1024 * batch * seq"}.
   void printJson(llvm::raw_ostream &os) const;
-};
 
-/// The name of the ONNX node that `location` stands for, or "<unnamed>".
-std::string nodeName(mlir::Location location);
+private:
+  bool knowsMemory() const { return !arenaBytes.empty(); }
+};
 
 } // namespace rapt
 

@@ -1,6 +1,7 @@
 """lit configuration of the whole test folder; test/CMakeLists.txt writes lit.site.cfg.py around it.
 
-Substitutions: %raptc, %rapt-opt, %rapt-run, %python, %models (this source tree's test/models), %minilm
+Substitutions: %raptc, %rapt-opt, %rapt-run, %python, %models (this source tree's test/models),
+%library and %tools (options of the Python scripts), %minilm
 (folder of MiniLM's weights and tokenizer) and the plain names raptc, rapt-opt, rapt-run, FileCheck,
 not, split-file, %s, %t.
 """
@@ -31,6 +32,8 @@ config.substitutions += [
     ("%python", config.python),
     ("%models", config.test_source_root + "/models"),
     ("%minilm", config.minilm_dir),
+    ("%library", f"--library={config.rapt_build_dir}/lib/librapt.so "
+                 f"--python-package={config.test_source_root}/../runtime/python"),
     ("%tools", f"--raptc={config.rapt_bin_dir}/raptc --rapt-run={config.rapt_bin_dir}/rapt-run"),
 ]
 if os.path.exists(config.minilm_dir + "/model.safetensors"):

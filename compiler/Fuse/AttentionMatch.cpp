@@ -1,4 +1,10 @@
 //===- AttentionMatch.cpp - One attention site in onnx ---------------------------------===//
+//
+// In:  an onnx.Softmax in simplified onnx. Out: the parts of the attention around it, or the reason
+//      why there is none. Changes nothing. Matching starts at the second MatMul: down from the
+//      softmax to it, then up through scalars, biases and masks to the first.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Fuse/AttentionMatch.h"
 
@@ -21,9 +27,7 @@ static bool isSentinel(Value value) {
   return number && *number <= kSentinel;
 }
 
-static int64_t countUses(Value value) {
-  return std::distance(value.use_begin(), value.use_end());
-}
+static int64_t countUses(Value value) { return std::distance(value.use_begin(), value.use_end()); }
 
 static bool isFloatCast(Operation *op) {
   auto cast = dyn_cast_or_null<onnx::CastOp>(op);
@@ -158,8 +162,9 @@ static Value stepUp(Value value, AttentionMatch &match, std::string &reason) {
       reason = "masked scores are scaled to more than -1e9";
       return {};
     }
-    if (!match.masks.empty() && std::isinf(match.masks.front().sentinel) != std::isinf(sentinel)) {
-      reason = "one mask is -inf and another is finite";
+    // Where every key is excluded, the keys with the greatest sentinel share the weight.
+    if (!match.masks.empty() && match.masks.front().sentinel != sentinel) {
+      reason = "masks set the scores to different sentinels";
       return {};
     }
     match.masks.push_back({where.getCondition(), seenWhenTrue, sentinel});
@@ -258,8 +263,8 @@ public:
   }
 
   static std::optional<Interval> product(Type type, Interval a, Interval b) {
-    auto [least, greatest] = std::minmax({a.least * b.least, a.least * b.greatest,
-                                          a.greatest * b.least, a.greatest * b.greatest});
+    auto [least, greatest] = std::minmax(
+        {a.least * b.least, a.least * b.greatest, a.greatest * b.least, a.greatest * b.greatest});
     return rounded(type, least, greatest);
   }
 
@@ -314,7 +319,7 @@ private:
 
 } // namespace
 
-bool isSumFinite(ArrayRef<BiasTerm> terms) {
+std::optional<double> leastSum(ArrayRef<BiasTerm> terms) {
   Intervals intervals;
   std::optional<Interval> total = Interval{0, 0};
   // The match went up from the softmax: the last term is the one that the graph adds first.
@@ -325,9 +330,9 @@ bool isSumFinite(ArrayRef<BiasTerm> terms) {
       values = Intervals::product(type, *values, {term.factor, term.factor});
     total = values ? Intervals::sum(type, *total, *values) : std::nullopt;
     if (!total)
-      return false;
+      return std::nullopt;
   }
-  return true;
+  return total->least;
 }
 
 std::optional<MaskTerm> booleanMask(Value bias) {

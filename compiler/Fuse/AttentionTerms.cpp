@@ -174,7 +174,8 @@ private:
     return ofTriangle(seen, rows, columns);
   }
 
-  static std::optional<SymbolicExpr> ofTriangle(ArrayRef<bool> seen, int64_t rows, int64_t columns) {
+  static std::optional<SymbolicExpr> ofTriangle(ArrayRef<bool> seen, int64_t rows,
+                                                int64_t columns) {
     std::optional<int64_t> offset;
     for (int64_t i = 0; i < rows && !offset; ++i) {
       int64_t count = llvm::count(seen.slice(i * columns, columns), true);
@@ -194,8 +195,8 @@ private:
 /// The conditions that `mask` is the conjunction of.
 void conjuncts(MaskTerm mask, SmallVectorImpl<MaskTerm> &terms, int depth = 0) {
   Operation *op = mask.condition.getDefiningOp();
-  bool splits = op && depth < 16 &&
-                (mask.seenWhenTrue ? isa<onnx::AndOp>(op) : isa<onnx::OrOp>(op));
+  bool splits =
+      op && depth < 16 && (mask.seenWhenTrue ? isa<onnx::AndOp>(op) : isa<onnx::OrOp>(op));
   if (op && depth < 16 && isa<onnx::NotOp, onnx::ExpandOp>(op)) {
     mask.condition = op->getOperand(0);
     mask.seenWhenTrue ^= isa<onnx::NotOp>(op);
@@ -222,8 +223,7 @@ void summands(BiasTerm term, SmallVectorImpl<BiasTerm> &terms, int depth = 0) {
 
 class Separator {
 public:
-  Separator(AttentionMatch &match, onnx::ShapeInference &shapes)
-      : match(match), shapes(shapes) {}
+  Separator(AttentionMatch &match, onnx::ShapeInference &shapes) : match(match), shapes(shapes) {}
 
   void run() {
     llvm::erase_if(match.biases, [&](const BiasTerm &term) { return isZero(term.value); });
@@ -252,12 +252,12 @@ public:
 private:
   bool isZero(Value value) const {
     const onnx::Element *element = shapes.content(value).uniform();
-    return isScalar(value, 0) || (element && element->kind == onnx::Element::Float &&
-                                  element->number == 0);
+    return isScalar(value, 0) ||
+           (element && element->kind == onnx::Element::Float && element->number == 0);
   }
 
-  /// Where(seen, 0, lowest) as the only bias: the sum with a score is the lowest float again, so the
-  /// weight is 0 exactly, and a row of nothing else is the mean.
+  /// Where(seen, 0, lowest) as the only bias: the sum with a score is the lowest float again, so
+  /// the weight is 0 exactly, and a row of nothing else is the mean.
   bool takeLowest() {
     if (match.biases.size() != 1 || !match.masks.empty() || match.biases.front().factor != 1)
       return false;
@@ -286,8 +286,7 @@ private:
       summands(whole, parts);
       bool found = false;
       for (const BiasTerm &part : parts) {
-        std::optional<MaskTerm> mask =
-            part.factor > 0 ? booleanMask(part.value) : std::nullopt;
+        std::optional<MaskTerm> mask = part.factor > 0 ? booleanMask(part.value) : std::nullopt;
         if (mask)
           exclude(*mask);
         if (mask || (part.factor > 0 && isFloat(part.value) && takeCausal(part.value, true)))

@@ -46,7 +46,8 @@ Value constantOf(OpBuilder &b, Location loc, Type type, double number) {
     return arith::ConstantOp::create(b, loc, b.getFloatAttr(type, number));
   llvm::APInt bits(64, static_cast<uint64_t>(static_cast<int64_t>(number)), /*isSigned=*/true);
   return arith::ConstantOp::create(
-      b, loc, b.getIntegerAttr(type, bits.sextOrTrunc(type.isIndex() ? 64 : type.getIntOrFloatBitWidth())));
+      b, loc,
+      b.getIntegerAttr(type, bits.sextOrTrunc(type.isIndex() ? 64 : type.getIntOrFloatBitWidth())));
 }
 
 Type accumulatorType(Type element) {
@@ -81,9 +82,9 @@ static Value toInteger(OpBuilder &b, Location loc, Value value, IntegerType to) 
     Value upper = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGE, clamped, half);
     Value lower = arith::SelectOp::create(b, loc, upper,
                                           arith::SubFOp::create(b, loc, clamped, half), clamped);
-    Value highest = arith::SelectOp::create(b, loc, upper,
-                                            integerOf(b, loc, stored, llvm::APInt::getSignMask(width)),
-                                            constantOf(b, loc, stored, 0));
+    Value highest = arith::SelectOp::create(
+        b, loc, upper, integerOf(b, loc, stored, llvm::APInt::getSignMask(width)),
+        constantOf(b, loc, stored, 0));
     result = arith::XOrIOp::create(b, loc, arith::FPToSIOp::create(b, loc, stored, lower), highest);
   } else {
     result = arith::FPToSIOp::create(b, loc, stored, clamped);
@@ -92,13 +93,14 @@ static Value toInteger(OpBuilder &b, Location loc, Value value, IntegerType to) 
     return result;
   Value above = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGE, value,
                                       constantOf(b, loc, from, limit));
-  llvm::APInt most = to.isUnsigned() ? llvm::APInt::getMaxValue(width)
-                                     : llvm::APInt::getSignedMaxValue(width);
+  llvm::APInt most =
+      to.isUnsigned() ? llvm::APInt::getMaxValue(width) : llvm::APInt::getSignedMaxValue(width);
   return arith::SelectOp::create(b, loc, above, integerOf(b, loc, stored, most), result);
 }
 
-/// f64 to f16 or bf16 by way of f32. Rounding twice to nearest may be wrong, so the first rounding is to
-/// odd: an inexact f32 gets an odd last bit, which keeps it off the halfway points of narrower types.
+/// f64 to f16 or bf16 by way of f32. Rounding twice to nearest may be wrong, so the first rounding
+/// is to odd: an inexact f32 gets an odd last bit, which keeps it off the halfway points of
+/// narrower types.
 static Value toNarrow(OpBuilder &b, Location loc, Value value, Type to) {
   Type f32 = b.getF32Type(), i32 = b.getI32Type(), f64 = value.getType();
   Value nearest = arith::TruncFOp::create(b, loc, f32, value);
@@ -108,12 +110,12 @@ static Value toNarrow(OpBuilder &b, Location loc, Value value, Type to) {
   Value one = constantOf(b, loc, i32, 1), zero = constantOf(b, loc, i32, 0);
   Value lastBit = arith::AndIOp::create(b, loc, bits, one);
   Value even = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, lastBit, zero);
-  Value tooSmall = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT,
-                                         math::AbsFOp::create(b, loc, back),
-                                         math::AbsFOp::create(b, loc, value));
+  Value tooSmall =
+      arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, math::AbsFOp::create(b, loc, back),
+                            math::AbsFOp::create(b, loc, value));
   Value step = arith::SelectOp::create(b, loc, tooSmall, one, constantOf(b, loc, i32, -1));
-  Value moved = arith::SelectOp::create(b, loc, arith::AndIOp::create(b, loc, inexact, even), step,
-                                        zero);
+  Value moved =
+      arith::SelectOp::create(b, loc, arith::AndIOp::create(b, loc, inexact, even), step, zero);
   Value odd = arith::BitcastOp::create(b, loc, f32, arith::AddIOp::create(b, loc, bits, moved));
   return arith::TruncFOp::create(b, loc, to, odd);
 }
@@ -170,8 +172,8 @@ static Value equals(OpBuilder &b, Location loc, Value x, double number) {
                                constantOf(b, loc, x.getType(), number));
 }
 
-/// The divisor `y`, with 1 in the place of 0 and -1 (only of 0 when unsigned), for which there are other
-/// rules; null when it is a constant that is none of them.
+/// The divisor `y`, with 1 in the place of 0 and -1 (only of 0 when unsigned), for which there are
+/// other rules; null when it is a constant that is none of them.
 static Value harmlessDivisor(OpBuilder &b, Location loc, Value y, bool isUnsigned) {
   llvm::APInt number;
   if (matchPattern(y, m_ConstantInt(&number)) && !number.isZero() &&
@@ -209,8 +211,8 @@ Value remainder(OpBuilder &b, Location loc, Value x, Value y, bool isUnsigned) {
 }
 
 Value flipSign(OpBuilder &b, Location loc, Value x) {
-  Value sign = integerOf(b, loc, x.getType(),
-                         llvm::APInt::getSignMask(x.getType().getIntOrFloatBitWidth()));
+  Value sign =
+      integerOf(b, loc, x.getType(), llvm::APInt::getSignMask(x.getType().getIntOrFloatBitWidth()));
   return arith::XOrIOp::create(b, loc, x, sign);
 }
 
@@ -228,7 +230,8 @@ static Value fixedPower(OpBuilder &b, Location loc, Value x, uint64_t exponent) 
 
 /// The same for any y >= 0, one bit of it at a time.
 static Value loopedPower(OpBuilder &b, Location loc, Value x, Value y) {
-  Value zero = arith::ConstantIndexOp::create(b, loc, 0), step = arith::ConstantIndexOp::create(b, loc, 1);
+  Value zero = arith::ConstantIndexOp::create(b, loc, 0),
+        step = arith::ConstantIndexOp::create(b, loc, 1);
   Value bits = arith::ConstantIndexOp::create(b, loc, y.getType().getIntOrFloatBitWidth());
   Value one = constantOf(b, loc, x.getType(), 1), lowest = constantOf(b, loc, y.getType(), 1);
   auto body = [&](OpBuilder &inner, Location at, Value, ValueRange state) {
@@ -257,8 +260,8 @@ Value power(OpBuilder &b, Location loc, Value x, Value y, bool isUnsignedExponen
   Value one = constantOf(b, loc, x.getType(), 1), zero = constantOf(b, loc, x.getType(), 0);
   Value odd = arith::TruncIOp::create(b, loc, b.getI1Type(), y);
   Value isUnit = arith::OrIOp::create(b, loc, equals(b, loc, x, 1), equals(b, loc, x, -1));
-  Value inverse = arith::SelectOp::create(b, loc, isUnit,
-                                          arith::SelectOp::create(b, loc, odd, x, one), zero);
+  Value inverse =
+      arith::SelectOp::create(b, loc, isUnit, arith::SelectOp::create(b, loc, odd, x, one), zero);
   Value negative = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, y,
                                          constantOf(b, loc, y.getType(), 0));
   return arith::SelectOp::create(b, loc, negative, inverse, result);

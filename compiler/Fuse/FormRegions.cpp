@@ -2,8 +2,7 @@
 //
 // In:  what fuse-lower leaves.
 // Out: kernel.region for all that computes, named by what it is: "linear", "attention", "norm",
-// "rows",
-//      "reduce", "matmul", "pointwise". Around them stay kernel.weight, kernel.dim, index
+//      "rows", "reduce", "matmul", "pointwise". Around them stay kernel.weight, kernel.dim, index
 //      arithmetic, checks, and expand_shape / collapse_shape as aliases of tensors in memory.
 //
 // Views and data movement that feed attention or index arithmetic are first made private to each
@@ -11,6 +10,7 @@
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "compiler/EraseDead.h"
 #include "compiler/Fuse/Fuse.h"
 #include "compiler/Fuse/Match.h"
 #include "compiler/Fuse/RegionGroups.h"
@@ -18,15 +18,11 @@
 #include "dialects/Kernel/Kernel.h"
 #include "dialects/Onnx/ShapeInference.h"
 
-#include "mlir/Analysis/TopologicalSortUtils.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/IR/Dominance.h"
 #include "mlir/IR/IRMapping.h"
-#include "mlir/IR/PatternMatch.h"
 #include "mlir/Pass/Pass.h"
-#include "mlir/Transforms/CSE.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -39,15 +35,18 @@ namespace {
 
 // --- Private copies ------------------------------------------------------------------------------
 
-/// `value` through views and movement that nobody else uses: shared ones are cloned before
-/// `reader`.
+/// `value` through views and movement that nobody else uses: shared ones are cloned. All of them
+/// stand before `reader` then, in the order of its operands, so that equal readers are equal
+/// kernels.
 Value privatize(Value value, Operation *reader) {
   Operation *op = value.getDefiningOp();
-  if (!op || !(fuse::isMovement(op) || fuse::isView(op)))
+  if (!op || !(fuse::isMovement(op) || kernel::isView(op)))
     return value;
   if (fuse::usersOf(op).size() > 1) {
     OpBuilder builder(reader);
     op = builder.clone(*op);
+  } else {
+    op->moveBefore(reader);
   }
   for (Value source : fuse::tensorsRead(op)) {
     Value own = privatize(source, op);
@@ -86,10 +85,29 @@ public:
   explicit RegionFormer(func::FuncOp func)
       : func(func), body(func.getBody().front()), builder(func.getContext()), groups(func) {}
 
+  /// Whether the function is what fuse-lower leaves; reports what is not.
+  LogicalResult check() {
+    for (BlockArgument argument : func.getArguments())
+      if (failed(checkDims(argument)))
+        return failure();
+    for (Operation &op : body) {
+      bool tensors = llvm::any_of(op.getResultTypes(), llvm::IsaPred<TensorType>);
+      if (tensors && !isa<linalg::GenericOp, linalg::FillOp, attn::SdpaOp, tensor::EmptyOp,
+                          tensor::ExpandShapeOp, tensor::CollapseShapeOp, kernel::WeightOp>(op))
+        return op.emitError()
+               << "form-regions expects a function that fuse-lower has lowered, but '"
+               << op.getName() << "' of " << onnx::nodeText(&op) << " gives a tensor";
+      if (isa<linalg::GenericOp>(op) && op.getNumResults() != 1)
+        return op.emitError() << "form-regions expects one result of '" << op.getName()
+                              << "', but it has " << op.getNumResults();
+    }
+    return success();
+  }
+
   void run() {
     copyReturnedInputs();
     privatizeMovement(body);
-    fuse::eraseDead(body);
+    eraseDead(body);
     groups.run();
     SmallVector<std::pair<Value, Value>> results; // of members, of regions
     for (const std::unique_ptr<Group> &group : groups.all())
@@ -103,11 +121,58 @@ public:
       op->dropAllReferences();
     for (Operation *op : dead)
       op->erase();
-    sortTopologically(&body);
-    fuse::eraseDead(body);
+    sortByUse();
+    eraseDead(body);
   }
 
 private:
+  /// Each dynamic dim of an argument must have a name.
+  LogicalResult checkDims(BlockArgument argument) {
+    auto type = dyn_cast<RankedTensorType>(argument.getType());
+    if (!type || type.hasStaticShape())
+      return success();
+    unsigned number = argument.getArgNumber();
+    auto dims = func.getArgAttrOfType<ArrayAttr>(number, onnx::kDimsAttr);
+    bool named = dims && static_cast<int64_t>(dims.size()) == type.getRank();
+    for (int64_t i = 0; named && i < type.getRank(); ++i)
+      named = !type.isDynamicDim(i) || isa<StringAttr>(dims[i]);
+    if (named)
+      return success();
+    return func.emitError() << "form-regions expects attribute '" << onnx::kDimsAttr
+                            << "' of argument " << number << " to name each dynamic dim of "
+                            << type;
+  }
+
+  /// Moves every operation behind those whose results it uses, checks and requirements to the
+  /// front. Unlike upstream's sortTopologically, in linear time.
+  void sortByUse() {
+    SmallVector<Operation *> roots, order;
+    for (Operation &op : body.without_terminator())
+      if (op.getNumResults() == 0)
+        roots.push_back(&op);
+    for (Operation &op : body)
+      roots.push_back(&op);
+    llvm::DenseSet<Operation *> seen;
+    SmallVector<std::pair<Operation *, unsigned>> path; // with the number of the next operand
+    for (Operation *root : roots) {
+      if (seen.insert(root).second)
+        path.push_back({root, 0});
+      while (!path.empty()) {
+        auto &[op, next] = path.back();
+        if (next == op->getNumOperands()) {
+          order.push_back(op);
+          path.pop_back();
+          continue;
+        }
+        Operation *producer = op->getOperand(next++).getDefiningOp();
+        if (producer && seen.insert(producer).second)
+          path.push_back({producer, 0});
+      }
+    }
+    for (Operation *op : order)
+      op->moveBefore(&body, body.end());
+  }
+
   /// An argument or weight that is returned as it came is copied; so is a value returned twice.
   void copyReturnedInputs() {
     Operation *terminator = body.getTerminator();
@@ -115,10 +180,11 @@ private:
     llvm::DenseSet<Value> returned;
     for (OpOperand &operand : terminator->getOpOperands()) {
       Value source = operand.get();
-      while (fuse::isView(source.getDefiningOp()))
+      while (kernel::isView(source.getDefiningOp()))
         source = source.getDefiningOp()->getOperand(0);
       Operation *op = source.getDefiningOp();
-      if (isa_and_nonnull<linalg::GenericOp, attn::SdpaOp, scf::ForOp>(op) && returned.insert(source).second)
+      if (isa_and_nonnull<linalg::GenericOp, attn::SdpaOp, scf::ForOp>(op) &&
+          returned.insert(source).second)
         continue;
       auto type = tensorType(operand.get());
       Value empty =
@@ -157,7 +223,7 @@ private:
       SmallVector<Value> result;
       auto dims = func.getArgAttrOfType<ArrayAttr>(arg.getArgNumber(), onnx::kDimsAttr);
       for (auto [index, size] : llvm::enumerate(type.getShape()))
-        if (ShapedType::isDynamic(size) && dims)
+        if (ShapedType::isDynamic(size))
           result.push_back(dimOf(cast<StringAttr>(dims[index]).getValue()));
       return result;
     }
@@ -248,7 +314,7 @@ private:
   }
 
   void build(const Group &group, SmallVectorImpl<std::pair<Value, Value>> &results) {
-    builder.setInsertionPoint(body.getTerminator());
+    builder.setInsertionPointAfter(group.members.back());
     llvm::SetVector<Operation *> members;
     llvm::SetVector<Value> dims, inputs;
     SmallVector<Value> outputs;
@@ -300,10 +366,12 @@ struct FormRegions : PassWrapper<FormRegions, OperationPass<func::FuncOp>> {
                     tensor::TensorDialect>();
   }
   void runOnOperation() final {
-    RegionFormer(getOperation()).run();
-    IRRewriter rewriter(&getContext());
-    DominanceInfo dominance(getOperation());
-    eliminateCommonSubExpressions(rewriter, dominance, getOperation());
+    if (getOperation().isExternal())
+      return;
+    RegionFormer former(getOperation());
+    if (failed(former.check()))
+      return signalPassFailure();
+    former.run();
   }
 };
 

@@ -13,6 +13,7 @@
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "compiler/EraseDead.h"
 #include "compiler/Fuse/AttentionMatch.h"
 #include "compiler/Fuse/AttentionTerms.h"
 #include "compiler/Fuse/Fuse.h"
@@ -42,7 +43,8 @@ public:
   /// Nothing has changed when it fails; `reason` says why it does.
   LogicalResult run(std::string &reason) {
     fuse::separateTerms(match, shapes);
-    if (failed(checkTerms(reason)) || failed(checkOperands(reason)))
+    if (failed(checkTerms(reason)) || failed(checkOperands(reason)) ||
+        failed(checkSentinel(reason)))
       return failure();
     double scale = match.factor;
     Value query = stripScalars(match.scores.getA(), scale);
@@ -123,6 +125,8 @@ private:
   /// A bias or mask may be broadcast to the scores, never the scores to it.
   LogicalResult checkTerms(std::string &reason) {
     Value scores = match.scores.getOutput();
+    if (tensorType(scores).getRank() != rank)
+      return fail(reason, "mask has more dims than scores " + shapeText(scores));
     SmallVector<Value> terms;
     for (fuse::BiasTerm &term : match.biases)
       terms.push_back(term.value = withoutExpand(term.value));
@@ -138,6 +142,17 @@ private:
                                 shapeText(scores));
     }
     return success();
+  }
+
+  /// A finite sentinel replaces the score: that excludes a key only beside keys whose scores are
+  /// far above it, which a bias that may be low does not leave so.
+  LogicalResult checkSentinel(std::string &reason) {
+    if (!match.sentinel || match.biases.empty() || std::isinf(*match.sentinel))
+      return success();
+    std::optional<double> least = fuse::leastSum(match.biases);
+    if (least && *least >= *match.sentinel / 2)
+      return success();
+    return fail(reason, "a bias may be as low as the finite sentinel of a mask");
   }
 
   static Value withoutExpand(Value value) {
@@ -238,7 +253,7 @@ private:
 
   Value joinBiases() {
     Value joined;
-    unknownBias = !fuse::isSumFinite(match.biases);
+    unknownBias = !fuse::leastSum(match.biases);
     for (fuse::BiasTerm &term : match.biases) {
       Value value = term.value;
       if (term.factor != 1.0) {
@@ -277,7 +292,8 @@ private:
   }
 
   attn::EmptyRow emptyRow() {
-    attn::EmptyRow infinite = match.nanGuard || match.rowGuard ? attn::EmptyRow::Zero : attn::EmptyRow::Nan;
+    attn::EmptyRow infinite =
+        match.nanGuard || match.rowGuard ? attn::EmptyRow::Zero : attn::EmptyRow::Nan;
     if ((match.sentinel && std::isinf(*match.sentinel)) || unknownBias)
       return infinite;
     return !match.sentinel && match.biases.empty() ? attn::EmptyRow::Zero : attn::EmptyRow::Mean;
@@ -353,6 +369,8 @@ struct FuseAttention : PassWrapper<FuseAttention, OperationPass<func::FuncOp>> {
   }
 
   void runOnOperation() final {
+    if (getOperation().isExternal())
+      return;
     Block &body = getOperation().getBody().front();
     onnx::ShapeInference shapes;
     if (failed(shapes.run(getOperation())))
@@ -365,7 +383,7 @@ struct FuseAttention : PassWrapper<FuseAttention, OperationPass<func::FuncOp>> {
       softmax->setAttr("attn.not_fused", StringAttr::get(&getContext(), reason));
       softmax.emitRemark() << "attention not fused: " << reason;
     }
-    fuse::eraseDead(body);
+    eraseDead(body);
   }
 };
 

@@ -2,14 +2,16 @@
 //
 // In:  onnx, attn.sdpa, kernel.weight, kernel.dim, kernel.require, index arithmetic.
 // Out: no onnx. linalg.generic with linalg.fill for the start of reductions, attn.sdpa,
-// tensor.empty,
-//      expand_shape and collapse_shape, kernel.check_indices before loads at computed places.
+//      tensor.empty, expand_shape and collapse_shape, kernel.check_indices before loads at
+//      computed places. The same value may be made twice: CSE comes after.
 //
 // One walk in program order; the families are in LowerElementwise, LowerReductions,
 // LowerContractions, LowerViews and LowerIndexing. Locations are those of the onnx operations.
+// Every operation that cannot be lowered is reported before the pass fails.
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "compiler/EraseDead.h"
 #include "compiler/Fuse/Fuse.h"
 #include "compiler/Fuse/Lowering.h"
 #include "dialects/Attn/Attn.h"
@@ -20,11 +22,8 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/IR/Dominance.h"
-#include "mlir/IR/PatternMatch.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/Pass/Pass.h"
-#include "mlir/Transforms/CSE.h"
 
 using namespace mlir;
 using namespace rapt;
@@ -59,6 +58,10 @@ std::optional<View> Lowering::hostView(Value value) {
   return result;
 }
 
+InFlightDiagnostic Lowering::refuse(Operation *op) {
+  return op->emitError() << "'" << op->getName() << "' of " << onnx::nodeText(op) << " ";
+}
+
 bool Lowering::lowerOnHost(Operation *op) {
   if (op->getNumResults() != 1 || isa<onnx::ConstantOp>(op))
     return false;
@@ -76,7 +79,7 @@ void Lowering::retypeArguments() {
     if (!element.isUnsignedInteger())
       continue;
     argument.setType(tensorType(argument).clone(storageType(element)));
-    func.setArgAttr(argument.getArgNumber(), kElementAttr, TypeAttr::get(element));
+    func.setArgAttr(argument.getArgNumber(), onnx::kElementAttr, TypeAttr::get(element));
     auto cast = UnrealizedConversionCastOp::create(builder, func.getLoc(), type, argument);
     argument.replaceAllUsesExcept(cast.getResult(0), cast);
     shapes.bindArgument(cast.getResult(0), onnx::Shape(shapes.shape(argument)));
@@ -88,7 +91,7 @@ void Lowering::retypeArguments() {
 void Lowering::retypeResults() {
   for (auto [index, value] : llvm::enumerate(func.getBody().front().getTerminator()->getOperands()))
     if (Type element = getElementTypeOrSelf(value.getType()); element.isUnsignedInteger())
-      func.setResultAttr(index, kElementAttr, TypeAttr::get(element));
+      func.setResultAttr(index, onnx::kElementAttr, TypeAttr::get(element));
 }
 
 /// Whether every result is a tensor of static shape without elements.
@@ -118,8 +121,7 @@ LogicalResult Lowering::lower(Operation *op) {
     if (std::optional<LogicalResult> done = (this->*family)(op))
       return *done;
   }
-  return op->emitError() << "'" << op->getName() << "' of node '" << onnx::nodeName(op)
-                         << "' has no lowering to linalg";
+  return refuse(op) << "has no lowering to linalg";
 }
 
 LogicalResult Lowering::run() {
@@ -127,12 +129,13 @@ LogicalResult Lowering::run() {
   retypeArguments();
   retypeResults();
   SmallVector<Operation *> lowered;
+  bool refused = false;
   for (Operation &op : llvm::make_early_inc_range(body)) {
     builder.setInsertionPoint(&op);
     loc = op.getLoc();
     if (isa_and_nonnull<onnx::OnnxDialect>(op.getDialect())) {
-      if (failed(lower(&op)))
-        return failure();
+      // What reads the result of a refused operation takes it for a tensor, and is looked at too.
+      refused |= failed(lower(&op));
       lowered.push_back(&op);
     } else if (isa<attn::SdpaOp, func::ReturnOp>(op)) {
       for (OpOperand &operand : op.getOpOperands())
@@ -140,6 +143,8 @@ LogicalResult Lowering::run() {
           operand.set(tensor(operand.get()));
     }
   }
+  if (refused)
+    return failure();
   for (Operation *op : llvm::reverse(lowered)) {
     if (!op->use_empty())
       return op->emitError() << "'" << op->getName() << "' is still used by '"
@@ -169,14 +174,13 @@ struct FuseLower : PassWrapper<FuseLower, OperationPass<func::FuncOp>> {
                     math::MathDialect, scf::SCFDialect, tensor::TensorDialect>();
   }
   void runOnOperation() final {
+    if (getOperation().isExternal())
+      return;
     func::FuncOp func = getOperation();
     onnx::ShapeInference shapes;
     if (failed(shapes.run(func)) || failed(fuse::Lowering(func, shapes).run()))
       return signalPassFailure();
-    fuse::eraseDead(func.getBody().front());
-    IRRewriter rewriter(&getContext());
-    DominanceInfo dominance(func);
-    eliminateCommonSubExpressions(rewriter, dominance, func);
+    eraseDead(func.getBody().front());
   }
 };
 

@@ -7,6 +7,7 @@
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "compiler/EraseDead.h"
 #include "compiler/Fuse/Fuse.h"
 #include "compiler/Fuse/Match.h"
 #include "dialects/Kernel/Kernel.h"
@@ -142,13 +143,15 @@ struct FuseProjections : PassWrapper<FuseProjections, OperationPass<func::FuncOp
     return "x W1 + b1, x W2 + b2 => slices of x [W1 W2] + [b1 b2]";
   }
   void runOnOperation() final {
+    if (getOperation().isExternal())
+      return;
     Block &body = getOperation().getBody().front();
     llvm::SetVector<Value> operands;
     for (auto matmul : body.getOps<onnx::MatMulOp>())
       operands.insert(matmul.getA());
     for (Value x : operands)
       fuseProjectionsOf(x);
-    fuse::eraseDead(body);
+    eraseDead(body);
   }
 };
 

@@ -2,12 +2,12 @@
 //
 // In:  onnx with constants of any size.
 // Out: constants of more than one element are kernel.weight, except where an operation reads them
-// as
-//      a shape or as slice bounds; Transpose of a weight is its `perm`; Reshape of a weight is a
+//      as a shape or as slice bounds; Transpose of a weight is its `perm`; Reshape of a weight is a
 //      weight with the same data. Constants of one element stay: they become literals in kernels.
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "compiler/EraseDead.h"
 #include "compiler/Fuse/Fuse.h"
 #include "compiler/Fuse/Match.h"
 #include "dialects/Kernel/Kernel.h"
@@ -101,6 +101,8 @@ struct FuseWeights : PassWrapper<FuseWeights, OperationPass<func::FuncOp>> {
     registry.insert<kernel::KernelDialect>();
   }
   void runOnOperation() final {
+    if (getOperation().isExternal())
+      return;
     Block &body = getOperation().getBody().front();
     makeWeights(getOperation());
     for (Operation &op : llvm::make_early_inc_range(body)) {
@@ -116,7 +118,7 @@ struct FuseWeights : PassWrapper<FuseWeights, OperationPass<func::FuncOp>> {
         op.erase();
       }
     }
-    fuse::eraseDead(body);
+    eraseDead(body);
   }
 };
 

@@ -1,7 +1,7 @@
 //===- LowerElementwise.cpp - Elementwise onnx => one linalg.generic each --------------===//
 //
-// Broadcasting is in the indexing maps, scalars are literals in the body. f32 and f64 compute in their own
-// type; f16 and bf16 are widened to f32, and each onnx operation rounds its result once.
+// Broadcasting is in the indexing maps, scalars are literals in the body. f32 and f64 compute in
+// their own type; f16 and bf16 are widened to f32, and each onnx operation rounds its result once.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -20,8 +20,8 @@ namespace rapt::fuse {
 
 namespace {
 
-/// Emits one element; every method returns null when the operation has no meaning on the type. Floats
-/// arrive as f32 or f64.
+/// Emits one element; every method returns null when the operation has no meaning on the type.
+/// Floats arrive as f32 or f64.
 class Emitter {
 public:
   Emitter(OpBuilder &b, Location loc, bool isUnsigned) : b(b), loc(loc), isUnsigned(isUnsigned) {}
@@ -110,8 +110,8 @@ public:
       differ = arith::XOrIOp::create(b, loc, below, negative);
       // A remainder of zero has the divisor's sign.
       Value isZero = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, rest, zero);
-      rest = arith::SelectOp::create(b, loc, isZero, math::CopySignOp::create(b, loc, zero, y),
-                                     rest);
+      rest =
+          arith::SelectOp::create(b, loc, isZero, math::CopySignOp::create(b, loc, zero, y), rest);
     } else {
       nonZero = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, rest, zero);
       Value signs = arith::XOrIOp::create(b, loc, rest, y);
@@ -139,13 +139,13 @@ public:
     if (!isa<FloatType>(exponent))
       return fuse::power(b, loc, x, y, exponent.isUnsignedInteger());
     Type wide = b.getF64Type();
-    Value real = math::PowFOp::create(b, loc, convert(b, loc, x, base, wide),
-                                      convert(b, loc, y, wide));
+    Value real =
+        math::PowFOp::create(b, loc, convert(b, loc, x, base, wide), convert(b, loc, y, wide));
     return convert(b, loc, real, base);
   }
 
-  /// Shifts by the width or more, and by a negative number of bits, leave only copies of the sign (to the
-  /// right, where x has one) or zeros.
+  /// Shifts by the width or more, and by a negative number of bits, leave only copies of the sign
+  /// (to the right, where x has one) or zeros.
   Value shift(Value x, Value y, bool left) {
     if (!isa<IntegerType>(x.getType()))
       return {};
@@ -213,12 +213,8 @@ static Value emitWide(Operation *op, OpBuilder &b, Location loc, ValueRange args
       .Case([&](onnx::MulOp) {
         return emit.arithmetic<arith::MulFOp, arith::MulIOp>(args[0], args[1]);
       })
-      .Case([&](onnx::DivOp) {
-        return divide(b, loc, args[0], args[1], type.isUnsignedInteger());
-      })
-      .Case([&](onnx::PowOp pow) {
-        return emit.power(args[0], args[1], type, typeOf(pow.getB()));
-      })
+      .Case([&](onnx::DivOp) { return divide(b, loc, args[0], args[1], type.isUnsignedInteger()); })
+      .Case([&](onnx::PowOp pow) { return emit.power(args[0], args[1], type, typeOf(pow.getB())); })
       .Case([&](onnx::ModOp mod) { return emit.modulo(args[0], args[1], mod.getFmod()); })
       .Case([&](onnx::AndOp) { return Value(arith::AndIOp::create(b, loc, args[0], args[1])); })
       .Case([&](onnx::OrOp) { return Value(arith::OrIOp::create(b, loc, args[0], args[1])); })
@@ -258,9 +254,7 @@ static Value emitWide(Operation *op, OpBuilder &b, Location loc, ValueRange args
       .Case([&](onnx::BitwiseOrOp) { return emit.bitwise<arith::OrIOp>(args[0], args[1]); })
       .Case([&](onnx::BitwiseXorOp) { return emit.bitwise<arith::XOrIOp>(args[0], args[1]); })
       .Case([&](onnx::BitwiseNotOp) { return emit.bitwiseNot(args[0]); })
-      .Case([&](onnx::BitShiftOp shift) {
-        return emit.shift(args[0], args[1], shift.getLeft());
-      })
+      .Case([&](onnx::BitShiftOp shift) { return emit.shift(args[0], args[1], shift.getLeft()); })
       .Case([&](onnx::NegOp) { return emit.negate(args[0]); })
       .Case([&](onnx::AbsOp) { return emit.absolute(args[0]); })
       .Case([&](onnx::ExpOp) { return emit.function<math::ExpOp>(args[0]); })
@@ -296,8 +290,8 @@ Value emitElement(Operation *op, OpBuilder &b, Location loc, ValueRange args) {
   SmallVector<Value> wide(args);
   if (!keepsNarrowFloats(op))
     for (Value &arg : wide)
-      arg = convert(b, loc, arg, isa<FloatType>(arg.getType()) ? accumulatorType(arg.getType())
-                                                               : arg.getType());
+      arg = convert(b, loc, arg,
+                    isa<FloatType>(arg.getType()) ? accumulatorType(arg.getType()) : arg.getType());
   Value value = emitWide(op, b, loc, wide);
   Type type = storageType(tensorType(op->getResult(0)).getElementType());
   if (value && isa<FloatType>(value.getType()) && isa<FloatType>(type))
@@ -339,8 +333,8 @@ std::optional<LogicalResult> Lowering::lowerElementwise(Operation *op) {
         return supported ? value : constantOf(b, at, element, 0);
       });
   if (!supported)
-    return op->emitError() << "'" << op->getName() << "' on element type "
-                           << tensorType(op->getOperand(0)).getElementType() << " is not supported";
+    return refuse(op) << "is not supported on element type "
+                      << tensorType(op->getOperand(0)).getElementType();
   bind(result, lowered);
   return success();
 }

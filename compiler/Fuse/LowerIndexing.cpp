@@ -80,37 +80,48 @@ Value Lowering::wrapIndex(OpBuilder &b, Location at, Value index, OpFoldResult e
   return arith::SelectOp::create(b, at, negative, arith::AddIOp::create(b, at, index, size), index);
 }
 
-Indices Lowering::checkIndices(Operation *op, Value indices, Value data, int64_t axis) {
+Indices Lowering::checkIndices(Operation *op, Value indices, Value data, int64_t axis,
+                               std::optional<int64_t> column) {
   const SymbolicExpr &extent = shape(data)[axis];
+  View taken = view(indices);
+  Sizes taking = sizes(indices);
+  if (column) {
+    taking.pop_back();
+    SmallVector<AffineExpr> place;
+    for (size_t i = 0; i < taking.size(); ++i)
+      place.push_back(builder.getAffineDimExpr(i));
+    place.push_back(builder.getAffineConstantExpr(*column));
+    taken = taken.through(AffineMap::get(taking.size(), 0, place, builder.getContext()));
+    taken.window = true;
+  }
   if (std::optional<IndexRange> range = rangeOf(*this, indices)) {
     bool nonNegative = range->least.lowerBound() >= 0;
     bool above =
         nonNegative || SymbolicExpr::provablyAtMost(SymbolicExpr(0) - extent, range->least);
     if (above && SymbolicExpr::provablyAtMost(range->greatest, extent - SymbolicExpr(1)))
-      return {view(indices), nonNegative};
+      return {taken, nonNegative};
   }
   OpFoldResult size = sizes(data)[axis];
   std::optional<int64_t> fixed = getConstantIntValue(size);
-  Indices result{view(indices), false};
-  Value checked = tensor(indices);
+  Indices result{taken, false};
+  Type type = tensorType(indices).getElementType();
+  Value checked = column ? materialize(taken, taking, type) : tensor(indices);
   // The lower bound of a check is a constant, so a dim that is none wants its indices counted from
   // 0.
   if (!fixed) {
-    Type type = tensorType(indices).getElementType();
-    checked = map(sizes(indices), type, {result.view},
-                  [&](OpBuilder &b, Location at, ValueRange args) -> Value {
-                    Value index = arith::IndexCastOp::create(b, at, b.getIndexType(), args[0]);
-                    return arith::IndexCastOp::create(b, at, type, wrapIndex(b, at, index, size));
-                  });
+    checked =
+        map(taking, type, {result.view}, [&](OpBuilder &b, Location at, ValueRange args) -> Value {
+          Value index = arith::IndexCastOp::create(b, at, b.getIndexType(), args[0]);
+          return arith::IndexCastOp::create(b, at, type, wrapIndex(b, at, index, size));
+        });
     result = {View::of(checked), true};
   }
   SmallVector<Value> dynamic;
-  for (OpFoldResult dim : sizes(indices))
+  for (OpFoldResult dim : taking)
     if (auto value = dyn_cast<Value>(dim))
       dynamic.push_back(value);
-  std::string message = "node '" + onnx::nodeName(op) +
-                        "': index %lld at position %lld is outside dim " + std::to_string(axis) +
-                        " (" + extent.str() + ") of its data";
+  std::string message = onnx::nodeText(op) + ": index %lld at position %lld is outside dim " +
+                        std::to_string(axis) + " (" + extent.str() + ") of its data";
   kernel::CheckIndicesOp::create(builder, loc, checked, dynamic,
                                  builder.getI64IntegerAttr(fixed ? -*fixed : 0), indexValue(size),
                                  builder.getStringAttr(message));
@@ -225,7 +236,7 @@ LogicalResult lowerGatherND(Lowering &lowering, onnx::GatherNDOp op) {
           count = indexType.getShape().back();
   int64_t rank = tensorType(op.getOutput()).getRank();
   if (ShapedType::isDynamic(count))
-    return op.emitError() << "'onnx.GatherND' with index tuples of dynamic length is not supported";
+    return Lowering::refuse(op) << "with index tuples of dynamic length is not supported";
   SmallVector<Indices> parts;
   SmallVector<View> inputs;
   for (int64_t i = 0; i < count; ++i) {
@@ -233,10 +244,11 @@ LogicalResult lowerGatherND(Lowering &lowering, onnx::GatherNDOp op) {
     SmallVector<AffineExpr> dims;
     for (int64_t j = 0; j < tuples; ++j)
       dims.push_back(lowering.builder.getAffineDimExpr(j));
-    dims.push_back(lowering.builder.getAffineConstantExpr(part ? 0 : i));
+    if (part)
+      dims.push_back(lowering.builder.getAffineConstantExpr(0));
     AffineMap map = AffineMap::get(rank, 0, dims, lowering.builder.getContext());
-    parts.push_back(
-        lowering.checkIndices(op, part ? part : op.getIndices(), op.getData(), batch + i));
+    parts.push_back(part ? lowering.checkIndices(op, part, op.getData(), batch + i)
+                         : lowering.checkIndices(op, op.getIndices(), op.getData(), batch + i, i));
     inputs.push_back(parts.back().view.through(map));
   }
   View data = lowering.view(op.getData());

@@ -92,8 +92,8 @@ Value sum(Lowering &lowering, Axes &axes) {
   });
 }
 
-/// Unsigned integers are compared as signed ones with the sign bit flipped, booleans as i8: what remains
-/// is a maximum that a kernel can have as its reduction.
+/// Unsigned integers are compared as signed ones with the sign bit flipped, booleans as i8: what
+/// remains is a maximum that a kernel can have as its reduction.
 Value extremum(Lowering &lowering, Axes &axes, bool maximum) {
   OpBuilder &builder = lowering.builder;
   bool isUnsigned = axes.element.isUnsignedInteger(), isBool = axes.element.isInteger(1);
@@ -106,16 +106,17 @@ Value extremum(Lowering &lowering, Axes &axes, bool maximum) {
     init = builder.getIntegerAttr(type, maximum ? APInt::getSignedMinValue(width)
                                                 : APInt::getSignedMaxValue(width));
   }
-  Value result = lowering.reduce(
-      axes.keptSizes, axes.reduced.size(), init, {axes.input},
-      [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
-        Value x = isUnsigned ? flipSign(b, loc, args[0]) : convert(b, loc, args[0], axes.element, type);
-        if (isa<FloatType>(type))
-          return maximum ? Value(arith::MaximumFOp::create(b, loc, args[1], x))
-                         : Value(arith::MinimumFOp::create(b, loc, args[1], x));
-        return maximum ? Value(arith::MaxSIOp::create(b, loc, args[1], x))
-                       : Value(arith::MinSIOp::create(b, loc, args[1], x));
-      });
+  Value result =
+      lowering.reduce(axes.keptSizes, axes.reduced.size(), init, {axes.input},
+                      [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
+                        Value x = isUnsigned ? flipSign(b, loc, args[0])
+                                             : convert(b, loc, args[0], axes.element, type);
+                        if (isa<FloatType>(type))
+                          return maximum ? Value(arith::MaximumFOp::create(b, loc, args[1], x))
+                                         : Value(arith::MinimumFOp::create(b, loc, args[1], x));
+                        return maximum ? Value(arith::MaxSIOp::create(b, loc, args[1], x))
+                                       : Value(arith::MinSIOp::create(b, loc, args[1], x));
+                      });
   if (!isUnsigned && !isBool)
     return result;
   return lowering.map(axes.keptSizes, axes.element, {View::of(result)},
@@ -291,8 +292,7 @@ LogicalResult lowerReduce(Lowering &lowering, Operation *op, ArrayRef<int64_t> d
           .Default([](Operation *) { return Value(); });
   bool root = isa<onnx::ReduceL2Op>(op);
   if (root && !isa<FloatType>(axes.element))
-    return op->emitError() << "'" << op->getName() << "' on element type " << axes.element
-                           << " is not supported";
+    return Lowering::refuse(op) << "is not supported on element type " << axes.element;
   if (root || tensorType(folded).getElementType() != storageType(axes.element))
     folded = lowering.map(axes.keptSizes, axes.element, {View::of(folded)},
                           [&](OpBuilder &b, Location loc, ValueRange args) {

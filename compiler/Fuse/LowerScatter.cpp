@@ -113,46 +113,6 @@ LogicalResult lowerScatterElements(Lowering &lowering, onnx::ScatterElementsOp o
   return success();
 }
 
-/// Column `column` of index tuples, checked against dim `column` of the data.
-Indices checkColumn(Lowering &lowering, onnx::ScatterNDOp op, int64_t column) {
-  OpBuilder &builder = lowering.builder;
-  auto type = tensorType(op.getIndices());
-  int64_t tuples = type.getRank() - 1;
-  SmallVector<AffineExpr> dims;
-  for (int64_t i = 0; i < tuples; ++i)
-    dims.push_back(builder.getAffineDimExpr(i));
-  dims.push_back(builder.getAffineConstantExpr(column));
-  View source =
-      lowering.view(op.getIndices()).through(AffineMap::get(tuples, 0, dims, builder.getContext()));
-  source.window = source.tensor != nullptr;
-  OpFoldResult extent = lowering.sizes(op.getData())[column];
-  std::optional<int64_t> fixed = getConstantIntValue(extent);
-  Sizes sizes = lowering.sizes(op.getIndices());
-  sizes.pop_back();
-  Type element = type.getElementType();
-  // The lower bound of a check is a constant: with a dim that is none, indices are made to count
-  // from 0.
-  Value indices = lowering.map(
-      sizes, element, {source}, [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
-        if (fixed)
-          return args[0];
-        Value index = arith::IndexCastOp::create(b, loc, b.getIndexType(), args[0]);
-        return arith::IndexCastOp::create(b, loc, element,
-                                          lowering.wrapIndex(b, loc, index, extent));
-      });
-  SmallVector<Value> dynamic;
-  for (OpFoldResult size : sizes)
-    if (auto value = dyn_cast<Value>(size))
-      dynamic.push_back(value);
-  std::string message = "node '" + onnx::nodeName(op) +
-                        "': index %lld at position %lld is outside dim " + std::to_string(column) +
-                        " (" + lowering.shape(op.getData())[column].str() + ") of its data";
-  kernel::CheckIndicesOp::create(builder, lowering.loc, indices, dynamic,
-                                 builder.getI64IntegerAttr(fixed ? -*fixed : 0),
-                                 lowering.indexValue(extent), builder.getStringAttr(message));
-  return {View::of(indices), !fixed.has_value()};
-}
-
 LogicalResult lowerScatterND(Lowering &lowering, onnx::ScatterNDOp op) {
   if (isIdle(lowering, op))
     return success();
@@ -161,7 +121,7 @@ LogicalResult lowerScatterND(Lowering &lowering, onnx::ScatterNDOp op) {
           count = tensorType(op.getData()).getRank() - (rank - tuples);
   SmallVector<Indices> columns;
   for (int64_t i = 0; i < count; ++i)
-    columns.push_back(checkColumn(lowering, op, i));
+    columns.push_back(lowering.checkIndices(op, op.getIndices(), op.getData(), i, i));
   View updates = lowering.view(op.getUpdates());
   Sizes extents = lowering.sizes(op.getData());
   Value data = lowering.tensor(op.getData());

@@ -86,9 +86,10 @@ Sizes pick(ArrayRef<OpFoldResult> sizes, ArrayRef<int64_t> dims) {
   return result;
 }
 
-/// Whether `core`, its dims merged as in `groups`, can be split into `sizes` by tensor.expand_shape: in
-/// each group both sides are the same static number of elements, or both are dynamic. Otherwise dims are
-/// equal only by what the graph requires, which is not in the types.
+/// Whether `core`, its dims merged as in `groups`, can be split into `sizes` by
+/// tensor.expand_shape: in each group both sides are the same static number of elements, or both
+/// are dynamic. Otherwise dims are equal only by what the graph requires, which is not in the
+/// types.
 bool canSplit(RankedTensorType core, ArrayRef<OpFoldResult> sizes, ArrayRef<Group> groups) {
   return !groups.empty() && llvm::all_of(groups, [&](const Group &group) {
     auto product = [](ArrayRef<int64_t> dims, auto sizeOf) -> std::optional<int64_t> {
@@ -175,8 +176,8 @@ LogicalResult lowerReshape(Lowering &lowering, Value data, Value result) {
     SmallVector<int64_t> shape;
     for (OpFoldResult size : sizes)
       shape.push_back(getConstantIntValue(size).value_or(ShapedType::kDynamic));
-    core = tensor::ExpandShapeOp::create(
-        lowering.builder, loc, tensorType(core).clone(shape), core, expand, sizes);
+    core = tensor::ExpandShapeOp::create(lowering.builder, loc, tensorType(core).clone(shape), core,
+                                         expand, sizes);
   }
   lowering.bind(result, View::of(core).through(unitMap(context, toCore, to)));
   return success();
@@ -230,8 +231,8 @@ LogicalResult lowerSlice(Lowering &lowering, onnx::SliceOp op) {
   for (auto [i, axis] : llvm::enumerate(op.getAxes())) {
     std::optional<SymbolicExpr> start = startOf(lowering, op, i);
     if (!start)
-      return op.emitError()
-             << "'onnx.Slice' with a start that depends on the model's data is not supported";
+      return Lowering::refuse(op)
+             << "with a start that depends on the model's data is not supported";
     int64_t step = op.getSteps()[i];
     if (start->is(0) && step == 1 &&
         lowering.shape(op.getData())[axis] == lowering.shape(op.getOutput())[axis])
@@ -290,7 +291,7 @@ LogicalResult lowerSplit(Lowering &lowering, onnx::SplitOp op) {
     lowering.bind(result, part);
     std::optional<int64_t> size = lowering.shape(result)[axis].constant();
     if (!size && result != op.getOutputs().back())
-      return op.emitError() << "'onnx.Split' into parts of dynamic size is not supported";
+      return Lowering::refuse(op) << "into parts of dynamic size is not supported";
     start += size.value_or(0);
   }
   return success();

@@ -1,4 +1,10 @@
 //===- Lowering.cpp - Onnx values as views, onnx operations as linalg.generic ----------===//
+//
+// Sizes, views and loops of fuse-lower, without any operation's own meaning: what a value is read
+// as, when it must be copied, and how a body becomes a linalg.generic. Expects inferred shapes;
+// gives tensors whose dynamic sizes all come from the top of the function.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Fuse/Lowering.h"
 
@@ -34,7 +40,8 @@ Lowering::Lowering(func::FuncOp func, onnx::ShapeInference &shapes)
 OpFoldResult Lowering::size(const onnx::SymbolicExpr &expr) {
   if (std::optional<int64_t> constant = expr.constant())
     return builder.getIndexAttr(*constant);
-  for (auto &[known, value] : materializedSizes)
+  auto &alike = materializedSizes[expr.str()];
+  for (auto &[known, value] : alike)
     if (known == expr)
       return value;
   OpBuilder::InsertionGuard guard(builder);
@@ -45,9 +52,9 @@ OpFoldResult Lowering::size(const onnx::SymbolicExpr &expr) {
     builder.setInsertionPointToStart(&body);
   // A marker keeps the order: what a size needs stands before it.
   Value value = shapes.materialize(builder, func.getLoc(), expr);
-  if (Operation *op = value.getDefiningOp(); op && (!lastSize || lastSize->isBeforeInBlock(op)))
-    lastSize = op;
-  materializedSizes.push_back({expr, value});
+  lastSize = value.getDefiningOp();
+  alike.push_back({expr, value});
+  exprOfSize[value] = expr;
   return value;
 }
 
@@ -63,8 +70,7 @@ void Lowering::requireNonEmpty(const onnx::SymbolicExpr &expr) {
   else
     builder.setInsertionPointToStart(&func.getBody().front());
   Value one = arith::ConstantIndexOp::create(builder, loc, 1);
-  auto name = dyn_cast<NameLoc>(loc);
-  std::string node = name ? "node '" + name.getName().str() + "'" : "a node";
+  std::string node = onnx::nodeText(loc);
   lastSize = kernel::RequireOp::create(builder, loc, one, extent, /*equal=*/false,
                                        node + " needs %lld to be at most its dim " + expr.str() +
                                            " (%lld): empty tensors are not supported");
@@ -345,16 +351,15 @@ Value Lowering::generic(ArrayRef<OpFoldResult> shape, Type element, int64_t redu
     if (auto value = dyn_cast<Value>(size); value && !getConstantIntValue(size))
       dynamic.push_back(value);
   for (Value size : dynamic)
-    for (size_t i = 0; i < materializedSizes.size(); ++i)
-      if (materializedSizes[i].second == size)
-        requireNonEmpty(materializedSizes[i].first);
+    if (auto known = exprOfSize.find(size); known != exprOfSize.end())
+      requireNonEmpty(onnx::SymbolicExpr(known->second));
   Value out = tensor::EmptyOp::create(builder, loc, type, dynamic);
   if (isEmpty(type))
     return out;
   if (init)
-    out = linalg::FillOp::create(builder, loc,
-                                 ValueRange{arith::ConstantOp::create(builder, loc, storageAttr(init))},
-                                 ValueRange{out})
+    out = linalg::FillOp::create(
+              builder, loc, ValueRange{arith::ConstantOp::create(builder, loc, storageAttr(init))},
+              ValueRange{out})
               .getResult(0);
   SmallVector<Value> operands;
   SmallVector<AffineMap> maps;

@@ -17,6 +17,7 @@
 #include "mlir/IR/AffineMap.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/StringMap.h"
 
 namespace rapt::fuse {
 
@@ -50,8 +51,11 @@ class Lowering {
 public:
   Lowering(mlir::func::FuncOp func, onnx::ShapeInference &shapes);
 
-  /// Lowers the whole function. Errors name the operation.
+  /// Lowers the whole function. Errors, one for each operation that has no lowering, name the
+  /// operation and its node.
   mlir::LogicalResult run();
+  /// An error that begins with the name of `op` and of its node.
+  static mlir::InFlightDiagnostic refuse(mlir::Operation *op);
 
   // --- Values ------------------------------------------------------------------------------------
   const View &view(mlir::Value value);
@@ -92,7 +96,8 @@ public:
                    mlir::ValueRange indices);
 
   /// `source` of shape `extents` with pads, as the tensor of shape `result` whose first `begins`
-  /// elements are pads (negative: as many are cut). `mode` as in onnx.Pad, `fill` read at the loops.
+  /// elements are pads (negative: as many are cut). `mode` as in onnx.Pad, `fill` read at the
+  /// loops.
   mlir::Value pad(const View &source, mlir::ArrayRef<mlir::OpFoldResult> extents,
                   mlir::ArrayRef<mlir::OpFoldResult> begins,
                   mlir::ArrayRef<mlir::OpFoldResult> result, mlir::Type element,
@@ -100,7 +105,10 @@ public:
 
   /// Emits kernel.check_indices for `indices` into dim `axis` of `data`, unless they are provably
   /// in range.
-  Indices checkIndices(mlir::Operation *op, mlir::Value indices, mlir::Value data, int64_t axis);
+  /// With `column` only the elements at that place of the last dim are meant, and the result has a
+  /// dim less.
+  Indices checkIndices(mlir::Operation *op, mlir::Value indices, mlir::Value data, int64_t axis,
+                       std::optional<int64_t> column = std::nullopt);
   /// Inside a body: `index` as an index into a dim of `extent`, a negative one counted from the
   /// end.
   mlir::Value wrapIndex(mlir::OpBuilder &b, mlir::Location loc, mlir::Value index,
@@ -136,14 +144,17 @@ private:
   onnx::ShapeInference &shapes;
   llvm::DenseMap<mlir::Value, View> views;
   llvm::DenseMap<mlir::Value, mlir::Value> tensors;
-  llvm::SmallVector<std::pair<onnx::SymbolicExpr, mlir::Value>> materializedSizes;
+  /// By the expression's text, which different expressions may share: names of dims are free.
+  llvm::StringMap<llvm::SmallVector<std::pair<onnx::SymbolicExpr, mlir::Value>, 1>>
+      materializedSizes;
+  llvm::DenseMap<mlir::Value, onnx::SymbolicExpr> exprOfSize;
   llvm::SmallVector<onnx::SymbolicExpr> nonEmpty; ///< what requireNonEmpty has seen
-  llvm::SmallVector<mlir::Operation *> retyped; ///< stand for unsigned arguments
+  llvm::SmallVector<mlir::Operation *> retyped;   ///< stand for unsigned arguments
   mlir::Operation *lastSize = nullptr; ///< sizes stand at the top of the function, after this one
 };
 
-/// The element that an elementwise onnx operation computes, of the result's storage type; `args` have the
-/// operands' ones. Null when the operation has no meaning on its types.
+/// The element that an elementwise onnx operation computes, of the result's storage type; `args`
+/// have the operands' ones. Null when the operation has no meaning on its types.
 mlir::Value emitElement(mlir::Operation *op, mlir::OpBuilder &b, mlir::Location loc,
                         mlir::ValueRange args);
 

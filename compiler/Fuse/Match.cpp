@@ -1,8 +1,11 @@
 //===- Match.cpp - What the matchers of onnx share -------------------------------------===//
+//
+// Questions only: nothing here changes the IR. Constants are compared as doubles with a relative
+// tolerance, because exporters round them to f32 in different places.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Fuse/Match.h"
-
-#include "mlir/IR/Block.h"
 
 #include <cmath>
 
@@ -75,12 +78,6 @@ Product product(Value value) {
     result.factors.push_back(next);
   }
   return result;
-}
-
-void eraseDead(Block &block) {
-  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
-    if (isOpTriviallyDead(&op))
-      op.erase();
 }
 
 } // namespace rapt::fuse

@@ -38,9 +38,6 @@ inline mlir::RankedTensorType tensorType(mlir::Value value) {
   return llvm::cast<mlir::RankedTensorType>(value.getType());
 }
 
-/// Erases the operations of `block` without uses and effects, last first.
-void eraseDead(mlir::Block &block);
-
 } // namespace rapt::fuse
 
 #endif // RAPT_COMPILER_FUSE_MATCH_H

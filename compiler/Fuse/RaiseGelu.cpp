@@ -1,14 +1,16 @@
 //===- RaiseGelu.cpp - Products with erf or tanh => onnx.Gelu --------------------------===//
 //
-//   0.5 * x * (1 + erf(x / sqrt 2))                                      => onnx.Gelu {approximate
-//   = "none"} 0.5 * x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3)))            => onnx.Gelu
-//   {approximate = "tanh"}
+//   0.5 * x * (1 + erf(x / sqrt 2))
+//     => onnx.Gelu {approximate = "none"}
+//   0.5 * x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3)))
+//     => onnx.Gelu {approximate = "tanh"}
 //
 // The factors may be associated and ordered in any way, a factor may be a division by its inverse,
 // x^3 may be a Pow or a product. Constants must agree to a relative 1e-6.
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "compiler/EraseDead.h"
 #include "compiler/Fuse/Fuse.h"
 #include "compiler/Fuse/Match.h"
 
@@ -109,12 +111,14 @@ struct RaiseGelu : PassWrapper<RaiseGelu, OperationPass<func::FuncOp>> {
   StringRef getArgument() const final { return "raise-gelu"; }
   StringRef getDescription() const final { return "0.5 * x * (1 + erf(x / sqrt 2)) => onnx.Gelu"; }
   void runOnOperation() final {
+    if (getOperation().isExternal())
+      return;
     Block &body = getOperation().getBody().front();
     for (Operation &op : llvm::make_early_inc_range(body))
       if (isa<onnx::MulOp, onnx::DivOp>(op) &&
           isa<FloatType>(fuse::tensorType(op.getResult(0)).getElementType()))
         raise(&op);
-    fuse::eraseDead(body);
+    eraseDead(body);
   }
 };
 

@@ -9,6 +9,7 @@
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "compiler/EraseDead.h"
 #include "compiler/Fuse/Fuse.h"
 #include "compiler/Fuse/Match.h"
 #include "dialects/Kernel/Kernel.h"
@@ -124,10 +125,12 @@ struct RaiseLayerNorm : PassWrapper<RaiseLayerNorm, OperationPass<func::FuncOp>>
     return "(x - mean) / sqrt(variance + eps) * scale + bias => onnx.LayerNormalization";
   }
   void runOnOperation() final {
+    if (getOperation().isExternal())
+      return;
     Block &body = getOperation().getBody().front();
     for (auto mul : llvm::make_early_inc_range(body.getOps<onnx::MulOp>()))
       raise(mul);
-    fuse::eraseDead(body);
+    eraseDead(body);
   }
 };
 

@@ -1,4 +1,11 @@
 //===- RegionGroups.cpp - Which operations become one kernel ---------------------------===//
+//
+// In:  the block that fuse-lower leaves. Out: each linalg.generic and attn.sdpa in one group, a
+//      view in at most one; no two groups wait for each other. Attention and contractions open
+//      groups first and take what follows them, then reductions, then what is left. The IR stays as
+//      it is.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Fuse/RegionGroups.h"
 
@@ -38,17 +45,13 @@ StringRef regionName(GroupKind kind) {
 
 // --- Questions -----------------------------------------------------------------------------------
 
-bool isView(Operation *op) {
-  return isa_and_nonnull<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op);
-}
-
 bool isPointwise(Operation *op) {
   auto generic = dyn_cast_or_null<linalg::GenericOp>(op);
   return generic && generic.getNumReductionLoops() == 0;
 }
 
 static bool isNode(Operation *op) {
-  return isa<linalg::GenericOp, attn::SdpaOp, scf::ForOp>(op) || isView(op);
+  return isa<linalg::GenericOp, attn::SdpaOp, scf::ForOp>(op) || kernel::isView(op);
 }
 
 SmallVector<Value> tensorsRead(Operation *op) {
@@ -109,28 +112,15 @@ static bool sameSizes(ArrayRef<OpFoldResult> a, ArrayRef<OpFoldResult> b) {
   return isEqualConstantIntOrValueArray(withoutUnits(a), withoutUnits(b));
 }
 
-/// acc + a * b of two operands.
+/// acc + a * b of two operands, which may be converted first.
 static bool isContraction(linalg::GenericOp op) {
-  if (op.getNumReductionLoops() == 0 || op.getInputs().size() != 2)
+  if (op.getNumReductionLoops() == 0 || op.getInputs().size() != 2 ||
+      !op.getBody()->getTerminator()->getOperand(0).getDefiningOp())
     return false;
-  Operation *add = op.getBody()->getTerminator()->getOperand(0).getDefiningOp();
-  if (!isa_and_nonnull<arith::AddFOp, arith::AddIOp>(add))
-    return false;
-  for (Value term : add->getOperands()) {
-    Operation *mul = term.getDefiningOp();
-    auto isElement = [&](Value value) {
-      while (Operation *cast = value.getDefiningOp())
-        if (isa<arith::ExtFOp>(cast))
-          value = cast->getOperand(0);
-        else
-          return false;
-      return true;
-    };
-    if (isa_and_nonnull<arith::MulFOp, arith::MulIOp>(mul) &&
-        mul->getOperand(0) != mul->getOperand(1))
-      return isElement(mul->getOperand(0)) && isElement(mul->getOperand(1));
-  }
-  return false;
+  return linalg::detail::isContractionBody(*op.getBody(), [](Operation *mul, Operation *add) {
+    return (isa<arith::MulFOp>(mul) && isa<arith::AddFOp>(add)) ||
+           (isa<arith::MulIOp>(mul) && isa<arith::AddIOp>(add));
+  });
 }
 
 /// The first operand is read in the order of the loops, so the reduced ones are its innermost dims.
@@ -257,7 +247,7 @@ void RegionGroups::absorbProducers(Group *group, llvm::function_ref<bool(Operati
           return of(user) == group || llvm::is_contained(chain, user);
         });
       };
-      while (source && isView(source) && !of(source) && onlyHere(source)) {
+      while (source && kernel::isView(source) && !of(source) && onlyHere(source)) {
         chain.push_back(source);
         source = source->getOperand(0).getDefiningOp();
       }
@@ -276,7 +266,7 @@ void RegionGroups::absorbMovement(Group *group, Operation *reader, ValueRange op
   SmallVector<Value> work(operands);
   while (!work.empty()) {
     Operation *producer = work.pop_back_val().getDefiningOp();
-    if (!producer || of(producer) || !(isMovement(producer) || isView(producer)))
+    if (!producer || of(producer) || !(isMovement(producer) || kernel::isView(producer)))
       continue;
     if (!llvm::all_of(usersOf(producer), [&](Operation *user) { return of(user) == group; }))
       continue;
@@ -379,7 +369,7 @@ void RegionGroups::run() {
       groupPointwise(op);
   // Views between members of one group belong to it.
   for (Operation *op : nodes) {
-    Operation *source = isView(op) && !of(op) ? op->getOperand(0).getDefiningOp() : nullptr;
+    Operation *source = kernel::isView(op) && !of(op) ? op->getOperand(0).getDefiningOp() : nullptr;
     Group *group = source ? of(source) : nullptr;
     SmallVector<Operation *> users = usersOf(op);
     if (group && !users.empty() &&

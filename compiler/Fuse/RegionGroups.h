@@ -27,7 +27,6 @@ struct Group {
 
 /// linalg.generic whose body only moves an element: index arithmetic and one load.
 bool isMovement(mlir::Operation *op);
-bool isView(mlir::Operation *op);
 /// linalg.generic without a reduced loop.
 bool isPointwise(mlir::Operation *op);
 

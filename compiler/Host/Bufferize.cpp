@@ -19,26 +19,19 @@
 #include "compiler/Host/WeightTable.h"
 
 #include "dialects/Kernel/Kernel.h"
+#include "dialects/Onnx/Names.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Pass/Pass.h"
+#include "runtime/include/rapt.h"
 
 using namespace mlir;
 using namespace rapt;
 using namespace rapt::host;
 
 namespace {
-
-MemRefType bufferOf(Type tensor) {
-  auto type = cast<RankedTensorType>(tensor);
-  return MemRefType::get(type.getShape(), type.getElementType());
-}
-
-bool isView(Operation *op) {
-  return isa_and_nonnull<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op);
-}
 
 /// Writes the new function beside the old one, operation by operation.
 class Bufferizer {
@@ -70,9 +63,9 @@ private:
   void declare() {
     SmallVector<Type> types;
     for (Type type : from.getArgumentTypes())
-      types.push_back(bufferOf(type));
+      types.push_back(kernel::bufferOf(type));
     for (Type type : from.getResultTypes())
-      types.push_back(bufferOf(type));
+      types.push_back(kernel::bufferOf(type));
     types.push_back(MemRefType::get({ShapedType::kDynamic}, builder.getI8Type()));
     to = func::FuncOp::create(builder, from.getLoc(), from.getName(),
                               builder.getFunctionType(types, {}));
@@ -108,10 +101,10 @@ private:
   /// The `?`s of an input are the symbols in its onnx.dims.
   LogicalResult sizeArgument(BlockArgument argument) {
     auto type = cast<RankedTensorType>(argument.getType());
-    auto dims = from.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(), kDimsAttr);
+    auto dims = from.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(), onnx::kDimsAttr);
     if (!dims || static_cast<int64_t>(dims.size()) != type.getRank())
       return from.emitOpError() << "expects argument " << argument.getArgNumber()
-                                << " to have an attribute '" << kDimsAttr << "' with "
+                                << " to have an attribute '" << onnx::kDimsAttr << "' with "
                                 << type.getRank() << " dims";
     for (auto [size, dim] : llvm::zip(type.getShape(), dims)) {
       if (!ShapedType::isDynamic(size))
@@ -164,7 +157,7 @@ private:
          llvm::enumerate(from.getBody().front().getTerminator()->getOperands())) {
       SmallVector<Operation *> views;
       Value root = value;
-      while (isView(root.getDefiningOp())) {
+      while (kernel::isView(root.getDefiningOp())) {
         views.push_back(root.getDefiningOp());
         root = root.getDefiningOp()->getOperand(0);
       }
@@ -179,13 +172,15 @@ private:
   Value undo(Operation *view, Value buffer) {
     Value source = view->getOperand(0);
     if (auto expand = dyn_cast<tensor::ExpandShapeOp>(view))
-      return memref::CollapseShapeOp::create(builder, view->getLoc(), bufferOf(source.getType()),
-                                             buffer, expand.getReassociationIndices());
+      return memref::CollapseShapeOp::create(builder, view->getLoc(),
+                                             kernel::bufferOf(source.getType()), buffer,
+                                             expand.getReassociationIndices());
     if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(view))
-      return memref::ExpandShapeOp::create(builder, view->getLoc(), bufferOf(source.getType()),
-                                           buffer, collapse.getReassociationIndices(),
-                                           shapeOf(source));
-    return memref::CastOp::create(builder, view->getLoc(), bufferOf(source.getType()), buffer);
+      return memref::ExpandShapeOp::create(builder, view->getLoc(),
+                                           kernel::bufferOf(source.getType()), buffer,
+                                           collapse.getReassociationIndices(), shapeOf(source));
+    return memref::CastOp::create(builder, view->getLoc(), kernel::bufferOf(source.getType()),
+                                  buffer);
   }
 
   SmallVector<OpFoldResult> shapeOf(Value tensor) {
@@ -201,7 +196,7 @@ private:
   Value bufferFor(Value result) {
     auto found = destinations.find(result);
     if (found == destinations.end())
-      return memref::AllocOp::create(builder, result.getLoc(), bufferOf(result.getType()),
+      return memref::AllocOp::create(builder, result.getLoc(), kernel::bufferOf(result.getType()),
                                      sizes[result]);
     Value buffer = outputs[found->second.first];
     for (Operation *view : found->second.second)
@@ -215,29 +210,29 @@ private:
       builder.clone(*op, mapping);
     } else if (auto weight = dyn_cast<kernel::WeightOp>(op)) {
       Value offset = arith::ConstantIndexOp::create(builder, loc, table.add(weight));
-      Value view = memref::ViewOp::create(builder, loc, bufferOf(weight.getType()), weights, offset,
-                                          ValueRange());
+      Value view = memref::ViewOp::create(builder, loc, kernel::bufferOf(weight.getType()), weights,
+                                          offset, ValueRange());
       mapping.map(weight.getResult(), view);
     } else if (auto call = dyn_cast<kernel::CallOp>(op)) {
       emitCall(call);
     } else if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op)) {
       Value source = mapping.lookup(expand.getSrc());
       mapping.map(expand.getResult(),
-                  memref::ExpandShapeOp::create(builder, loc, bufferOf(expand.getType()), source,
-                                                expand.getReassociationIndices(),
+                  memref::ExpandShapeOp::create(builder, loc, kernel::bufferOf(expand.getType()),
+                                                source, expand.getReassociationIndices(),
                                                 shapeOf(expand.getResult()))
                       .getResult());
     } else if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op)) {
       Value source = mapping.lookup(collapse.getSrc());
-      mapping.map(collapse.getResult(),
-                  memref::CollapseShapeOp::create(builder, loc, bufferOf(collapse.getType()),
-                                                  source, collapse.getReassociationIndices())
-                      .getResult());
+      mapping.map(collapse.getResult(), memref::CollapseShapeOp::create(
+                                            builder, loc, kernel::bufferOf(collapse.getType()),
+                                            source, collapse.getReassociationIndices())
+                                            .getResult());
     } else if (auto cast = dyn_cast<tensor::CastOp>(op)) {
       Value source = mapping.lookup(cast.getSource());
-      mapping.map(
-          cast.getResult(),
-          memref::CastOp::create(builder, loc, bufferOf(cast.getType()), source).getResult());
+      mapping.map(cast.getResult(),
+                  memref::CastOp::create(builder, loc, kernel::bufferOf(cast.getType()), source)
+                      .getResult());
     } else if (auto ret = dyn_cast<func::ReturnOp>(op)) {
       emitReturn(ret);
     } else {
@@ -302,18 +297,19 @@ private:
       }
     for (BlockArgument argument : from.getArguments()) {
       unsigned index = argument.getArgNumber();
-      result.inputs.push_back(
-          describe(from.getArgAttrOfType<StringAttr>(index, kNameAttr), argument,
-                   from.getArgAttrOfType<TypeAttr>(index, kElementAttr)));
-      for (auto [i, dim] : llvm::enumerate(from.getArgAttrOfType<ArrayAttr>(index, kDimsAttr)))
+      result.inputs.push_back(describe(from.getArgAttrOfType<StringAttr>(index, onnx::kNameAttr),
+                                       argument,
+                                       from.getArgAttrOfType<TypeAttr>(index, onnx::kElementAttr)));
+      for (auto [i, dim] :
+           llvm::enumerate(from.getArgAttrOfType<ArrayAttr>(index, onnx::kDimsAttr)))
         if (auto symbol = dyn_cast<StringAttr>(dim); symbol && numbers.count(symbol.getValue()))
           result.inputs.back().dims[i] = {-1 - numbers[symbol.getValue()], symbol.str()};
     }
     for (auto [index, value] :
          llvm::enumerate(from.getBody().front().getTerminator()->getOperands()))
       result.outputs.push_back(
-          describe(from.getResultAttrOfType<StringAttr>(index, kNameAttr), value,
-                   from.getResultAttrOfType<TypeAttr>(index, kElementAttr)));
+          describe(from.getResultAttrOfType<StringAttr>(index, onnx::kNameAttr), value,
+                   from.getResultAttrOfType<TypeAttr>(index, onnx::kElementAttr)));
     return result;
   }
 
@@ -376,6 +372,11 @@ struct HostBufferize : PassWrapper<HostBufferize, OperationPass<ModuleOp>> {
       if (!good(type))
         return function.emitOpError()
                << "expects ranked tensors of ONNX element types, but has " << type;
+    for (Type type :
+         llvm::concat<const Type>(function.getArgumentTypes(), function.getResultTypes()))
+      if (int64_t rank = cast<RankedTensorType>(type).getRank(); rank > RAPT_MAX_RANK)
+        return function.emitOpError() << "has an input or output of rank " << rank
+                                      << ", expected at most " << RAPT_MAX_RANK;
     for (Operation &op : function.getBody().front())
       if (isIndexArithmetic(&op))
         for (Value operand : op.getOperands())

@@ -36,7 +36,6 @@ std::unique_ptr<mlir::Pass> createHostToLLVMPass();
 /// What host-plan-memory found, for --report.
 struct MemoryReport {
   int64_t buffers = 0;     // intermediate tensors
-  int64_t slots = 0;       // places in the arena that they share
   std::string bytes;       // of the arena: a number, or an expression in the model's dims
   int64_t weightBytes = 0; // of the weight blob
 };
@@ -55,10 +54,6 @@ inline constexpr llvm::StringLiteral kWeightTableAttr =
     "kernel.weight_table";                                                // module, WeightTable.h
 inline constexpr llvm::StringLiteral kInterfaceAttr = "kernel.interface"; // module, Interface.h
 inline constexpr llvm::StringLiteral kMemoryAttr = "kernel.memory";       // module, MemoryReport
-inline constexpr llvm::StringLiteral kNameAttr = "onnx.name";
-inline constexpr llvm::StringLiteral kDimsAttr = "onnx.dims";
-/// The ONNX element type of an argument or result where it is unsigned; tensors hold signless integers.
-inline constexpr llvm::StringLiteral kElementAttr = "onnx.element_type";
 inline constexpr llvm::StringLiteral kPlanName = "rapt_plan";
 inline constexpr llvm::StringLiteral kRunName = "rapt_run";
 

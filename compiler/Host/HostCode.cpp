@@ -1,4 +1,9 @@
 //===- HostCode.cpp - What rapt_plan and rapt_run have in common ------------------------===//
+//
+// Index arithmetic becomes the same operations on i64 with defined results for every value; texts
+// become constants that are safe to format.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Host/HostCode.h"
 
@@ -133,11 +138,10 @@ Value HostCode::fail(StringRef message, Value a, Value b) {
 
 Value HostCode::text(StringRef message) {
   std::string bytes;
-  int holes = 0;
+  size_t last = message.rfind("%lld");
+  size_t first = message.take_front(last == StringRef::npos ? 0 : last).rfind("%lld");
   for (size_t i = 0; i < message.size(); ++i) {
-    bool isHole = message.substr(i).starts_with("%lld") && holes < 2;
-    holes += isHole;
-    if (message[i] == '%' && !isHole)
+    if (message[i] == '%' && i != first && i != last)
       bytes += '%';
     if (message[i] != '\0')
       bytes += message[i];

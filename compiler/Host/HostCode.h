@@ -44,8 +44,8 @@ protected:
 
   /// Calls context->fail.
   mlir::Value fail(llvm::StringRef message, mlir::Value a, mlir::Value b);
-  /// A zero-terminated constant. Every % but those of the first two %lld is doubled: messages carry
-  /// names from the model file and end in a printf.
+  /// A zero-terminated constant. Every % but those of the last two %lld is doubled: messages end in
+  /// a printf, and begin with names from the model file, which may hold anything.
   mlir::Value text(llvm::StringRef message);
 
   mlir::func::FuncOp main;

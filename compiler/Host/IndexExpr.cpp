@@ -1,4 +1,9 @@
 //===- IndexExpr.cpp - The host's index arithmetic, read back ---------------------------===//
+//
+// Scalars of the host function (kernel.dim and arith on index) => products for comparing sizes, and
+// text for people.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Host/IndexExpr.h"
 

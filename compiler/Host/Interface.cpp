@@ -1,4 +1,9 @@
 //===- Interface.cpp - What the caller of a model sees ----------------------------------===//
+//
+// Interface <=> the module attribute kernel.interface, and element types <=> ONNX's numbers. An
+// attribute that was edited into nonsense is an error of the module, not a wrong table.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Host/Interface.h"
 

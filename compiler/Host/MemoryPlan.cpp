@@ -1,4 +1,9 @@
 //===- MemoryPlan.cpp - Which buffers share memory --------------------------------------===//
+//
+// Lifetimes and sizes => offsets (known sizes) or shared slots (symbolic sizes).
+// Plain algorithms: nothing here knows MLIR, and equal input gives equal plans.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Host/MemoryPlan.h"
 

@@ -266,7 +266,6 @@ MemoryReport rapt::memoryReport(ModuleOp module) {
     return number ? number.getInt() : 0;
   };
   report.buffers = read("buffers");
-  report.slots = read("slots");
   report.weightBytes = read("weight_bytes");
   if (auto bytes = attr ? attr.getAs<StringAttr>("bytes") : StringAttr())
     report.bytes = bytes.str();

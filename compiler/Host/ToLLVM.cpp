@@ -1,9 +1,9 @@
 //===- ToLLVM.cpp - The model's function as rapt_plan and rapt_run ----------------------===//
 //
 // In:  what host-plan-memory leaves, and kernel.funcs with `object` (others have become LLVM
-// functions). Out: llvm.func internal @rapt_plan and @rapt_run as runtime/include/rapt_abi.h wants
-// them, one adapter
-//      for each kernel.func. Nothing else is left in the module.
+//      functions).
+// Out: llvm.func internal @rapt_plan and @rapt_run as runtime/include/rapt_abi.h wants them, one
+//      adapter for each kernel.func. Nothing else is left in the module.
 //
 // Both functions compute the index arithmetic. `plan` also checks: dims, kernel.require, and that
 // no tensor is larger than what its kernel counts with, so that no size in `run` can overflow.

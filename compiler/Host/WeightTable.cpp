@@ -1,4 +1,9 @@
 //===- WeightTable.cpp - Where each weight is in the blob -------------------------------===//
+//
+// kernel.weight operations => offsets in one blob => the module attribute kernel.weight_table, and
+// back. Equal weights share an offset; offsets ascend and never overlap.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Host/WeightTable.h"
 

@@ -3,12 +3,13 @@
 // In:  a block of linalg.generic, linalg.fill, attn.sdpa and tensor views on dense tensors.
 // Out: a KernelSpec with one stage for each operation that computes something.
 //
-// A view never becomes a stage. Every value is an Access: a function from the indices of an element to
-// the expression that loads it. Views compose these functions; a stage's Access is a plain load.
+// A view never becomes a stage. Every value is an Access: a function from the indices of an element
+// to the expression that loads it. Views compose these functions; a stage's Access is a plain load.
 //
 //===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Kernels/BuildSpec.h"
+#include "compiler/Kernels/Gemm.h"
 #include "compiler/Kernels/ScalarBody.h"
 
 #include "dialects/Attn/Attn.h"
@@ -44,7 +45,9 @@ ExprRef extentExpr(const Extent &extent) {
 
 class SpecBuilder {
 public:
-  SpecBuilder(Block &body, int64_t numDims) : body(body) { spec.numDims = static_cast<int>(numDims); }
+  SpecBuilder(Block &body, int64_t numDims) : body(body) {
+    spec.numDims = static_cast<int>(numDims);
+  }
 
   llvm::Error run(ArrayAttr inputShapes, llvm::ArrayRef<int64_t> panels) {
     if (auto error = addInputs(inputShapes, panels))
@@ -84,7 +87,8 @@ private:
       auto type = cast<RankedTensorType>(arg.getType());
       auto scalar = scalarType(type.getElementType());
       if (!scalar)
-        return llvm::createStringError("element type of input " + std::to_string(i) + " has no kernel form");
+        return llvm::createStringError("element type of input " + std::to_string(i) +
+                                       " has no kernel form");
       Shape shape;
       llvm::ArrayRef<int64_t> dynamic = kernel::dynamicDims(inputShapes, i);
       for (int64_t size : type.getShape()) {
@@ -286,9 +290,15 @@ private:
           BinaryOp::Add, *stage.causalOffset,
           Expr::makeBinary(BinaryOp::Sub, extentExpr(stage.keys), extentExpr(stage.queries)));
     switch (op.getEmptyRow()) {
-    case attn::EmptyRow::Zero: stage.emptyRow = AttentionStage::EmptyRow::Zero; break;
-    case attn::EmptyRow::Mean: stage.emptyRow = AttentionStage::EmptyRow::Mean; break;
-    case attn::EmptyRow::Nan: stage.emptyRow = AttentionStage::EmptyRow::Nan; break;
+    case attn::EmptyRow::Zero:
+      stage.emptyRow = AttentionStage::EmptyRow::Zero;
+      break;
+    case attn::EmptyRow::Mean:
+      stage.emptyRow = AttentionStage::EmptyRow::Mean;
+      break;
+    case attn::EmptyRow::Nan:
+      stage.emptyRow = AttentionStage::EmptyRow::Nan;
+      break;
     }
     stage.query = query.access(loops);
     stage.key = key.access(loops);
@@ -337,11 +347,16 @@ std::optional<std::vector<ExprRef>> mapIndices(AffineMap map, llvm::ArrayRef<Exp
     if (!lhs || !rhs)
       return nullptr;
     switch (binary.getKind()) {
-    case AffineExprKind::Add: return Expr::makeBinary(BinaryOp::Add, lhs, rhs);
-    case AffineExprKind::Mul: return Expr::makeBinary(BinaryOp::Mul, lhs, rhs);
-    case AffineExprKind::Mod: return Expr::makeBinary(BinaryOp::FloorMod, lhs, rhs);
-    case AffineExprKind::FloorDiv: return Expr::makeBinary(BinaryOp::FloorDiv, lhs, rhs);
-    default: return nullptr;
+    case AffineExprKind::Add:
+      return Expr::makeBinary(BinaryOp::Add, lhs, rhs);
+    case AffineExprKind::Mul:
+      return Expr::makeBinary(BinaryOp::Mul, lhs, rhs);
+    case AffineExprKind::Mod:
+      return Expr::makeBinary(BinaryOp::FloorMod, lhs, rhs);
+    case AffineExprKind::FloorDiv:
+      return Expr::makeBinary(BinaryOp::FloorDiv, lhs, rhs);
+    default:
+      return nullptr;
     }
   };
   std::vector<ExprRef> indices;
@@ -402,8 +417,7 @@ llvm::Error SpecBuilder::visitGeneric(linalg::GenericOp op) {
     return it == values.end() || !it->second.access ? nullptr : it->second.access(indices);
   };
   Block &inner = op.getRegion().front();
-  for (auto [operand, map, arg] :
-       llvm::zip_first(op.getInputs(), maps, inner.getArguments())) {
+  for (auto [operand, map, arg] : llvm::zip_first(op.getInputs(), maps, inner.getArguments())) {
     const Operand &source = values.at(operand);
     auto indices = mapIndices(map, loops);
     if (!source.access && arg.use_empty())
@@ -440,8 +454,9 @@ llvm::Error SpecBuilder::visitGeneric(linalg::GenericOp op) {
     return fail(op, "has an element type without kernel form");
 
   // A pointwise generic that only moves elements is a view: transposes and broadcasts end here.
-  bool isCopy = !reduces && (stage.body->kind == Expr::Kind::Load || stage.body->kind == Expr::Kind::Int ||
-                             stage.body->kind == Expr::Kind::Float);
+  bool isCopy =
+      !reduces && (stage.body->kind == Expr::Kind::Load || stage.body->kind == Expr::Kind::Int ||
+                   stage.body->kind == Expr::Kind::Float);
   if (isCopy && stage.body->type == *type) {
     ExprRef expr = stage.body;
     Access access = [expr](llvm::ArrayRef<ExprRef> indices) {
@@ -480,12 +495,14 @@ void SpecBuilder::addOutput(const Operand &operand) {
 
 } // namespace
 
-llvm::Expected<KernelSpec> rapt::kernels::buildSpec(Block &body, int64_t numDims, ArrayAttr inputShapes,
+llvm::Expected<KernelSpec> rapt::kernels::buildSpec(Block &body, int64_t numDims,
+                                                    ArrayAttr inputShapes,
                                                     llvm::ArrayRef<int64_t> inputPanels) {
   SpecBuilder builder(body, numDims);
   if (auto error = builder.run(inputShapes, inputPanels))
     return std::move(error);
   dropUnitDims(builder.spec);
   mergeLeadingLoops(builder.spec);
+  addRowOfVectorProduct(builder.spec);
   return std::move(builder.spec);
 }

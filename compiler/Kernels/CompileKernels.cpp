@@ -89,8 +89,8 @@ void rapt::compileKernels(ModuleOp module, const kernels::TargetCpu &target, Ker
   for (Job &job : jobs)
     pool.async([&, job = &job] {
       // The kernel's own name is the host's function around the object code.
-      job->done = kernels::halide::emitKernel(job->spec, job->schedule, target, job->name + "_halide",
-                                              job->result, job->error);
+      job->done = kernels::halide::emitKernel(job->spec, job->schedule, target,
+                                              job->name + "_halide", job->result, job->error);
       std::lock_guard guard(lock);
       progress(++finished, jobs.size());
     });

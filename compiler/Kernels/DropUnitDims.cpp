@@ -49,7 +49,8 @@ ExprRef dropIndices(const ExprRef &expr, const std::vector<std::vector<bool>> &k
 void rapt::kernels::dropUnitDims(KernelSpec &spec) {
   std::vector<std::vector<bool>> kept;
   for (const Tensor &tensor : spec.tensors)
-    kept.push_back(tensor.panel ? std::vector<bool>(tensor.shape.size(), true) : keptDims(tensor.shape));
+    kept.push_back(tensor.panel ? std::vector<bool>(tensor.shape.size(), true)
+                                : keptDims(tensor.shape));
   for (const Stage &stage : spec.stages)
     if (stage.attention)
       kept[stage.result].assign(4, true);
@@ -57,8 +58,8 @@ void rapt::kernels::dropUnitDims(KernelSpec &spec) {
   for (Stage &stage : spec.stages) {
     if (stage.attention) {
       AttentionStage &attention = *stage.attention;
-      for (ExprRef *expr : {&attention.query, &attention.key, &attention.value, &attention.bias,
-                            &attention.mask})
+      for (ExprRef *expr :
+           {&attention.query, &attention.key, &attention.value, &attention.bias, &attention.mask})
         if (*expr)
           *expr = dropIndices(*expr, kept);
       continue;

@@ -2,8 +2,7 @@
 //
 // The seam between MLIR and Halide. A KernelSpec says what one kernel.region computes, without any
 // MLIR or Halide type, so that both sides can include it: extents, tensors, and a list of stages,
-// each of which defines one tensor from earlier ones. `print` gives its text, which together with
-// the schedule and the target names the object file.
+// each of which defines one tensor from earlier ones. `print` gives its text.
 //
 // Views (reshape, transpose, slice, broadcast) do not appear: they are dissolved into the index
 // expressions of the loads.
@@ -37,14 +36,43 @@ struct Extent {
   Extent operator*(const Extent &other) const;
 };
 
-enum class UnaryOp { Neg, Abs, Exp, Log, Sqrt, Rsqrt, Erf, Tanh, Sin, Cos, Floor, Ceil, Round, Not, IsNan };
+enum class UnaryOp {
+  Neg,
+  Abs,
+  Exp,
+  Log,
+  Sqrt,
+  Rsqrt,
+  Erf,
+  Tanh,
+  Sin,
+  Cos,
+  Floor,
+  Ceil,
+  Round,
+  Not,
+  IsNan
+};
 enum class BinaryOp {
-  Add, Sub, Mul, Div, // integer Div truncates as arith.divsi does
-  Mod,                // integers: arith.remsi
-  FloorDiv, FloorMod, // on indices only: rounding towards minus infinity
-  Min, Max, Pow,
-  And, Or, Xor,
-  Eq, Ne, Lt, Le, Gt, Ge, // give Bool
+  Add,
+  Sub,
+  Mul,
+  Div, // integer Div truncates as arith.divsi does
+  Mod, // integers: arith.remsi
+  FloorDiv,
+  FloorMod, // on indices only: rounding towards minus infinity
+  Min,
+  Max,
+  Pow,
+  And,
+  Or,
+  Xor,
+  Eq,
+  Ne,
+  Lt,
+  Le,
+  Gt,
+  Ge, // give Bool
 };
 
 struct Expr;
@@ -55,8 +83,8 @@ struct Expr {
   enum class Kind { Int, Float, Loop, Dim, Load, Unary, Binary, Select, Cast };
   Kind kind;
   ScalarType type;
-  int64_t integer = 0;  // Int: the value; Loop: the loop's number; Dim: the dim's number; Load: tensor
-  double real = 0;      // Float
+  int64_t integer = 0; // Int: the value; Loop, Dim: its number; Load: the tensor's number
+  double real = 0;     // Float
   UnaryOp unary{};
   BinaryOp binary{};
   std::vector<ExprRef> operands; // Load: one index per dim of the tensor, outermost first
@@ -79,18 +107,15 @@ ExprRef substituteLoops(const ExprRef &expr, const std::vector<ExprRef> &replace
 struct Tensor {
   ScalarType type = ScalarType::F32;
   std::vector<Extent> shape;
-  /// 0: row-major. nr > 0: a [K, N] weight stored as panels [ceil(N/nr)][K][nr], columns past N zero.
+  /// 0: row-major. nr > 0: a [K, N] weight stored as panels [ceil(N/nr)][K][nr], columns past N
+  /// zero.
   int64_t panel = 0;
 };
 
-/// Whether a stage works with infinities or asks for NaN, so that its kernel may not be compiled under the
-/// assumption that neither occurs. Attention stages are written without them.
-bool needsStrictFloat(const struct KernelSpec &spec);
-
 enum class Reduction { None, Sum, Max, Min, Prod };
 
-/// result(p...) = reduce over r... of body(p..., r...). Loops 0..parallel-1 index the result in order,
-/// the others are reduced, outermost first. A pointwise stage has no reduced loop.
+/// result(p...) = reduce over r... of body(p..., r...). Loops 0..parallel-1 index the result in
+/// order, the others are reduced, outermost first. A pointwise stage has no reduced loop.
 struct LoopStage {
   int parallel = 0;
   std::vector<Extent> loops;
@@ -99,9 +124,9 @@ struct LoopStage {
 };
 
 /// attn.sdpa (docs/semantics.md S1 to S5). Each operand is an expression over its own loops:
-/// query (b, h, i, d), key and value (b, kv head, j, d), bias (b, h, i, j) of float type added to the
-/// scaled score, mask (b, h, i, j) of Bool with false = excluded. Result: [batch, heads, queries,
-/// value_dim].
+/// query (b, h, i, d), key and value (b, kv head, j, d), bias (b, h, i, j) of float type added to
+/// the scaled score, mask (b, h, i, j) of Bool with false = excluded. Result: [batch, heads,
+/// queries, value_dim].
 struct AttentionStage {
   Extent batch, queries, keys;
   int64_t heads = 1, kvHeads = 1, headDim = 1, valueDim = 1;
@@ -113,8 +138,8 @@ struct AttentionStage {
 };
 
 struct Stage {
-  std::string name; // lower case, unique in the kernel: "contract", "map3"
-  int result = 0;   // number of the tensor it defines
+  std::string name;                        // lower case, unique in the kernel: "contract", "map3"
+  int result = 0;                          // number of the tensor it defines
   std::optional<AttentionStage> attention; // set: an attention stage; else `loop`
   LoopStage loop;
 };
@@ -131,7 +156,12 @@ struct KernelSpec {
   std::string print() const;
 };
 
-/// How a kernel is computed. The typed form of #kernel.schedule; unused fields stay at their defaults.
+/// Whether a stage works with infinities or asks for NaN, so that its kernel may not be compiled
+/// under the assumption that neither occurs. Attention stages are written without them.
+bool needsStrictFloat(const KernelSpec &spec);
+
+/// How a kernel is computed. The typed form of #kernel.schedule; unused fields stay at their
+/// defaults.
 struct Schedule {
   enum class Recipe {
     Reference, // linalg -> loops -> LLVM, no Halide
@@ -141,12 +171,12 @@ struct Schedule {
     Pointwise, // no reduction
     Loops,     // anything else: each stage on its own, vectorised innermost, parallel outermost
   } recipe = Recipe::Loops;
-  int64_t vector = 16;      // f32 lanes
-  int64_t tileRows = 8;     // Gemm: largest register tile; smaller ones are made for few rows
-  int64_t tileCols = 48;    // Gemm: panel width nr, a multiple of `vector`
-  int64_t prefetch = 1;     // Gemm: lines of the next panel fetched per k step; 0 none
+  int64_t vector = 16;   // f32 lanes
+  int64_t tileRows = 8;  // Gemm: largest register tile; smaller ones are made for few rows
+  int64_t tileCols = 48; // Gemm: panel width nr, a multiple of `vector`
+  int64_t prefetch = 1;  // Gemm: lines of the next panel fetched per k step; 0 none
   enum class Variant { Strip, Unfused } variant = Variant::Strip; // Attention
-  int64_t blockQuery = 32;  // Attention: queries per task
+  int64_t blockQuery = 32;                                        // Attention: queries per task
   bool parallel = true;
 
   std::string print() const;
@@ -163,9 +193,9 @@ struct TargetCpu {
 /// One compiled kernel: one object file and how to call into it.
 ///
 /// Each symbol has the C signature
-///   int symbol(void *context, int32_t dim0, ..., halide_buffer_t *input0, ..., halide_buffer_t *output0, ...)
-/// with the dims that the spec has, buffers dense in the layout of the spec's tensors, Halide's dim 0
-/// innermost, every `min` 0. A panel-packed input is (nr, K, ceil(N/nr)).
+///   int symbol(void *context, int32_t dim0, ..., halide_buffer_t *input0, ..., halide_buffer_t
+/// *output0, ...) with the dims that the spec has, buffers dense in the layout of the spec's
+/// tensors, Halide's dim 0 innermost, every `min` 0. A panel-packed input is (nr, K, ceil(N/nr)).
 struct KernelObject {
   struct Variant {
     std::string symbol;

@@ -16,8 +16,8 @@ class Pass;
 
 namespace rapt {
 
-/// outline-kernels: kernel.region => kernel.func (one for all regions with the same body, schedule and
-/// layouts, named by what they are and a hash of it) + kernel.call.
+/// outline-kernels: kernel.region => kernel.func (one for all regions with the same body, schedule
+/// and layouts, named by what they are and a hash of it) + kernel.call.
 std::unique_ptr<mlir::Pass> createOutlineKernelsPass();
 
 /// print-kernel-specs: prints the KernelSpec of every kernel.region and kernel.func to stdout.
@@ -26,9 +26,10 @@ std::unique_ptr<mlir::Pass> createPrintKernelSpecsPass();
 /// The object files of a module's kernels, by the name of their kernel.func.
 using KernelObjects = std::map<std::string, std::string>;
 
-/// Compiles every kernel.func of `module` whose recipe is not `reference` through Halide, on several
-/// threads, and sets its `object` attribute. A kernel that Halide refuses gets the reference recipe and
-/// an attribute `kernel.reference_reason`. `progress` is called with (done, total), never concurrently.
+/// Compiles every kernel.func of `module` whose recipe is not `reference` through Halide, on
+/// several threads, and sets its `object` attribute. A kernel that Halide refuses gets the
+/// reference recipe and an attribute `kernel.reference_reason`. `progress` is called with (done,
+/// total), never concurrently.
 void compileKernels(mlir::ModuleOp module, const kernels::TargetCpu &target, KernelObjects &objects,
                     const std::function<void(size_t, size_t)> &progress);
 

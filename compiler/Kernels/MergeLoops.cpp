@@ -1,8 +1,9 @@
 //===- MergeLoops.cpp - Leading loops that go together become one ----------------------===//
 //
 // [batch, seq, 384] and a loop nest (b, s, n) over it are the same work as [batch * seq, 384] and
-// (m, n) when nothing looks at b or s alone. A tensor is a row tensor when every access to it has the
-// first `count` loops as its first indices; every other tensor may not be indexed by them at all.
+// (m, n) when nothing looks at b or s alone. A tensor is a row tensor when every access to it has
+// the first `count` loops as its first indices; every other tensor may not be indexed by them at
+// all.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -34,7 +35,8 @@ bool leadsWithLoops(const Expr &load, int count) {
 
 class LeadingLoops {
 public:
-  LeadingLoops(KernelSpec &spec, int count) : spec(spec), count(count), isRow(spec.tensors.size()) {}
+  LeadingLoops(KernelSpec &spec, int count)
+      : spec(spec), count(count), isRow(spec.tensors.size()) {}
 
   bool possible() {
     for (const Stage &stage : spec.stages) {
@@ -111,9 +113,8 @@ private:
     if (expr->kind == Expr::Kind::Load && isRow[expr->integer])
       copy->operands.erase(copy->operands.begin(), copy->operands.begin() + (count - 1));
     for (ExprRef &operand : copy->operands)
-      operand = operand->kind == Expr::Kind::Loop && operand->integer < count
-                    ? Expr::makeLoop(0)
-                    : rewrite(operand);
+      operand = operand->kind == Expr::Kind::Loop && operand->integer < count ? Expr::makeLoop(0)
+                                                                              : rewrite(operand);
     return copy;
   }
 

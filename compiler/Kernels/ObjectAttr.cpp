@@ -1,4 +1,9 @@
 //===- ObjectAttr.cpp - KernelObject <=> DictionaryAttr ---------------------------------===//
+//
+// The attribute is what the host stage reads of a compiled kernel, so it is checked when it is
+// read: IR that was edited by hand gives an error, not undefined behaviour.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Kernels/ObjectAttr.h"
 

@@ -1,9 +1,9 @@
 //===- Outline.cpp - Regions become named kernels ---------------------------------------===//
 //
 // In:  func.func with scheduled kernel.region ops.
-// Out: kernel.call ops in their place, and one kernel.func for each distinct kernel: the layers of a
-//      transformer share theirs. A name is made of the region's name and a hash of the kernel's text,
-//      so that the same kernel has the same name in every model.
+// Out: kernel.call ops in their place, and one kernel.func for each distinct kernel: the layers of
+//      a transformer share theirs. A name is made of the region's name and a hash of the kernel's
+//      text, so that the same kernel has the same name in every model.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -58,9 +58,10 @@ private:
       panels.push_back(weight ? weight.getPanel() : 0);
     }
     OpBuilder builder = OpBuilder::atBlockEnd(getOperation().getBody());
-    auto func = kernel::FuncOp::create(
-        builder, region.getLoc(), region.getName(), region.getDims().size(), region.getInputShapes(),
-        region.getResultShapes(), panels, *region.getSchedule(), /*object=*/nullptr);
+    auto func =
+        kernel::FuncOp::create(builder, region.getLoc(), region.getName(), region.getDims().size(),
+                               region.getInputShapes(), region.getResultShapes(), panels,
+                               *region.getSchedule(), /*object=*/nullptr);
     if (Attribute reason = region->getAttr("kernel.reference_reason"))
       func->setAttr("kernel.reference_reason", reason);
     IRMapping mapping;
@@ -84,9 +85,9 @@ private:
 
   void replaceByCall(kernel::RegionOp region, kernel::FuncOp func) {
     OpBuilder builder(region);
-    auto call = kernel::CallOp::create(builder, region.getLoc(), region.getResultTypes(),
-                                       func.getSymName(), region.getDims(), region.getInputs(),
-                                       ValueRange(), region.getInputShapes(), region.getResultShapes());
+    auto call = kernel::CallOp::create(
+        builder, region.getLoc(), region.getResultTypes(), func.getSymName(), region.getDims(),
+        region.getInputs(), ValueRange(), region.getInputShapes(), region.getResultShapes());
     region.replaceAllUsesWith(call.getResults());
     region.erase();
   }
@@ -96,4 +97,6 @@ private:
 
 } // namespace
 
-std::unique_ptr<Pass> rapt::createOutlineKernelsPass() { return std::make_unique<OutlineKernels>(); }
+std::unique_ptr<Pass> rapt::createOutlineKernelsPass() {
+  return std::make_unique<OutlineKernels>();
+}

@@ -1,7 +1,7 @@
 //===- PrintSpecs.cpp - Shows what Halide is given ---------------------------------------===//
 //
-// In and out: the same IR. Prints the KernelSpec of every kernel.region and kernel.func to stdout, or
-// why there is none.
+// In and out: the same IR. Prints the KernelSpec of every kernel.region and kernel.func to stdout,
+// or why there is none.
 //
 //===-------------------------------------------------------------------------------------===//
 

@@ -2,7 +2,8 @@
 //
 // In:  kernel.func @sym without `object`, its body in linalg, attn, tensor, arith, math on tensors.
 // Out: llvm.func internal @sym (uniform convention) that fills in memref descriptors and calls
-//      llvm.func private @sym.body, which is upstream's lowering of the body.
+//      llvm.func private @sym.body, which is upstream's lowering of the body. Intermediate tensors
+//      come from malloc; when it has no memory left, the kernel calls context->fail.
 //
 // Everything happens in a module of its own, so that upstream's conversions never see the host's
 // code.
@@ -46,6 +47,9 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "mlir/Transforms/Passes.h"
+#include "runtime/include/rapt_abi.h"
+
+#include <cstddef>
 
 using namespace mlir;
 using namespace rapt;
@@ -61,11 +65,6 @@ struct Signature {
   SmallVector<SmallVector<int64_t>> dynamicSizes; // of each tensor: dim numbers of its `?`s
 };
 
-MemRefType bufferOf(Type tensor) {
-  auto type = cast<RankedTensorType>(tensor);
-  return MemRefType::get(type.getShape(), type.getElementType());
-}
-
 std::string bodyName(StringRef kernel) { return (kernel + ".body").str(); }
 
 Signature describe(kernel::FuncOp kernel) {
@@ -74,7 +73,7 @@ Signature describe(kernel::FuncOp kernel) {
   Block &block = kernel.getBody().front();
   auto add = [&](TypeRange types, ArrayAttr shapes) {
     for (auto [index, type] : llvm::enumerate(types)) {
-      result.tensors.push_back(bufferOf(type));
+      result.tensors.push_back(kernel::bufferOf(type));
       result.dynamicSizes.push_back(llvm::to_vector(kernel::dynamicDims(shapes, index)));
     }
   };
@@ -111,13 +110,14 @@ void buildBody(OpBuilder &builder, kernel::FuncOp kernel, const Signature &signa
   func::ReturnOp::create(inner, kernel.getLoc());
 }
 
-/// Upstream's expansion of memref.expand_shape knows groups with one dynamic dim at most. Those with more
-/// become casts to the sizes that the operation carries.
+/// Upstream's expansion of memref.expand_shape knows groups with one dynamic dim at most. Those
+/// with more become casts to the sizes that the operation carries.
 void castExpandedShapes(ModuleOp module) {
   SmallVector<memref::ExpandShapeOp> found;
   module.walk([&](memref::ExpandShapeOp op) {
     for (const ReassociationIndices &group : op.getReassociationIndices())
-      if (llvm::count_if(group, [&](int64_t dim) { return op.getResultType().isDynamicDim(dim); }) > 1)
+      if (llvm::count_if(group, [&](int64_t dim) { return op.getResultType().isDynamicDim(dim); }) >
+          1)
         return found.push_back(op);
   });
   for (memref::ExpandShapeOp op : found) {
@@ -131,14 +131,14 @@ void castExpandedShapes(ModuleOp module) {
     for (auto [number, group] : llvm::enumerate(op.getReassociationIndices())) {
       Value step = source.getStrides()[number];
       for (int64_t dim : llvm::reverse(group)) {
-        steps[dim] = ShapedType::isDynamic(strides[dim]) ? OpFoldResult(step)
-                                                         : b.getIndexAttr(strides[dim]);
+        steps[dim] =
+            ShapedType::isDynamic(strides[dim]) ? OpFoldResult(step) : b.getIndexAttr(strides[dim]);
         step = arith::MulIOp::create(b, loc, step,
                                      getValueOrCreateConstantIndexOp(b, loc, sizes[dim]));
       }
     }
-    OpFoldResult start = ShapedType::isDynamic(offset) ? OpFoldResult(source.getOffset())
-                                                       : b.getIndexAttr(offset);
+    OpFoldResult start =
+        ShapedType::isDynamic(offset) ? OpFoldResult(source.getOffset()) : b.getIndexAttr(offset);
     Value view = memref::ReinterpretCastOp::create(b, loc, type, source.getBaseBuffer(), start,
                                                    sizes, steps);
     op.getResult().replaceAllUsesWith(view);
@@ -174,8 +174,8 @@ LogicalResult bufferize(ModuleOp module) {
   return success();
 }
 
-/// The canonicaliser merges integer -> f32 -> bf16 into one operation, which arith-expand does not know and
-/// LLVM makes a call of a function that the runtime lacks.
+/// The canonicaliser merges integer -> f32 -> bf16 into one operation, which arith-expand does not
+/// know and LLVM makes a call of a function that the runtime lacks.
 struct SplitIntegerToBf16 : PassWrapper<SplitIntegerToBf16, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(SplitIntegerToBf16)
   void runOnOperation() override {
@@ -237,7 +237,57 @@ void appendDescriptor(OpBuilder &b, Location loc, MemRefType type, ArrayRef<int6
   llvm::append_range(arguments, strides);
 }
 
-void buildWrapper(OpBuilder &builder, const Signature &signature) {
+/// Makes a lowered body return a status: 0, or 1 once malloc gave null and what it gave before is
+/// freed. Bodies allocate in straight-line code and free at its end.
+void returnStatus(LLVM::LLVMFuncOp body) {
+  OpBuilder b(body);
+  Location loc = body.getLoc();
+  auto leaveWith = [&](int32_t status) {
+    Value code = LLVM::ConstantOp::create(b, loc, b.getI32Type(), b.getI32IntegerAttr(status));
+    LLVM::ReturnOp::create(b, loc, code);
+  };
+  body.setFunctionType(LLVM::LLVMFunctionType::get(b.getI32Type(), body.getArgumentTypes()));
+  SmallVector<LLVM::ReturnOp> returns;
+  SmallVector<LLVM::CallOp> allocations;
+  body.walk([&](LLVM::ReturnOp op) { returns.push_back(op); });
+  body.walk([&](LLVM::CallOp call) {
+    if (call.getCallee() == "malloc")
+      allocations.push_back(call);
+  });
+  for (LLVM::ReturnOp op : returns) {
+    b.setInsertionPoint(op);
+    leaveWith(0);
+    op.erase();
+  }
+  for (auto [index, call] : llvm::enumerate(allocations)) {
+    Block *before = call->getBlock(), *after = before->splitBlock(++call->getIterator());
+    Block *leave = b.createBlock(&body.getBody(), body.getBody().end());
+    for (LLVM::CallOp earlier : ArrayRef(allocations).take_front(index))
+      LLVM::CallOp::create(b, loc, TypeRange(), "free", earlier.getResult());
+    leaveWith(1);
+    b.setInsertionPointToEnd(before);
+    Value null = LLVM::ZeroOp::create(b, loc, call.getResult().getType());
+    Value isNull = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::eq, call.getResult(), null);
+    LLVM::CondBrOp::create(b, loc, isNull, leave, after);
+  }
+}
+
+/// context->fail(context, "no memory...", 0, 0), whose result is returned.
+void returnFailure(OpBuilder &b, Location loc, Value context, StringRef message) {
+  Type pointer = context.getType(), word = b.getI64Type();
+  auto number = [&](int64_t value) -> Value {
+    return LLVM::ConstantOp::create(b, loc, word, b.getI64IntegerAttr(value));
+  };
+  Value place = LLVM::GEPOp::create(b, loc, pointer, b.getI8Type(), context,
+                                    ArrayRef<LLVM::GEPArg>{offsetof(rapt_abi_context, fail)});
+  Value fail = LLVM::LoadOp::create(b, loc, pointer, place);
+  Value text = LLVM::AddressOfOp::create(b, loc, pointer, message);
+  auto type = LLVM::LLVMFunctionType::get(b.getI32Type(), {pointer, pointer, word, word});
+  auto call = LLVM::CallOp::create(b, loc, type, {fail, context, text, number(0), number(0)});
+  LLVM::ReturnOp::create(b, loc, call.getResult());
+}
+
+void buildWrapper(OpBuilder &builder, const Signature &signature, StringRef noMemory) {
   MLIRContext *context = builder.getContext();
   Type pointer = LLVM::LLVMPointerType::get(context), word = builder.getI64Type();
   SmallVector<Type> types{pointer};
@@ -254,8 +304,16 @@ void buildWrapper(OpBuilder &builder, const Signature &signature) {
   for (auto [index, type] : llvm::enumerate(signature.tensors))
     appendDescriptor(b, signature.loc, type, signature.dynamicSizes[index], dims,
                      arguments[signature.numDims + index], operands);
-  LLVM::CallOp::create(b, signature.loc, TypeRange(), bodyName(signature.name), operands);
+  Value status =
+      LLVM::CallOp::create(b, signature.loc, b.getI32Type(), bodyName(signature.name), operands)
+          .getResult();
   Value zero = LLVM::ConstantOp::create(b, signature.loc, b.getI32Type(), b.getI32IntegerAttr(0));
+  Value failed = LLVM::ICmpOp::create(b, signature.loc, LLVM::ICmpPredicate::ne, status, zero);
+  Block *leave = function.addBlock(), *done = function.addBlock();
+  LLVM::CondBrOp::create(b, signature.loc, failed, leave, done);
+  b.setInsertionPointToEnd(leave);
+  returnFailure(b, signature.loc, entry->getArgument(0), noMemory);
+  b.setInsertionPointToEnd(done);
   LLVM::ReturnOp::create(b, signature.loc, zero);
 }
 
@@ -299,8 +357,15 @@ struct ReferenceKernels : PassWrapper<ReferenceKernels, OperationPass<ModuleOp>>
     if (failed(bufferize(nested)) || failed(runPipeline(pm, nested)))
       return signalPassFailure();
     adopt(nested);
+    if (signatures.empty())
+      return;
+    StringRef text("a reference kernel got no memory\0", 33);
+    auto type = LLVM::LLVMArrayType::get(builder.getI8Type(), text.size());
+    auto noMemory = LLVM::GlobalOp::create(builder, getOperation().getLoc(), type,
+                                           /*isConstant=*/true, LLVM::Linkage::Internal,
+                                           "rapt_no_memory", builder.getStringAttr(text));
     for (const Signature &signature : signatures)
-      buildWrapper(builder, signature);
+      buildWrapper(builder, signature, noMemory.getSymName());
   }
 
   /// Moves the functions of `nested` out: bodies become internal, declarations of libm appear once.
@@ -309,8 +374,10 @@ struct ReferenceKernels : PassWrapper<ReferenceKernels, OperationPass<ModuleOp>>
     for (auto function : llvm::make_early_inc_range(nested.getOps<LLVM::LLVMFuncOp>())) {
       if (function.isExternal() && symbols.lookup(function.getSymName()))
         continue;
-      if (!function.isExternal())
+      if (!function.isExternal()) {
         function.setLinkage(LLVM::Linkage::Internal);
+        returnStatus(function);
+      }
       function->moveBefore(nested);
     }
     nested.erase();

@@ -1,4 +1,9 @@
 //===- ScalarBody.cpp - The inside of a linalg.generic as an Expr ----------------------===//
+//
+// In:  arith, math, linalg.index and tensor.extract on scalars. Out: one Expr. Integer widths and
+//      signedness follow arith; what an Expr cannot say is an error that names the operation.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Kernels/ScalarBody.h"
 
@@ -26,12 +31,18 @@ std::optional<ScalarType> rapt::kernels::scalarType(Type type) {
   if (!integer)
     return std::nullopt;
   switch (integer.getWidth()) {
-  case 1: return ScalarType::Bool;
-  case 8: return integer.isUnsigned() ? ScalarType::U8 : ScalarType::I8;
-  case 16: return integer.isUnsigned() ? std::nullopt : std::optional(ScalarType::I16);
-  case 32: return integer.isUnsigned() ? std::nullopt : std::optional(ScalarType::I32);
-  case 64: return integer.isUnsigned() ? std::nullopt : std::optional(ScalarType::I64);
-  default: return std::nullopt;
+  case 1:
+    return ScalarType::Bool;
+  case 8:
+    return integer.isUnsigned() ? ScalarType::U8 : ScalarType::I8;
+  case 16:
+    return integer.isUnsigned() ? std::nullopt : std::optional(ScalarType::I16);
+  case 32:
+    return integer.isUnsigned() ? std::nullopt : std::optional(ScalarType::I32);
+  case 64:
+    return integer.isUnsigned() ? std::nullopt : std::optional(ScalarType::I64);
+  default:
+    return std::nullopt;
   }
 }
 
@@ -89,24 +100,38 @@ static std::optional<BinaryOp> binaryOf(Operation *op) {
       .Case<arith::XOrIOp>([](auto) { return BinaryOp::Xor; })
       .Case([](arith::CmpIOp cmp) -> std::optional<BinaryOp> {
         switch (cmp.getPredicate()) {
-        case arith::CmpIPredicate::eq: return BinaryOp::Eq;
-        case arith::CmpIPredicate::ne: return BinaryOp::Ne;
-        case arith::CmpIPredicate::slt: return BinaryOp::Lt;
-        case arith::CmpIPredicate::sle: return BinaryOp::Le;
-        case arith::CmpIPredicate::sgt: return BinaryOp::Gt;
-        case arith::CmpIPredicate::sge: return BinaryOp::Ge;
-        default: return std::nullopt;
+        case arith::CmpIPredicate::eq:
+          return BinaryOp::Eq;
+        case arith::CmpIPredicate::ne:
+          return BinaryOp::Ne;
+        case arith::CmpIPredicate::slt:
+          return BinaryOp::Lt;
+        case arith::CmpIPredicate::sle:
+          return BinaryOp::Le;
+        case arith::CmpIPredicate::sgt:
+          return BinaryOp::Gt;
+        case arith::CmpIPredicate::sge:
+          return BinaryOp::Ge;
+        default:
+          return std::nullopt;
         }
       })
       .Case([](arith::CmpFOp cmp) -> std::optional<BinaryOp> {
         switch (cmp.getPredicate()) {
-        case arith::CmpFPredicate::OEQ: return BinaryOp::Eq;
-        case arith::CmpFPredicate::UNE: return BinaryOp::Ne;
-        case arith::CmpFPredicate::OLT: return BinaryOp::Lt;
-        case arith::CmpFPredicate::OLE: return BinaryOp::Le;
-        case arith::CmpFPredicate::OGT: return BinaryOp::Gt;
-        case arith::CmpFPredicate::OGE: return BinaryOp::Ge;
-        default: return std::nullopt;
+        case arith::CmpFPredicate::OEQ:
+          return BinaryOp::Eq;
+        case arith::CmpFPredicate::UNE:
+          return BinaryOp::Ne;
+        case arith::CmpFPredicate::OLT:
+          return BinaryOp::Lt;
+        case arith::CmpFPredicate::OLE:
+          return BinaryOp::Le;
+        case arith::CmpFPredicate::OGT:
+          return BinaryOp::Gt;
+        case arith::CmpFPredicate::OGE:
+          return BinaryOp::Ge;
+        default:
+          return std::nullopt;
         }
       })
       .Default([](auto) { return std::nullopt; });
@@ -124,9 +149,9 @@ static bool isConversion(Operation *op) {
              arith::TruncIOp, arith::IndexCastOp>(op);
 }
 
-/// Unsigned integers, which a KernelSpec does not have, by way of signed ones: widened with the high bits
-/// cleared, or with the sign bit flipped, which turns their order into the signed one. Null for other
-/// operations, and where 64 bits would have to be widened.
+/// Unsigned integers, which a KernelSpec does not have, by way of signed ones: widened with the
+/// high bits cleared, or with the sign bit flipped, which turns their order into the signed one.
+/// Null for other operations, and where 64 bits would have to be widened.
 static ExprRef unsignedForm(Operation *op, const std::vector<ExprRef> &operands) {
   if (op->getNumOperands() == 0)
     return nullptr;
@@ -147,7 +172,8 @@ static ExprRef unsignedForm(Operation *op, const std::vector<ExprRef> &operands)
     return Expr::makeBinary(binary, flipped(operands[0]), flipped(operands[1]));
   };
   auto widenedPair = [&](BinaryOp binary) {
-    return Expr::makeCast(from, Expr::makeBinary(binary, widened(operands[0]), widened(operands[1])));
+    return Expr::makeCast(from,
+                          Expr::makeBinary(binary, widened(operands[0]), widened(operands[1])));
   };
   if (isa<arith::MaxUIOp>(op))
     return flipped(ordered(BinaryOp::Max));
@@ -155,11 +181,16 @@ static ExprRef unsignedForm(Operation *op, const std::vector<ExprRef> &operands)
     return flipped(ordered(BinaryOp::Min));
   if (auto cmp = dyn_cast<arith::CmpIOp>(op)) {
     switch (cmp.getPredicate()) {
-    case arith::CmpIPredicate::ult: return ordered(BinaryOp::Lt);
-    case arith::CmpIPredicate::ule: return ordered(BinaryOp::Le);
-    case arith::CmpIPredicate::ugt: return ordered(BinaryOp::Gt);
-    case arith::CmpIPredicate::uge: return ordered(BinaryOp::Ge);
-    default: return nullptr;
+    case arith::CmpIPredicate::ult:
+      return ordered(BinaryOp::Lt);
+    case arith::CmpIPredicate::ule:
+      return ordered(BinaryOp::Le);
+    case arith::CmpIPredicate::ugt:
+      return ordered(BinaryOp::Gt);
+    case arith::CmpIPredicate::uge:
+      return ordered(BinaryOp::Ge);
+    default:
+      return nullptr;
     }
   }
   if (width == 64)
@@ -260,11 +291,16 @@ bool rapt::kernels::isNeutral(Reduction reduction, Value init) {
     bool lowest = value.isInfinity() || value.isLargest() ||
                   value.bitwiseIsEqual(APFloat::getLargest(value.getSemantics(), true));
     switch (reduction) {
-    case Reduction::Sum: return value.isZero();
-    case Reduction::Prod: return value.isExactlyValue(1.0);
-    case Reduction::Max: return lowest && value.isNegative();
-    case Reduction::Min: return lowest && !value.isNegative();
-    case Reduction::None: return false;
+    case Reduction::Sum:
+      return value.isZero();
+    case Reduction::Prod:
+      return value.isExactlyValue(1.0);
+    case Reduction::Max:
+      return lowest && value.isNegative();
+    case Reduction::Min:
+      return lowest && !value.isNegative();
+    case Reduction::None:
+      return false;
     }
   }
   auto integer = dyn_cast<IntegerAttr>(constant.getValue());
@@ -272,11 +308,16 @@ bool rapt::kernels::isNeutral(Reduction reduction, Value init) {
     return false;
   const APInt &value = integer.getValue();
   switch (reduction) {
-  case Reduction::Sum: return value.isZero();
-  case Reduction::Prod: return value.isOne();
-  case Reduction::Max: return value.isMinSignedValue();
-  case Reduction::Min: return value.isMaxSignedValue();
-  case Reduction::None: return false;
+  case Reduction::Sum:
+    return value.isZero();
+  case Reduction::Prod:
+    return value.isOne();
+  case Reduction::Max:
+    return value.isMinSignedValue();
+  case Reduction::Min:
+    return value.isMaxSignedValue();
+  case Reduction::None:
+    return false;
   }
   return false;
 }

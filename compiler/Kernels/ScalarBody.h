@@ -37,8 +37,8 @@ llvm::Expected<ExprRef> translateScalar(mlir::Value value, ScalarScope &scope);
 std::optional<std::pair<Reduction, mlir::Value>> matchCombiner(mlir::Value yielded,
                                                                mlir::Value accumulator);
 
-/// Whether starting at `init` leaves the reduction's result as it is. The lowest finite float stands
-/// for -infinity, as exporters write it.
+/// Whether starting at `init` leaves the reduction's result as it is. The lowest finite float
+/// stands for -infinity, as exporters write it.
 bool isNeutral(Reduction reduction, mlir::Value init);
 
 } // namespace rapt::kernels

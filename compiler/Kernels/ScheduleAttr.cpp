@@ -1,4 +1,8 @@
 //===- ScheduleAttr.cpp - #kernel.schedule to and from kernels::Schedule ---------------===//
+//
+// One table for recipes and one name for each parameter: what toAttr writes, fromAttr reads back.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Kernels/ScheduleAttr.h"
 
@@ -17,7 +21,9 @@ static constexpr std::pair<R, kernel::Recipe> kRecipes[] = {
 kernel::ScheduleAttr rapt::kernels::toAttr(MLIRContext *context, const Schedule &schedule) {
   Builder builder(context);
   NamedAttrList params;
-  auto number = [&](StringRef name, int64_t value) { params.set(name, builder.getI64IntegerAttr(value)); };
+  auto number = [&](StringRef name, int64_t value) {
+    params.set(name, builder.getI64IntegerAttr(value));
+  };
   if (schedule.recipe != R::Reference) {
     number("vector", schedule.vector);
     params.set("parallel", builder.getBoolAttr(schedule.parallel));
@@ -56,7 +62,6 @@ Schedule rapt::kernels::fromAttr(kernel::ScheduleAttr attr) {
   if (auto parallel = params.getAs<BoolAttr>("parallel"))
     schedule.parallel = parallel.getValue();
   if (auto variant = params.getAs<StringAttr>("variant"))
-    schedule.variant =
-        variant == "unfused" ? Schedule::Variant::Unfused : Schedule::Variant::Strip;
+    schedule.variant = variant == "unfused" ? Schedule::Variant::Unfused : Schedule::Variant::Strip;
   return schedule;
 }

@@ -59,15 +59,17 @@ public:
     std::string quoted;
     for (char c : path)
       quoted += (c == '"' || c == '\\') ? std::string{'\\', c} : std::string{c};
-    module.appendModuleInlineAsm(".section .rapt.weights,\"a\",@progbits\n"
-                                 ".p2align 12\n"
-                                 ".hidden rapt_weights\n"
-                                 ".globl rapt_weights\n"
-                                 "rapt_weights:\n"
-                                 ".incbin \"" +
-                                 quoted +
-                                 "\"\n"
-                                 ".text\n");
+    module.appendModuleInlineAsm((".section " + link::kWeightsSection +
+                                  ",\"a\",@progbits\n"
+                                  ".p2align 12\n"
+                                  ".hidden rapt_weights\n"
+                                  ".globl rapt_weights\n"
+                                  "rapt_weights:\n"
+                                  ".incbin \"" +
+                                  quoted +
+                                  "\"\n"
+                                  ".text\n")
+                                     .str());
     auto *symbol = new GlobalVariable(module, Type::getInt8Ty(context), /*isConstant=*/true,
                                       GlobalValue::ExternalLinkage, nullptr, "rapt_weights");
     symbol->setVisibility(GlobalValue::HiddenVisibility);

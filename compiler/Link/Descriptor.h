@@ -10,6 +10,9 @@ class Module;
 
 namespace rapt::link {
 
+/// Section of the artifact with nothing but the embedded weights.
+inline constexpr llvm::StringLiteral kWeightsSection = ".rapt.weights";
+
 /// Adds the exported constant `facts.symbol`, the tables and texts that it points to, and the
 /// section with the weights to `module`, which holds rapt_plan and rapt_run.
 llvm::Error addDescriptor(llvm::Module &module, const host::Interface &interface,

@@ -1,4 +1,8 @@
 //===- Header.cpp - The C header of a model object --------------------------------------===//
+//
+// Interface => text of a C header. Whatever names the model file has, the text stays valid C.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Link/Header.h"
 

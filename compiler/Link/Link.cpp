@@ -1,7 +1,8 @@
 //===- Link.cpp - From code and weights to an artifact ----------------------------------===//
 //
-// weights blob -> host object -> clang -> rename. The linker script's only exported name is the
-// model's descriptor, and everything that it does not lead to is dropped.
+// weights blob -> host object -> clang -> seal -> rename, companions (weights, header) before the
+// artifact. The linker script's only exported name is the model's descriptor, and everything that
+// it does not lead to is dropped.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -9,6 +10,7 @@
 
 #include "compiler/Link/Header.h"
 #include "compiler/Link/HostObject.h"
+#include "compiler/Link/Seal.h"
 #include "compiler/Link/TempDir.h"
 #include "compiler/Link/Weights.h"
 #include "runtime/include/rapt_abi.h"
@@ -23,6 +25,27 @@ ArtifactKind rapt::artifactKind(StringRef path) {
   return extension == ".so"  ? ArtifactKind::SharedLibrary
          : extension == ".o" ? ArtifactKind::Object
                              : ArtifactKind::Executable;
+}
+
+static std::string headerPath(StringRef output) {
+  SmallString<128> place(output);
+  sys::path::replace_extension(place, ".h");
+  return place.str().str();
+}
+
+static std::string weightsPath(StringRef output) { return (output + ".weights").str(); }
+
+std::vector<std::string> rapt::artifactFiles(StringRef path) {
+  std::vector<std::string> files{path.str(), weightsPath(path)};
+  if (artifactKind(path) == ArtifactKind::Object)
+    files.push_back(headerPath(path));
+  return files;
+}
+
+static std::string exportedSymbol(ArtifactKind kind, StringRef output) {
+  if (kind != ArtifactKind::Object)
+    return RAPT_ABI_SYMBOL;
+  return link::identifier(sys::path::stem(output)) + "_" + RAPT_ABI_SYMBOL;
 }
 
 namespace {
@@ -66,15 +89,13 @@ private:
       facts.weightsPath = path;
     } else {
       facts.weightsFile = (fileName() + ".weights").str();
-      dir.publish(path, options.output + ".weights");
+      dir.publish(path, weightsPath(options.output));
     }
     return dir.write(path, [&](raw_ostream &stream) { return link::writeWeights(table, stream); });
   }
 
   Error writeObjects() {
-    facts.symbol = RAPT_ABI_SYMBOL;
-    if (kind == ArtifactKind::Object)
-      facts.symbol = link::identifier(sys::path::stem(options.output)) + "_" + facts.symbol;
+    facts.symbol = exportedSymbol(kind, options.output);
     facts.name = options.modelName;
     facts.producer = options.producer;
     facts.cpu = options.cpu.cpu;
@@ -82,9 +103,9 @@ private:
     objects.push_back(dir.file("host.o"));
     if (Error error = link::writeHostObject(input.host, interface, facts, objects.back()))
       return error;
-    for (auto [index, bytes] : enumerate(input.objects)) {
+    for (auto [index, object] : enumerate(input.objects)) {
       objects.push_back(dir.file("kernel" + Twine(index) + ".o"));
-      if (Error error = dir.write(objects.back(), bytes))
+      if (Error error = dir.write(objects.back(), object.bytes))
         return error;
     }
     return Error::success();
@@ -117,7 +138,9 @@ private:
     arguments.insert(arguments.end(),
                      {"-Wl,--gc-sections", "-Wl,-z,now", "-Wl,-z,relro", "-Wl,-z,noexecstack",
                       "-Wl,--build-id=none", "-Wl,--as-needed", "-lm"});
-    return link::runTool(dir, linker(), arguments);
+    if (Error error = link::runTool(dir, linker(), arguments))
+      return error;
+    return kind == ArtifactKind::SharedLibrary ? link::seal(artifact()) : Error::success();
   }
 
   /// One relocatable object whose only global name is the descriptor's, so that two models and any
@@ -128,13 +151,11 @@ private:
     arguments.push_back(library("librapt_glue.a"));
     if (Error error = link::runTool(dir, linker(), arguments))
       return error;
-    if (Error error = link::runTool(dir, RAPT_OBJCOPY,
-                                    {"--keep-global-symbol=" + facts.symbol, artifact()}))
+    if (Error error =
+            link::runTool(dir, RAPT_OBJCOPY, {"--keep-global-symbol=" + facts.symbol, artifact()}))
       return error;
     std::string header = dir.file("header");
-    SmallString<128> place(options.output);
-    sys::path::replace_extension(place, ".h");
-    dir.publish(header, place);
+    dir.publish(header, headerPath(options.output));
     return dir.write(header, link::headerText(fileName(), facts.symbol, interface));
   }
 
@@ -148,6 +169,26 @@ private:
 };
 
 } // namespace
+
+Error rapt::printLinkPlan(const LinkInput &input, const LinkOptions &options, raw_ostream &os) {
+  mlir::FailureOr<std::vector<host::WeightEntry>> table = host::readWeightTable(input.host);
+  if (failed(table))
+    return createStringError("the host module does not say what to link");
+  uint64_t weights = link::weightBytes(*table), code = 0;
+  for (const KernelObject &object : input.objects)
+    code += object.bytes.size();
+  os << "// what is linked into a shared library\n"
+     << "//   host     the module below, for " << options.cpu.cpu << " ("
+     << link::requiredFeatures(options.cpu) << ")\n"
+     << "//   kernels  " << input.objects.size() << " objects, " << code << " bytes\n";
+  for (const KernelObject &object : input.objects)
+    os << "//            " << object.name << ", " << object.bytes.size() << " bytes\n";
+  os << "//   weights  " << table->size() << " tensors, " << weights << " bytes, "
+     << (weights <= options.mostEmbedded ? "embedded" : "in a side file") << "\n"
+     << "//   library  librapt_glue.a\n"
+     << "//   exports  " << exportedSymbol(ArtifactKind::SharedLibrary, "") << "\n";
+  return Error::success();
+}
 
 Error rapt::linkArtifact(const LinkInput &input, const LinkOptions &options) {
   return Linker(input, options).run();

@@ -12,6 +12,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
+#include "llvm/Support/raw_ostream.h"
 
 #include <string>
 #include <vector>
@@ -23,21 +24,33 @@ enum class ArtifactKind { SharedLibrary, Executable, Object };
 /// By the file name: "x.so" is a shared library, "x.o" an object, anything else an executable.
 ArtifactKind artifactKind(llvm::StringRef path);
 
+/// The files that an artifact of that name may consist of: itself, its weights, its header.
+std::vector<std::string> artifactFiles(llvm::StringRef path);
+
 struct LinkOptions {
-  std::string output;     // path of the artifact
-  kernels::TargetCpu cpu; // what the host function is compiled for
-  std::string modelName;  // of the ONNX graph
-  std::string producer;   // "raptc 0.1.0 (LLVM 22.1.8, Halide 21.0.0)"
-  std::string linker;     // clang that links; empty: the one Rapt was configured with
-  std::string libraryDir; // folder of librapt_glue.a, librapt.a, ...
-  uint64_t mostEmbedded =
-      1 << 30; // bytes of weights inside of the artifact; more go to a side file
+  std::string output;              // path of the artifact
+  kernels::TargetCpu cpu;          // what the host function is compiled for
+  std::string modelName;           // of the ONNX graph
+  std::string producer;            // "raptc 0.1.0 (LLVM 22.1.8, Halide 21.0.0)"
+  std::string linker;              // clang that links; empty: the one Rapt was configured with
+  std::string libraryDir;          // folder of librapt_glue.a, librapt.a, ...
+  uint64_t mostEmbedded = 1 << 30; // bytes of weights in the artifact; more go to a side file
+};
+
+struct KernelObject {
+  std::string name;
+  std::string bytes; // ELF
 };
 
 struct LinkInput {
-  mlir::ModuleOp host;              // after host-to-llvm
-  std::vector<std::string> objects; // ELF bytes of each kernel, in a fixed order
+  mlir::ModuleOp host;               // after host-to-llvm
+  std::vector<KernelObject> objects; // in a fixed order
 };
+
+/// Writes what a shared library of `input` would consist of as MLIR comments: the head of the IR
+/// that --compile-to=link prints.
+llvm::Error printLinkPlan(const LinkInput &input, const LinkOptions &options,
+                          llvm::raw_ostream &os);
 
 /// Writes `options.output`, and beside it `<output>.weights` when the weights are many, and
 /// `<stem>.h` for an object. Errors name the file or the tool and what it said; then nothing is

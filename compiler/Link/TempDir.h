@@ -11,7 +11,8 @@
 namespace rapt::link {
 
 /// A folder beside the output, on the same file system: what is finished is renamed into place, the
-/// rest goes away with the object.
+/// rest goes away with the object, or when SIGINT, SIGTERM or SIGHUP end the program (one folder at
+/// a time is watched).
 class TempDir {
 public:
   TempDir() = default;
@@ -27,12 +28,16 @@ public:
                     llvm::function_ref<llvm::Error(llvm::raw_ostream &)> writer) const;
   llvm::Error write(llvm::StringRef path, llvm::StringRef content) const;
 
-  /// Plans a rename of `from`, a file of the folder, to `to`; `commit` does them all in order. When
-  /// one fails, those before it are undone by removing them.
+  /// Plans a rename of `from`, a file of the folder, to `to`; `commit` does them all in order. The
+  /// last is the one that makes use of those before it: where there are several, an old file in its
+  /// place goes first, so that nobody meets one that does not fit its companions. When a rename
+  /// fails, those before it are undone by removing them.
   void publish(llvm::StringRef from, llvm::StringRef to);
   llvm::Error commit();
 
 private:
+  llvm::Error renameAll();
+
   std::string path;
   llvm::SmallVector<std::pair<std::string, std::string>> renames;
 };

@@ -23,8 +23,7 @@ namespace {
 /// One source as part of the weight: element (i0, i1, ...) is at data + sum of i * strides (bytes).
 struct Segment {
   ArrayRef<char> data;
-  SmallVector<char>
-      unpacked; // holds what `data` shows when the attribute's own form has to be changed
+  SmallVector<char> unpacked; // what `data` shows when the attribute's own form has to be changed
   SmallVector<int64_t> shape, strides;
   int64_t begin = 0; // along the concatenated dim
 };

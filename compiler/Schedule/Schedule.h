@@ -12,9 +12,10 @@ class Pass;
 
 namespace rapt {
 
-/// The recipe that fits what `spec` computes, and numbers for it on `target`. `weightInputs` says for
-/// each input whether it is a kernel.weight, that is, whether its layout may be chosen.
-kernels::Schedule chooseSchedule(const kernels::KernelSpec &spec, const std::vector<bool> &weightInputs,
+/// The recipe that fits what `spec` computes, and numbers for it on `target`. `weightInputs` says
+/// for each input whether it is a kernel.weight, that is, whether its layout may be chosen.
+kernels::Schedule chooseSchedule(const kernels::KernelSpec &spec,
+                                 const std::vector<bool> &weightInputs,
                                  const kernels::TargetCpu &target);
 
 /// The input of a Gemm kernel that is its packed weight; -1 when the spec is not a Gemm.
@@ -25,8 +26,8 @@ struct SelectSchedulesOptions {
   bool reference = false; // every kernel through its reference lowering
 };
 
-/// select-schedules: gives every kernel.region its #kernel.schedule, and lays the weight of each Gemm
-/// out in the panels that its schedule wants.
+/// select-schedules: gives every kernel.region its #kernel.schedule, and lays the weight of each
+/// Gemm out in the panels that its schedule wants.
 std::unique_ptr<mlir::Pass> createSelectSchedulesPass(SelectSchedulesOptions options);
 
 } // namespace rapt

@@ -1,15 +1,17 @@
 //===- SelectSchedules.cpp - A schedule for every region --------------------------------===//
 //
-// In:  kernel.region ops without a schedule (one that has it keeps it).
-// Out: each has a #kernel.schedule that fits its body; the weight of a Gemm is a kernel.weight of its
-//      own with the panel width of that schedule. A body that has no KernelSpec gets the reference
-//      recipe and an attribute `kernel.reference_reason` that says why.
+// In:  kernel.region ops without a schedule. One that has it keeps it, but a schedule for a gemm
+//      must be on one, whose weight has the panels of that schedule.
+// Out: each has a #kernel.schedule that fits its body; the weight of a Gemm is a kernel.weight of
+//      its own with the panel width of that schedule. A body that has no KernelSpec gets the
+//      reference recipe and an attribute `kernel.reference_reason` that says why.
 //
 //===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Schedule/Schedule.h"
 
 #include "compiler/Kernels/BuildSpec.h"
+#include "compiler/Kernels/Gemm.h"
 #include "compiler/Kernels/ScheduleAttr.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -32,13 +34,39 @@ public:
   }
 
   void runOnOperation() final {
+    bool valid = true;
     getOperation().walk([&](kernel::RegionOp region) {
-      if (!region.getSchedule())
+      if (region.getSchedule())
+        valid &= succeeded(checkGiven(region));
+      else
         select(region);
     });
+    if (!valid)
+      signalPassFailure();
   }
 
 private:
+  static LogicalResult checkGiven(kernel::RegionOp region) {
+    kernels::Schedule schedule = kernels::fromAttr(*region.getSchedule());
+    if (schedule.recipe != kernels::Schedule::Recipe::Gemm)
+      return success();
+    SmallVector<int64_t> panels;
+    for (Value input : region.getInputs()) {
+      auto weight = input.getDefiningOp<kernel::WeightOp>();
+      panels.push_back(weight ? weight.getPanel() : 0);
+    }
+    auto spec = kernels::buildSpec(region.getBody().front(), region.getDims().size(),
+                                   region.getInputShapes(), panels);
+    if (!spec)
+      return region.emitOpError("has a schedule for a gemm, but ")
+             << llvm::toString(spec.takeError());
+    if (!kernels::matchGemm(*spec, [&](int input) { return panels[input] == schedule.tileCols; }))
+      return region.emitOpError("has a schedule for a gemm, but its body is no product with a "
+                                "weight in panels of tile_cols = ")
+             << schedule.tileCols;
+    return success();
+  }
+
   void select(kernel::RegionOp region) {
     kernels::Schedule schedule;
     schedule.recipe = kernels::Schedule::Recipe::Reference;
@@ -67,8 +95,8 @@ private:
     region->setAttr("kernel.reference_reason", StringAttr::get(&getContext(), reason));
   }
 
-  /// A weight may serve several regions with different layouts, so each takes a copy of the op; equal
-  /// ones share their bytes in the artifact.
+  /// A weight may serve several regions with different layouts, so each takes a copy of the op;
+  /// equal ones share their bytes in the artifact.
   void packWeight(kernel::RegionOp region, int input, int64_t panel) {
     auto weight = region.getInputs()[input].getDefiningOp<kernel::WeightOp>();
     OpBuilder builder(weight);

@@ -1,4 +1,9 @@
 //===- Target.cpp - The CPU that code is made for --------------------------------------===//
+//
+// A CPU's name becomes LLVM's name for it and the features that LLVM says it has; the width and
+// number of vector registers follow from the features, never from the name.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Schedule/Target.h"
 

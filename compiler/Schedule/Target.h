@@ -8,8 +8,9 @@
 
 namespace rapt {
 
-/// Resolves --target-cpu: "native" is this machine; any other name is one that LLVM knows for x86-64
-/// ("x86-64-v3", "znver4", "cascadelake"). Fails for unknown names, listing the architecture levels.
+/// Resolves --target-cpu: "native" is this machine; any other name is one that LLVM knows for
+/// x86-64 ("x86-64-v3", "znver4", "cascadelake"). Fails for unknown names, listing the architecture
+/// levels.
 llvm::Expected<kernels::TargetCpu> resolveTarget(llvm::StringRef name);
 
 } // namespace rapt

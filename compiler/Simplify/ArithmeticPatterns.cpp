@@ -1,4 +1,9 @@
 //===- ArithmeticPatterns.cpp - Identities that are exact, and products in one form ----------===//
+//
+// In:  onnx arithmetic. Out: neutral operands gone, Where decided, squares and Gemm as products.
+//      Every rewrite gives the same bits.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Simplify/Rewrite.h"
 
@@ -39,73 +44,57 @@ Value unchangedOperand(const ShapeInference &shapes, Operation *op) {
 /// x * 1, x and true, ...  =>  x, expanded where the other operand has more dims
 template <typename Op> struct DropNeutral : ShapePattern<Op> {
   using ShapePattern<Op>::ShapePattern;
-  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+  Value replacement(Op op, OpBuilder &builder) const override {
     Value kept = unchangedOperand(this->shapes, op);
     if (!kept)
-      return failure();
-    Value result =
-        expandTo(rewriter, this->shapes, op.getLoc(), kept, this->shapes.shapeOf(op.getOutput()));
-    return replaceWith(rewriter, op, result);
+      return {};
+    return expandLike(builder, this->shapes, kept, op.getOutput());
   }
 };
 
 /// Where(true, x, y)  =>  x, and Where(false, x, y)  =>  y
 struct DecideWhere : ShapePattern<onnx::WhereOp> {
   using ShapePattern::ShapePattern;
-  LogicalResult matchAndRewrite(onnx::WhereOp op, PatternRewriter &rewriter) const override {
+  Value replacement(onnx::WhereOp op, OpBuilder &builder) const override {
     const Element *condition = shapes.content(op.getCondition()).uniform();
     if (!isInt(condition, 0) && !isInt(condition, 1))
-      return failure();
+      return {};
     Value chosen = isInt(condition, 1) ? op.getX() : op.getY();
-    return replaceWith(
-        rewriter, op,
-        expandTo(rewriter, shapes, op.getLoc(), chosen, shapes.shapeOf(op.getOutput())));
-  }
-};
-
-/// Max(x)  =>  x
-template <typename Op> struct DropVariadicOfOne : ShapePattern<Op> {
-  using ShapePattern<Op>::ShapePattern;
-  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
-    if (op.getInputs().size() != 1)
-      return failure();
-    return replaceWith(rewriter, op, op.getInputs().front());
+    return expandLike(builder, shapes, chosen, op.getOutput());
   }
 };
 
 /// A reduction over no dims  =>  what it does to one element
 template <typename Op> struct DropEmptyReduce : ShapePattern<Op> {
   using ShapePattern<Op>::ShapePattern;
-  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+  Value replacement(Op op, OpBuilder &builder) const override {
     if (!op.getAxes().empty())
-      return failure();
+      return {};
     Value x = op.getData();
     if constexpr (std::is_same_v<Op, onnx::ReduceL1Op> || std::is_same_v<Op, onnx::ReduceL2Op>)
-      x = make<onnx::AbsOp>(rewriter, op.getLoc(), x);
+      x = make<onnx::AbsOp>(builder, op.getLoc(), x);
     else if constexpr (std::is_same_v<Op, onnx::ReduceSumSquareOp>)
-      x = make<onnx::MulOp>(rewriter, op.getLoc(), x, x);
-    return replaceWith(rewriter, op, x);
+      x = make<onnx::MulOp>(builder, op.getLoc(), x, x);
+    return x;
   }
 };
 
 /// Pow(x, 2)  =>  Mul(x, x)
 struct SquareToMul : ShapePattern<onnx::PowOp> {
   using ShapePattern::ShapePattern;
-  LogicalResult matchAndRewrite(onnx::PowOp op, PatternRewriter &rewriter) const override {
+  Value replacement(onnx::PowOp op, OpBuilder &builder) const override {
     const Element *exponent = shapes.content(op.getB()).uniform();
     if (!isInt(exponent, 2) && !isFloat(exponent, 2))
-      return failure();
-    Value product = make<onnx::MulOp>(rewriter, op.getLoc(), op.getA(), op.getA());
-    return replaceWith(
-        rewriter, op,
-        expandTo(rewriter, shapes, op.getLoc(), product, shapes.shapeOf(op.getOutput())));
+      return {};
+    Value product = make<onnx::MulOp>(builder, op.getLoc(), op.getA(), op.getA());
+    return expandLike(builder, shapes, product, op.getOutput());
   }
 };
 
 /// Gemm(a, b, c)  =>  alpha * MatMul(op(a), op(b)) + beta * c
 struct GemmToMatMul : ShapePattern<onnx::GemmOp> {
   using ShapePattern::ShapePattern;
-  LogicalResult matchAndRewrite(onnx::GemmOp op, PatternRewriter &rewriter) const override {
+  Value replacement(onnx::GemmOp op, OpBuilder &builder) const override {
     Location loc = op.getLoc();
     Type type = cast<RankedTensorType>(op.getA().getType()).getElementType();
     auto scaled = [&](Value value, double factor) {
@@ -113,18 +102,18 @@ struct GemmToMatMul : ShapePattern<onnx::GemmOp> {
         return value;
       Element element = isa<FloatType>(type) ? Element::ofFloat(onnx::roundTo(type, factor))
                                              : Element::ofInt(static_cast<int64_t>(factor));
-      return make<onnx::MulOp>(rewriter, loc, value, makeScalar(rewriter, loc, element, type));
+      return make<onnx::MulOp>(builder, loc, value, makeScalar(builder, loc, element, type));
     };
     auto operand = [&](Value value, bool transposed) {
-      return transposed ? transposeBy(rewriter, loc, value, {1, 0}) : value;
+      return transposed ? transposeBy(builder, loc, value, {1, 0}) : value;
     };
     double alpha = op.getAlpha().convertToFloat(), beta = op.getBeta().convertToFloat();
-    Value product = make<onnx::MatMulOp>(rewriter, loc, operand(op.getA(), op.getTransA()),
+    Value product = make<onnx::MatMulOp>(builder, loc, operand(op.getA(), op.getTransA()),
                                          operand(op.getB(), op.getTransB()));
     Value result = scaled(product, alpha);
     if (op.getC() && beta != 0)
-      result = make<onnx::AddOp>(rewriter, loc, result, scaled(op.getC(), beta));
-    return replaceWith(rewriter, op, result);
+      result = make<onnx::AddOp>(builder, loc, result, scaled(op.getC(), beta));
+    return result;
   }
 };
 } // namespace
@@ -132,8 +121,7 @@ struct GemmToMatMul : ShapePattern<onnx::GemmOp> {
 void addArithmeticPatterns(RewritePatternSet &patterns, ShapeInference &shapes) {
   patterns.add<DropNeutral<onnx::AndOp>, DropNeutral<onnx::OrOp>, DropNeutral<onnx::AddOp>,
                DropNeutral<onnx::SubOp>, DropNeutral<onnx::MulOp>, DropNeutral<onnx::DivOp>,
-               DropNeutral<onnx::PowOp>, DecideWhere, DropVariadicOfOne<onnx::MaxOp>,
-               DropVariadicOfOne<onnx::MinOp>, SquareToMul, GemmToMatMul,
+               DropNeutral<onnx::PowOp>, DecideWhere, SquareToMul, GemmToMatMul,
                DropEmptyReduce<onnx::ReduceSumOp>, DropEmptyReduce<onnx::ReduceMeanOp>,
                DropEmptyReduce<onnx::ReduceMaxOp>, DropEmptyReduce<onnx::ReduceMinOp>,
                DropEmptyReduce<onnx::ReduceProdOp>, DropEmptyReduce<onnx::ReduceL1Op>,

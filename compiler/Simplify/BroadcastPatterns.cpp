@@ -1,4 +1,9 @@
 //===- BroadcastPatterns.cpp - Expand goes down, and away where its user broadcasts ----------===//
+//
+// In:  onnx with Expand, as exporters write attention masks. Out: Expand behind what it feeds, with
+//      the shape of its result, or gone where the consumer broadcasts anyway.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Simplify/Rewrite.h"
 
@@ -25,18 +30,21 @@ struct SinkExpand : RewritePattern {
       : RewritePattern(MatchAnyOpTypeTag(), /*benefit=*/1, context), shapes(shapes) {}
 
   LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
+    return replaceOrRestore(rewriter, op, [&] { return replacement(op, rewriter); });
+  }
+
+private:
+  Value replacement(Operation *op, OpBuilder &builder) const {
     if (!isElementwise(op))
-      return failure();
+      return {};
     IRMapping operands;
     for (Value operand : op->getOperands())
       if (auto expand = operand.getDefiningOp<onnx::ExpandOp>())
         operands.map(operand, expand.getInput());
     if (operands.getValueMap().empty())
-      return failure();
-    Operation *small = rewriter.clone(*op, operands);
-    Value result = expandTo(rewriter, shapes, op->getLoc(), small->getResult(0),
-                            shapes.shapeOf(op->getResult(0)));
-    return replaceWith(rewriter, op, result);
+      return {};
+    Operation *small = builder.clone(*op, operands);
+    return expandLike(builder, shapes, small->getResult(0), op->getResult(0));
   }
 
   ShapeInference &shapes;
@@ -45,67 +53,57 @@ struct SinkExpand : RewritePattern {
 /// Expand(Expand(x))  =>  Expand(x)
 struct MergeExpands : ShapePattern<onnx::ExpandOp> {
   using ShapePattern::ShapePattern;
-  LogicalResult matchAndRewrite(onnx::ExpandOp op, PatternRewriter &rewriter) const override {
+  Value replacement(onnx::ExpandOp op, OpBuilder &builder) const override {
     auto inner = op.getInput().getDefiningOp<onnx::ExpandOp>();
     if (!inner)
-      return failure();
-    return replaceWith(
-        rewriter, op,
-        expandTo(rewriter, shapes, op.getLoc(), inner.getInput(), shapes.shapeOf(op.getOutput())));
+      return {};
+    return expandLike(builder, shapes, inner.getInput(), op.getOutput());
   }
 };
 
 /// Expand with 1 or -1 for dims that it keeps  =>  Expand with the shape of its result
 struct GiveExpandShape : ShapePattern<onnx::ExpandOp> {
   using ShapePattern::ShapePattern;
-  LogicalResult matchAndRewrite(onnx::ExpandOp op, PatternRewriter &rewriter) const override {
+  Value replacement(onnx::ExpandOp op, OpBuilder &builder) const override {
     Shape shape = shapes.shapeOf(op.getOutput());
-    Content given = shapes.listed(op.getShape());
-    bool complete = given.elements().size() == shape.size();
-    for (auto [element, dim] : llvm::zip(given.elements(), shape))
-      complete &= element.expr == dim;
-    if (complete || sameShape(shapes.shape(op.getInput()), shape))
-      return failure();
-    return replaceWith(rewriter, op, expandTo(rewriter, shapes, op.getLoc(), op.getInput(), shape));
+    if (listsShape(shapes, op.getShape(), shape) || sameShape(shapes.shape(op.getInput()), shape))
+      return {};
+    return expandTo(builder, shapes, op.getLoc(), op.getInput(), shape);
   }
 };
 
 /// Reduce(Expand(x))  =>  Expand(Reduce(x)), where no reduced dim is expanded
 template <typename Op> struct ReduceBeforeExpand : ShapePattern<Op> {
   using ShapePattern<Op>::ShapePattern;
-  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+  Value replacement(Op op, OpBuilder &builder) const override {
     ShapeInference &shapes = this->shapes;
     auto expand = op.getData().template getDefiningOp<onnx::ExpandOp>();
     if (!expand)
-      return failure();
+      return {};
     ArrayRef<SymbolicExpr> from = shapes.shape(expand.getInput());
     ArrayRef<SymbolicExpr> to = shapes.shape(expand.getOutput());
     if (from.size() != to.size())
-      return failure();
+      return {};
     for (int64_t axis : op.getAxes())
       if (from[axis] != to[axis])
-        return failure();
+        return {};
     Value reduced =
-        make<Op>(rewriter, op.getLoc(), expand.getInput(), op.getAxes(), op.getKeepdims());
-    return replaceWith(
-        rewriter, op,
-        expandTo(rewriter, shapes, op.getLoc(), reduced, shapes.shapeOf(op.getOutput())));
+        make<Op>(builder, op.getLoc(), expand.getInput(), op.getAxes(), op.getKeepdims());
+    return expandLike(builder, shapes, reduced, op.getOutput());
   }
 };
 
 /// Gather(data, Expand(indices))  =>  Expand(Gather(data, indices))
 struct GatherBeforeExpand : ShapePattern<onnx::GatherOp> {
   using ShapePattern::ShapePattern;
-  LogicalResult matchAndRewrite(onnx::GatherOp op, PatternRewriter &rewriter) const override {
+  Value replacement(onnx::GatherOp op, OpBuilder &builder) const override {
     auto expand = op.getIndices().getDefiningOp<onnx::ExpandOp>();
     if (!expand ||
         shapes.shape(expand.getInput()).size() != shapes.shape(expand.getOutput()).size())
-      return failure();
-    Value gathered = make<onnx::GatherOp>(rewriter, op.getLoc(), op.getData(), expand.getInput(),
+      return {};
+    Value gathered = make<onnx::GatherOp>(builder, op.getLoc(), op.getData(), expand.getInput(),
                                           static_cast<int64_t>(op.getAxis()));
-    return replaceWith(
-        rewriter, op,
-        expandTo(rewriter, shapes, op.getLoc(), gathered, shapes.shapeOf(op.getOutput())));
+    return expandLike(builder, shapes, gathered, op.getOutput());
   }
 };
 
@@ -113,10 +111,10 @@ struct GatherBeforeExpand : ShapePattern<onnx::GatherOp> {
 /// one
 struct ReshapeBeforeExpand : ShapePattern<onnx::ReshapeOp> {
   using ShapePattern::ShapePattern;
-  LogicalResult matchAndRewrite(onnx::ReshapeOp op, PatternRewriter &rewriter) const override {
+  Value replacement(onnx::ReshapeOp op, OpBuilder &builder) const override {
     auto expand = op.getData().getDefiningOp<onnx::ExpandOp>();
     if (!expand)
-      return failure();
+      return {};
     Shape from = shapes.shapeOf(expand.getInput()), wide = shapes.shapeOf(expand.getOutput());
     from.insert(from.begin(), wide.size() - from.size(), SymbolicExpr(1));
     Shape to = shapes.shapeOf(op.getReshaped()), narrow;
@@ -132,14 +130,14 @@ struct ReshapeBeforeExpand : ShapePattern<onnx::ReshapeOp> {
       }
       skipOnes();
       if (next == wide.size() || wide[next] != dim)
-        return failure();
+        return {};
       narrow.push_back(from[next++]);
     }
     skipOnes();
     if (next != wide.size())
-      return failure();
-    Value view = reshapeTo(rewriter, shapes, op.getLoc(), expand.getInput(), narrow);
-    return replaceWith(rewriter, op, expandTo(rewriter, shapes, op.getLoc(), view, to));
+      return {};
+    Value view = reshapeTo(builder, shapes, op.getLoc(), expand.getInput(), narrow);
+    return expandTo(builder, shapes, op.getLoc(), view, to);
   }
 };
 } // namespace

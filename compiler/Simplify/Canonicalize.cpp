@@ -33,6 +33,8 @@ struct SimplifyCanonicalize : PassWrapper<SimplifyCanonicalize, OperationPass<fu
   }
 
   void runOnOperation() override {
+    if (getOperation().isExternal())
+      return;
     ShapeInference shapes;
     if (failed(shapes.run(getOperation())))
       return signalPassFailure();
@@ -47,11 +49,15 @@ struct SimplifyCanonicalize : PassWrapper<SimplifyCanonicalize, OperationPass<fu
     // Constants are folded by simplify-fold, within bounds.
     config.enableFolding(false);
     config.enableConstantCSE(false);
-    // Far more than any graph takes. Every rewrite alone is right, so a graph in which patterns try
-    // in vain until then is merely not simplified to the end.
+    // Far more than any graph takes. Every rewrite alone is right, so a graph for which it is not
+    // enough is merely not simplified to the end.
     size_t operations = getOperation().getBody().front().getOperations().size();
     config.setMaxNumRewrites(10000 + 100 * operations);
-    (void)applyPatternsGreedily(getOperation(), std::move(patterns), config);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns), config)))
+      getOperation().emitWarning()
+          << "simplify-canonicalize stopped before nothing was left to simplify, within "
+          << config.getMaxNumRewrites() << " rewrites in " << config.getMaxIterations()
+          << " rounds; the model works but may be slower";
   }
 };
 } // namespace

@@ -39,23 +39,21 @@ std::optional<int64_t> steppingDim(const Content &index, ArrayRef<SymbolicExpr> 
 /// Gather(data, 0, 1, 2, ... in any shape)  =>  Reshape(data)
 struct GatherAll : ShapePattern<onnx::GatherOp> {
   using ShapePattern::ShapePattern;
-  LogicalResult matchAndRewrite(onnx::GatherOp op, PatternRewriter &rewriter) const override {
+  Value replacement(onnx::GatherOp op, OpBuilder &builder) const override {
     Content index = shapes.affine(op.getIndices());
     if (!index.isAffine() || index.base().kind != Element::Int || !index.base().expr.is(0))
-      return failure();
+      return {};
     // Row-major: each stride is the number of elements behind its dim.
     ArrayRef<SymbolicExpr> shape = shapes.shape(op.getIndices());
     SymbolicExpr behind(1);
     for (size_t i = shape.size(); i-- > 0;) {
       if (!shape[i].is(1) && index.strides()[i] != behind)
-        return failure();
+        return {};
       behind = behind * shape[i];
     }
     if (behind != shapes.shape(op.getData())[op.getAxis()])
-      return failure();
-    return replaceWith(
-        rewriter, op,
-        reshapeTo(rewriter, shapes, op.getLoc(), op.getData(), shapes.shapeOf(op.getOutput())));
+      return {};
+    return reshapeLike(builder, shapes, op.getData(), op.getOutput());
   }
 };
 
@@ -63,10 +61,10 @@ struct GatherAll : ShapePattern<onnx::GatherOp> {
 /// Gather(data, k, k + 1, ... along one dim)  =>  Reshape(Slice(data, k : k + n))
 struct GatherRun : ShapePattern<onnx::GatherOp> {
   using ShapePattern::ShapePattern;
-  LogicalResult matchAndRewrite(onnx::GatherOp op, PatternRewriter &rewriter) const override {
+  Value replacement(onnx::GatherOp op, OpBuilder &builder) const override {
     Content index = shapes.affine(op.getIndices());
     if (!index.isAffine() || index.base().kind != Element::Int)
-      return failure();
+      return {};
     ArrayRef<SymbolicExpr> shape = shapes.shape(op.getIndices());
     int64_t axis = op.getAxis();
     SymbolicExpr dim = shapes.shape(op.getData())[axis], start = index.base().expr, count(1);
@@ -74,19 +72,17 @@ struct GatherRun : ShapePattern<onnx::GatherOp> {
       if (shape[i].is(1))
         continue;
       if (!count.is(1) || !index.strides()[i].is(1))
-        return failure();
+        return {};
       count = shape[i];
     }
     if (start.upperBound() < 0)
       start = start + dim;
     if (start.lowerBound() < 0 || !shapes.atMost(start + count, dim))
-      return failure();
-    Value part = slice(rewriter, op.getLoc(), op.getData(), axis, start, start + count);
+      return {};
+    Value part = slice(builder, op.getLoc(), op.getData(), axis, start, start + count);
     if (shapes.shape(part)[axis] != count)
-      return failure();
-    return replaceWith(
-        rewriter, op,
-        reshapeTo(rewriter, shapes, op.getLoc(), part, shapes.shapeOf(op.getOutput())));
+      return {};
+    return reshapeLike(builder, shapes, part, op.getOutput());
   }
 };
 
@@ -127,12 +123,12 @@ struct GatherNDToView : ShapePattern<onnx::GatherNDOp> {
                : std::optional<SmallVector<Content>>(std::move(components));
   }
 
-  LogicalResult matchAndRewrite(onnx::GatherNDOp op, PatternRewriter &rewriter) const override {
+  Value replacement(onnx::GatherNDOp op, OpBuilder &builder) const override {
     Shape data = shapes.shapeOf(op.getData()), result = shapes.shapeOf(op.getOutput());
     int64_t indexRank = shapes.shape(op.getIndices()).size() - 1;
     std::optional<SmallVector<Content>> components = indexComponents(op.getIndices(), data.size());
     if (op.getBatchDims() != 0 || !components)
-      return failure();
+      return {};
     // Which dim of the result each dim of data goes to; -1: it has one element, which is taken.
     SmallVector<int64_t> target;
     ArrayRef<SymbolicExpr> shape = shapes.shape(op.getIndices()).drop_back();
@@ -145,7 +141,7 @@ struct GatherNDToView : ShapePattern<onnx::GatherNDOp> {
       else if (only && only->kind == Element::Int && only->expr.is(0) && extent.is(1))
         target.push_back(-1);
       else
-        return failure();
+        return {};
     }
     // Dims of data in the order of the result, those with nothing to say first.
     SmallVector<int64_t> perm = llvm::to_vector(llvm::seq<int64_t>(0, target.size()));
@@ -161,9 +157,9 @@ struct GatherNDToView : ShapePattern<onnx::GatherNDOp> {
       view[to] = data[axis];
     }
     Location loc = op.getLoc();
-    Value transposed = transposeBy(rewriter, loc, op.getData(), perm);
-    Value shaped = reshapeTo(rewriter, shapes, loc, transposed, view);
-    return replaceWith(rewriter, op, expandTo(rewriter, shapes, loc, shaped, result));
+    Value transposed = transposeBy(builder, loc, op.getData(), perm);
+    Value shaped = reshapeTo(builder, shapes, loc, transposed, view);
+    return expandTo(builder, shapes, loc, shaped, result);
   }
 };
 } // namespace

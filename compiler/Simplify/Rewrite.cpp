@@ -1,4 +1,9 @@
 //===- Rewrite.cpp - Patterns that know shapes -----------------------------------------------===//
+//
+// What patterns build with: every value comes back with its inferred type, and a pattern that does
+// not apply after all leaves the IR as it found it.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Simplify/Rewrite.h"
 
@@ -14,7 +19,7 @@ void InferListener::notifyOperationInserted(Operation *op, OpBuilder::InsertPoin
   if (previous.isSet()) // it only moves
     return;
   // What a pattern tries may not fit after all, where the graph is only right for some sizes. Then
-  // its result has no rank, which replaceWith does not accept: the pattern does not apply, and
+  // its result has no rank, which replaceOrRestore does not accept: the pattern does not apply, and
   // nothing is reported.
   ScopedDiagnosticHandler quiet(op->getContext(), [](Diagnostic &) { return success(); });
   if (failed(shapes.infer(op)))
@@ -62,6 +67,13 @@ bool sameShape(ArrayRef<SymbolicExpr> a, ArrayRef<SymbolicExpr> b) {
   return a.size() == b.size() && llvm::equal(a, b);
 }
 
+bool listsShape(ShapeInference &shapes, Value operand, ArrayRef<SymbolicExpr> shape) {
+  Content given = shapes.listed(operand);
+  return llvm::equal(given.elements(), shape, [](const Element &element, const SymbolicExpr &dim) {
+    return element.expr == dim;
+  });
+}
+
 Value reshapeTo(OpBuilder &builder, ShapeInference &shapes, Location loc, Value value,
                 ArrayRef<SymbolicExpr> shape) {
   if (sameShape(shapes.shape(value), shape))
@@ -78,17 +90,31 @@ Value expandTo(OpBuilder &builder, ShapeInference &shapes, Location loc, Value v
   return make<onnx::ExpandOp>(builder, loc, value, operand);
 }
 
+Value reshapeLike(OpBuilder &builder, ShapeInference &shapes, Value value, Value like) {
+  return reshapeTo(builder, shapes, like.getLoc(), value, shapes.shapeOf(like));
+}
+
+Value expandLike(OpBuilder &builder, ShapeInference &shapes, Value value, Value like) {
+  return expandTo(builder, shapes, like.getLoc(), value, shapes.shapeOf(like));
+}
+
 Value transposeBy(OpBuilder &builder, Location loc, Value value, ArrayRef<int64_t> perm) {
   if (llvm::equal(perm, llvm::seq<int64_t>(0, perm.size())))
     return value;
   return make<onnx::TransposeOp>(builder, loc, value, perm);
 }
 
-LogicalResult replaceWith(PatternRewriter &rewriter, Operation *op, Value value) {
-  if (!value || value.getType() != op->getResult(0).getType())
-    return failure();
-  rewriter.replaceOp(op, value);
-  return success();
+LogicalResult replaceOrRestore(PatternRewriter &rewriter, Operation *op,
+                               llvm::function_ref<Value()> build) {
+  Operation *before = op->getPrevNode();
+  Value value = build();
+  if (value && value.getType() == op->getResult(0).getType()) {
+    rewriter.replaceOp(op, value);
+    return success();
+  }
+  while (op->getPrevNode() != before)
+    rewriter.eraseOp(op->getPrevNode());
+  return failure();
 }
 
 } // namespace rapt

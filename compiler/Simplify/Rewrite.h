@@ -28,9 +28,23 @@ struct InferListener : mlir::RewriterBase::Listener {
   ShapeInference &shapes;
 };
 
+/// Replaces `op`, which has one result, by what `build` makes in front of it. Where that is null or
+/// has another type than `op`, the pattern does not apply, and what was made is erased.
+mlir::LogicalResult replaceOrRestore(mlir::PatternRewriter &rewriter, mlir::Operation *op,
+                                     llvm::function_ref<mlir::Value()> build);
+
+/// A pattern that replaces an operation with one result by a value of the same type.
 template <typename Op> struct ShapePattern : mlir::OpRewritePattern<Op> {
   ShapePattern(mlir::MLIRContext *context, ShapeInference &shapes)
       : mlir::OpRewritePattern<Op>(context), shapes(shapes) {}
+
+  /// The value in place of `op`'s result; null where the pattern does not apply.
+  virtual mlir::Value replacement(Op op, mlir::OpBuilder &builder) const = 0;
+
+  mlir::LogicalResult matchAndRewrite(Op op, mlir::PatternRewriter &rewriter) const final {
+    return replaceOrRestore(rewriter, op, [&] { return replacement(op, rewriter); });
+  }
+
   ShapeInference &shapes;
 };
 
@@ -58,15 +72,18 @@ mlir::Value reshapeTo(mlir::OpBuilder &builder, ShapeInference &shapes, mlir::Lo
                       mlir::Value value, llvm::ArrayRef<SymbolicExpr> shape);
 mlir::Value expandTo(mlir::OpBuilder &builder, ShapeInference &shapes, mlir::Location loc,
                      mlir::Value value, llvm::ArrayRef<SymbolicExpr> shape);
+/// The same with the shape and the location of the value `like`.
+mlir::Value reshapeLike(mlir::OpBuilder &builder, ShapeInference &shapes, mlir::Value value,
+                        mlir::Value like);
+mlir::Value expandLike(mlir::OpBuilder &builder, ShapeInference &shapes, mlir::Value value,
+                       mlir::Value like);
 mlir::Value transposeBy(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value,
                         llvm::ArrayRef<int64_t> perm);
 
-/// Replaces an operation with one result by a value of the same type; failure if the types differ.
-mlir::LogicalResult replaceWith(mlir::PatternRewriter &rewriter, mlir::Operation *op,
-                                mlir::Value value);
-
 /// Equal dim for dim.
 bool sameShape(llvm::ArrayRef<SymbolicExpr> a, llvm::ArrayRef<SymbolicExpr> b);
+/// Whether the shape operand `operand` lists the dims of `shape` one by one.
+bool listsShape(ShapeInference &shapes, mlir::Value operand, llvm::ArrayRef<SymbolicExpr> shape);
 
 void addViewPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addBroadcastPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);

@@ -8,6 +8,7 @@
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "compiler/EraseDead.h"
 #include "compiler/Simplify/Rewrite.h"
 #include "compiler/Simplify/Simplify.h"
 
@@ -16,7 +17,6 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Pass/Pass.h"
 
 using namespace mlir;
@@ -55,12 +55,6 @@ Value knownValue(OpBuilder &builder, const ShapeInference &shapes, Operation *op
   return scalar && shape
              ? onnx::ExpandOp::create(builder, op->getLoc(), type, scalar, shape).getOutput()
              : Value();
-}
-
-void eraseDead(Block &block) {
-  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
-    if (isOpTriviallyDead(&op))
-      op.erase();
 }
 
 /// How often assumptions may lead to more assumptions before they are taken as they are.

@@ -1,4 +1,9 @@
 //===- ViewPatterns.cpp - Reshapes, transposes, slices that move nothing ---------------------===//
+//
+// In:  Squeeze, Flatten, Identity, Tile and their like in any combination. Out: Reshape with every
+//      dim given, Transpose and Expand, and none of them twice in a row. No element is computed.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Simplify/Rewrite.h"
 
@@ -10,120 +15,111 @@ namespace {
 /// Identity, Expand to the same shape, Concat of one operand, ...  =>  the operand
 template <typename Op> struct DropSameShape : ShapePattern<Op> {
   using ShapePattern<Op>::ShapePattern;
-  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+  Value replacement(Op op, OpBuilder &builder) const override {
     Operation *any = op;
     if (any->getNumOperands() == 0 || any->getNumResults() != 1 ||
         any->getOperand(0).getType() != any->getResult(0).getType() ||
         !sameShape(this->shapes.shape(any->getOperand(0)), this->shapes.shape(any->getResult(0))))
-      return failure();
-    return replaceWith(rewriter, op, any->getOperand(0));
+      return {};
+    return any->getOperand(0);
   }
 };
 
 /// Slice that takes every element in order  =>  the operand
 struct DropWholeSlice : ShapePattern<onnx::SliceOp> {
   using ShapePattern::ShapePattern;
-  LogicalResult matchAndRewrite(onnx::SliceOp op, PatternRewriter &rewriter) const override {
+  Value replacement(onnx::SliceOp op, OpBuilder &builder) const override {
     if (llvm::any_of(op.getSteps(), [](int64_t step) { return step < 0; }) ||
         !sameShape(shapes.shape(op.getData()), shapes.shape(op.getOutput())))
-      return failure();
-    return replaceWith(rewriter, op, op.getData());
+      return {};
+    return op.getData();
   }
 };
 
-/// Concat(x)  =>  x
-struct DropConcatOfOne : ShapePattern<onnx::ConcatOp> {
-  using ShapePattern::ShapePattern;
-  LogicalResult matchAndRewrite(onnx::ConcatOp op, PatternRewriter &rewriter) const override {
+/// Concat(x), Max(x), Min(x)  =>  x
+template <typename Op> struct DropVariadicOfOne : ShapePattern<Op> {
+  using ShapePattern<Op>::ShapePattern;
+  Value replacement(Op op, OpBuilder &builder) const override {
     if (op.getInputs().size() != 1)
-      return failure();
-    return replaceWith(rewriter, op, op.getInputs().front());
+      return {};
+    return op.getInputs().front();
   }
 };
 
 /// Cast(Cast(x))  =>  Cast(x) for boolean x: 0 and 1 are exact in every type between
 struct MergeBoolCasts : ShapePattern<onnx::CastOp> {
   using ShapePattern::ShapePattern;
-  LogicalResult matchAndRewrite(onnx::CastOp op, PatternRewriter &rewriter) const override {
+  Value replacement(onnx::CastOp op, OpBuilder &builder) const override {
     auto inner = op.getInput().getDefiningOp<onnx::CastOp>();
     if (!inner || !cast<ShapedType>(inner.getInput().getType()).getElementType().isInteger(1))
-      return failure();
-    rewriter.replaceOpWithNewOp<onnx::CastOp>(op, op.getType(), inner.getInput());
-    return success();
+      return {};
+    return onnx::CastOp::create(builder, op.getLoc(), op.getType(), inner.getInput());
   }
 };
 
 /// Squeeze, Unsqueeze, Flatten  =>  Reshape
 template <typename Op> struct ViewToReshape : ShapePattern<Op> {
   using ShapePattern<Op>::ShapePattern;
-  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+  Value replacement(Op op, OpBuilder &builder) const override {
     Operation *any = op;
-    Value view = reshapeTo(rewriter, this->shapes, op.getLoc(), any->getOperand(0),
-                           this->shapes.shapeOf(any->getResult(0)));
-    return replaceWith(rewriter, op, view);
+    Value view = reshapeLike(builder, this->shapes, any->getOperand(0), any->getResult(0));
+    return view;
   }
 };
 
 /// Reshape with 0 or -1 in its shape  =>  Reshape with every dim given
 struct GiveEveryDim : ShapePattern<onnx::ReshapeOp> {
   using ShapePattern::ShapePattern;
-  LogicalResult matchAndRewrite(onnx::ReshapeOp op, PatternRewriter &rewriter) const override {
+  Value replacement(onnx::ReshapeOp op, OpBuilder &builder) const override {
     Shape shape = shapes.shapeOf(op.getReshaped());
-    Content given = shapes.listed(op.getShape());
-    bool complete = given.elements().size() == shape.size() && op.getAllowzero();
-    for (auto [element, dim] : llvm::zip(given.elements(), shape))
-      complete &= element.expr == dim;
-    if (complete)
-      return failure();
-    Value operand = makeShape(rewriter, op.getLoc(), shape);
-    return replaceWith(rewriter, op,
-                       make<onnx::ReshapeOp>(rewriter, op.getLoc(), op.getData(), operand, true));
+    if (op.getAllowzero() && listsShape(shapes, op.getShape(), shape))
+      return {};
+    Value operand = makeShape(builder, op.getLoc(), shape);
+    return make<onnx::ReshapeOp>(builder, op.getLoc(), op.getData(), operand, true);
   }
 };
 
 /// Reshape(Reshape(x))  =>  Reshape(x)
 struct MergeReshapes : ShapePattern<onnx::ReshapeOp> {
   using ShapePattern::ShapePattern;
-  LogicalResult matchAndRewrite(onnx::ReshapeOp op, PatternRewriter &rewriter) const override {
+  Value replacement(onnx::ReshapeOp op, OpBuilder &builder) const override {
     auto inner = op.getData().getDefiningOp<onnx::ReshapeOp>();
     if (!inner)
-      return failure();
-    Value view =
-        reshapeTo(rewriter, shapes, op.getLoc(), inner.getData(), shapes.shapeOf(op.getReshaped()));
-    return replaceWith(rewriter, op, view);
+      return {};
+    Value view = reshapeLike(builder, shapes, inner.getData(), op.getReshaped());
+    return view;
   }
 };
 
 /// Transpose that only moves dims of size one  =>  Reshape
 struct TransposeToReshape : ShapePattern<onnx::TransposeOp> {
   using ShapePattern::ShapePattern;
-  LogicalResult matchAndRewrite(onnx::TransposeOp op, PatternRewriter &rewriter) const override {
+  Value replacement(onnx::TransposeOp op, OpBuilder &builder) const override {
     ArrayRef<SymbolicExpr> shape = shapes.shape(op.getData());
     int64_t last = -1;
     for (int64_t axis : op.getPerm()) {
       if (shape[axis].is(1))
         continue;
       if (axis < last)
-        return failure();
+        return {};
       last = axis;
     }
-    Value view =
-        reshapeTo(rewriter, shapes, op.getLoc(), op.getData(), shapes.shapeOf(op.getTransposed()));
-    return replaceWith(rewriter, op, view);
+    Value view = reshapeLike(builder, shapes, op.getData(), op.getTransposed());
+    return view;
   }
 };
 
 /// Transpose(Transpose(x))  =>  Transpose(x)
 struct MergeTransposes : ShapePattern<onnx::TransposeOp> {
   using ShapePattern::ShapePattern;
-  LogicalResult matchAndRewrite(onnx::TransposeOp op, PatternRewriter &rewriter) const override {
+  Value replacement(onnx::TransposeOp op, OpBuilder &builder) const override {
     auto inner = op.getData().getDefiningOp<onnx::TransposeOp>();
     if (!inner)
-      return failure();
+      return {};
     SmallVector<int64_t> perm;
     for (int64_t axis : op.getPerm())
       perm.push_back(inner.getPerm()[axis]);
-    return replaceWith(rewriter, op, transposeBy(rewriter, op.getLoc(), inner.getData(), perm));
+    return transposeBy(builder, op.getLoc(), inner.getData(), perm);
   }
 };
 
@@ -154,16 +150,16 @@ std::optional<SmallVector<SmallVector<int64_t>>> groupDims(ArrayRef<SymbolicExpr
 /// last one splits them again: [B,H,S,D] -> [B*H,S,D] -> [B*H,D,S] -> [B,H,D,S].
 struct TransposeUnmerged : ShapePattern<onnx::ReshapeOp> {
   using ShapePattern::ShapePattern;
-  LogicalResult matchAndRewrite(onnx::ReshapeOp op, PatternRewriter &rewriter) const override {
+  Value replacement(onnx::ReshapeOp op, OpBuilder &builder) const override {
     auto transpose = op.getData().getDefiningOp<onnx::TransposeOp>();
     auto merge =
         transpose ? transpose.getData().getDefiningOp<onnx::ReshapeOp>() : onnx::ReshapeOp();
     if (!merge)
-      return failure();
+      return {};
     Shape shape = shapes.shapeOf(merge.getData());
     auto groups = groupDims(shape, shapes.shape(merge.getReshaped()));
     if (!groups)
-      return failure();
+      return {};
     SmallVector<int64_t> perm;
     Shape result;
     for (int64_t axis : transpose.getPerm())
@@ -172,20 +168,20 @@ struct TransposeUnmerged : ShapePattern<onnx::ReshapeOp> {
         result.push_back(shape[dim]);
       }
     if (!sameShape(result, shapes.shape(op.getReshaped())))
-      return failure();
-    return replaceWith(rewriter, op, transposeBy(rewriter, op.getLoc(), merge.getData(), perm));
+      return {};
+    return transposeBy(builder, op.getLoc(), merge.getData(), perm);
   }
 };
 
 /// Tile that repeats only dims of size one  =>  Expand
 struct TileToExpand : ShapePattern<onnx::TileOp> {
   using ShapePattern::ShapePattern;
-  LogicalResult matchAndRewrite(onnx::TileOp op, PatternRewriter &rewriter) const override {
+  Value replacement(onnx::TileOp op, OpBuilder &builder) const override {
     Shape to = shapes.shapeOf(op.getOutput());
     for (auto [from, dim] : llvm::zip(shapes.shape(op.getInput()), to))
       if (from != dim && !from.is(1))
-        return failure();
-    return replaceWith(rewriter, op, expandTo(rewriter, shapes, op.getLoc(), op.getInput(), to));
+        return {};
+    return expandTo(builder, shapes, op.getLoc(), op.getInput(), to);
   }
 };
 } // namespace
@@ -194,7 +190,8 @@ void addViewPatterns(RewritePatternSet &patterns, ShapeInference &shapes) {
   patterns.add<DropSameShape<onnx::IdentityOp>, DropSameShape<onnx::CastOp>,
                DropSameShape<onnx::ExpandOp>, DropSameShape<onnx::ReshapeOp>,
                DropSameShape<onnx::SplitOp>, DropSameShape<onnx::TileOp>, DropWholeSlice,
-               DropConcatOfOne, MergeBoolCasts, ViewToReshape<onnx::SqueezeOp>,
+               DropVariadicOfOne<onnx::ConcatOp>, DropVariadicOfOne<onnx::MaxOp>,
+               DropVariadicOfOne<onnx::MinOp>, MergeBoolCasts, ViewToReshape<onnx::SqueezeOp>,
                ViewToReshape<onnx::UnsqueezeOp>, ViewToReshape<onnx::FlattenOp>, GiveEveryDim,
                MergeReshapes, TransposeToReshape, MergeTransposes, TransposeUnmerged, TileToExpand>(
       patterns.getContext(), shapes);

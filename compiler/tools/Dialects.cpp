@@ -1,4 +1,8 @@
 //===- Dialects.cpp - What Rapt's tools can parse --------------------------------------===//
+//
+// Rapt's own dialects and those of upstream that the IR has between two stages.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "compiler/tools/Dialects.h"
 
@@ -18,8 +22,9 @@
 
 void rapt::registerDialects(mlir::DialectRegistry &registry) {
   registry.insert<onnx::OnnxDialect, attn::AttnDialect, kernel::KernelDialect>();
-  registry.insert<mlir::arith::ArithDialect, mlir::bufferization::BufferizationDialect,
-                  mlir::cf::ControlFlowDialect, mlir::func::FuncDialect, mlir::linalg::LinalgDialect,
-                  mlir::LLVM::LLVMDialect, mlir::math::MathDialect, mlir::memref::MemRefDialect,
-                  mlir::scf::SCFDialect, mlir::tensor::TensorDialect>();
+  registry
+      .insert<mlir::arith::ArithDialect, mlir::bufferization::BufferizationDialect,
+              mlir::cf::ControlFlowDialect, mlir::func::FuncDialect, mlir::linalg::LinalgDialect,
+              mlir::LLVM::LLVMDialect, mlir::math::MathDialect, mlir::memref::MemRefDialect,
+              mlir::scf::SCFDialect, mlir::tensor::TensorDialect>();
 }

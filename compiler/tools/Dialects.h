@@ -8,8 +8,8 @@ class DialectRegistry;
 
 namespace rapt {
 
-/// Registers the dialects that appear at any stage, and nothing else: a registry of everything would
-/// triple the build.
+/// Registers the dialects that appear at any stage, and nothing else: a registry of everything
+/// would triple the build.
 void registerDialects(mlir::DialectRegistry &registry);
 
 } // namespace rapt

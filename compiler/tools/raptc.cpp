@@ -1,17 +1,21 @@
 //===- raptc.cpp - The compiler driver ---------------------------------------------------===//
 //
-// Parses flags and calls the pipeline. Exit codes: 0 done, 1 the model or the machine says no, 2 the
-// command line is wrong.
+// Parses flags, checks what can be checked before minutes of work, calls the pipeline. Exit codes:
+// 0 done, 1 the model or the machine says no, 2 the command line is wrong.
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "compiler/Link/Link.h"
 #include "compiler/Pipeline.h"
+#include "compiler/Schedule/Target.h"
 #include "compiler/tools/Dialects.h"
 
 #include "frontends/onnx/Versions.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/IR/MLIRContext.h"
+#include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/InitLLVM.h"
@@ -27,7 +31,8 @@ static cl::OptionCategory model("Model");
 static cl::OptionCategory code("Code generation");
 static cl::OptionCategory insight("Insight");
 
-static cl::opt<std::string> input(cl::Positional, cl::desc("<model.onnx>"), cl::init(""), cl::cat(model));
+static cl::opt<std::string> input(cl::Positional, cl::desc("<model.onnx>"), cl::init(""),
+                                  cl::cat(model));
 static cl::opt<std::string> output(
     "o", cl::value_desc("file"), cl::cat(outputs),
     cl::desc("Output: FILE.so is a shared library, FILE.o an object with a C header beside it, any "
@@ -41,24 +46,27 @@ static cl::opt<Stage> compileTo(
                clEnumValN(Stage::Schedule, "schedule", "a schedule for every region"),
                clEnumValN(Stage::Kernels, "kernels", "kernels named and compiled"),
                clEnumValN(Stage::Host, "host", "buffers planned, host code in the LLVM dialect"),
-               clEnumValN(Stage::Link, "link", "the same, once the artifact is written")));
+               clEnumValN(Stage::Link, "link", "the same, headed by a list of what is linked")));
 
-static cl::list<std::string> dims("dim", cl::value_desc("name=size"), cl::cat(model),
-                                  cl::desc("Fix a symbolic dim, for example --dim seq=128 (repeatable)"));
-static cl::opt<std::string> externalDataDir(
-    "external-data-dir", cl::value_desc("dir"), cl::cat(model),
-    cl::desc("Folder of the model's external data (default: the model's own)"));
+static cl::list<std::string>
+    dims("dim", cl::value_desc("name=size"), cl::cat(model),
+         cl::desc("Fix a symbolic dim, for example --dim seq=128 (repeatable)"));
+static cl::opt<std::string>
+    externalDataDir("external-data-dir", cl::value_desc("dir"), cl::cat(model),
+                    cl::desc("Folder of the model's external data (default: the model's own)"));
 
 enum class Kernels { Halide, Reference };
 static cl::opt<std::string> targetCpu(
     "target-cpu", cl::value_desc("cpu"), cl::init("native"), cl::cat(code),
     cl::desc("native (default), x86-64, x86-64-v2, x86-64-v3, x86-64-v4, or an LLVM CPU name"));
-static cl::opt<Kernels> kernels(
-    "kernels", cl::desc("How kernels are made"), cl::init(Kernels::Halide), cl::cat(code),
-    cl::values(clEnumValN(Kernels::Halide, "halide", "tiled Halide schedules (default)"),
-               clEnumValN(Kernels::Reference, "reference", "linalg to plain loops: slow and obvious")));
-static cl::opt<std::string> linker("linker", cl::value_desc("program"), cl::cat(code),
-                                   cl::desc("Compiler driver that links (default: clang-22, or cc)"));
+static cl::opt<Kernels>
+    kernels("kernels", cl::desc("How kernels are made"), cl::init(Kernels::Halide), cl::cat(code),
+            cl::values(clEnumValN(Kernels::Halide, "halide", "tiled Halide schedules (default)"),
+                       clEnumValN(Kernels::Reference, "reference",
+                                  "linalg to plain loops: slow and obvious")));
+static cl::opt<std::string>
+    linker("linker", cl::value_desc("program"), cl::cat(code),
+           cl::desc("Compiler driver that links (default: the one found when Rapt was built)"));
 static cl::opt<std::string> runtimeDir("runtime-dir", cl::value_desc("dir"), cl::cat(code),
                                        cl::desc("Folder of librapt*.a (default: ../lib of raptc)"));
 
@@ -72,42 +80,102 @@ static cl::opt<ReportForm> reportForm(
 static cl::opt<std::string> printIrAfter(
     "print-ir-after", cl::value_desc("stage or pass"), cl::cat(insight),
     cl::desc("Print the IR to stderr after a stage or a pass, \"all\" for every stage"));
-static cl::opt<bool> verbose("verbose", cl::cat(insight), cl::desc("Print the time of each stage to stderr"));
-static cl::opt<bool> printCoverage("print-onnx-coverage", cl::cat(insight),
-                                   cl::desc("Print the table of supported ONNX operators and exit"));
+static cl::opt<bool> verbose("verbose", cl::cat(insight),
+                             cl::desc("Print the time of each stage to stderr"));
+static cl::opt<bool>
+    printCoverage("print-onnx-coverage", cl::cat(insight),
+                  cl::desc("Print the table of supported ONNX operators and exit"));
 
-/// Fills options.dims from "name=size" words; false after an error message.
-static bool parseDims(rapt::CompileOptions &options) {
+static raw_ostream &errorStream() { return WithColor::error(errs(), "raptc"); }
+
+static int usageError(const Twine &text) {
+  errorStream() << text << "\n";
+  errs() << "try 'raptc --help'\n";
+  return 2;
+}
+
+/// For what LLVM's parser of the command line wrote: its own prefix and hint at --help go. Wrong
+/// values of known flags it has already printed; then `text` is empty.
+static int parserError(StringRef text) {
+  SmallVector<StringRef> lines;
+  text.trim().split(lines, '\n', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
+  std::string said;
+  for (StringRef line : lines) {
+    line.consume_front("raptc: ");
+    line = line.take_front(line.find("  Try: ")).split(": See: ").first.rtrim(".!");
+    said += (said.empty() ? "" : "; ") + std::string(1, toLower(line.front()));
+    said += line.drop_front();
+  }
+  if (!said.empty())
+    return usageError(said);
+  errs() << "try 'raptc --help'\n";
+  return 2;
+}
+
+/// Fills options.dims from "name=size" words; an empty text, or what is wrong.
+static std::string parseDims(rapt::CompileOptions &options) {
   for (const std::string &word : dims) {
     auto [name, text] = StringRef(word).split('=');
     int64_t size = 0;
-    if (name.empty() || text.getAsInteger(10, size) || size < 1) {
-      WithColor::error(errs(), "raptc") << "expected --dim name=size with a size of at least 1, but got '"
-                                        << word << "'\n";
-      return false;
-    }
-    options.dims[name.str()] = size;
+    if (name.empty() || text.getAsInteger(10, size) || size < 1)
+      return "expected --dim name=size with a size of at least 1, but got '" + word + "'";
+    if (!options.dims.emplace(name.str(), size).second)
+      return "--dim gives '" + name.str() + "' twice";
   }
-  return true;
+  return "";
 }
 
 /// Where the build and an installation put the runtime's archives: ../lib of this program.
 static std::string defaultRuntimeDir(const char *argv0) {
-  std::string self = sys::fs::getMainExecutable(argv0, reinterpret_cast<void *>(&defaultRuntimeDir));
+  std::string self =
+      sys::fs::getMainExecutable(argv0, reinterpret_cast<void *>(&defaultRuntimeDir));
   return (sys::path::parent_path(sys::path::parent_path(self)) + "/lib").str();
 }
 
-/// Whether --print-ir-after names something that will run.
-static bool isStageOrPass(StringRef name) {
-  rapt::registerPasses();
-  return name.empty() || name == "all" || mlir::PassInfo::lookup(name) ||
-         any_of(rapt::kStages, [&](const auto &stage) { return stage.second == name; });
+/// Whether a pass of this name is among those that the stages up to --compile-to consist of.
+static bool runsPass(StringRef name, const rapt::kernels::TargetCpu &target) {
+  mlir::OpPassManager passes(mlir::ModuleOp::getOperationName());
+  rapt::buildPasses(passes, compileTo, target, kernels == Kernels::Reference);
+  std::string text; // builtin.module(func.func(simplify-shapes),cse,...)
+  raw_string_ostream stream(text);
+  passes.printAsTextualPipeline(stream);
+  SmallVector<StringRef> words;
+  SplitString(text, words, "(){}, ");
+  return is_contained(words, name);
 }
 
-static int usageError(const Twine &text) {
-  WithColor::error(errs(), "raptc") << text << "\n";
-  errs() << "try 'raptc --help'\n";
-  return 2;
+/// Whether --print-ir-after names something that runs; an empty text, or what is wrong.
+static std::string checkPrintIrAfter(const rapt::kernels::TargetCpu &target) {
+  const std::string &name = printIrAfter;
+  if (name.empty() || name == "all")
+    return "";
+  std::string notReached = "--print-ir-after: '" + name +
+                           "' does not run with --compile-to=" + rapt::stageName(compileTo).str();
+  for (const auto &[stage, stageName] : rapt::kStages)
+    if (stageName == name)
+      return stage <= compileTo ? "" : notReached;
+  rapt::registerPasses();
+  if (!mlir::PassInfo::lookup(name))
+    return "--print-ir-after: '" + name + "' is neither a stage nor a pass";
+  return runsPass(name, target) ? "" : notReached;
+}
+
+/// Whether a file can appear at the output's place; an empty text, or the reason why not.
+static std::string checkOutput(bool printsIr) {
+  if (output.empty() || output == "-")
+    return "";
+  sys::fs::file_status status;
+  bool exists = !sys::fs::status(output, status);
+  std::string cannot = "cannot write '" + output + "': ";
+  if (exists && sys::fs::is_directory(status))
+    return cannot + "it is a folder";
+  if (exists && !sys::fs::is_regular_file(status)) // IR may go to a device; artifacts are renamed
+    return printsIr ? "" : cannot + "it is not a regular file";
+  StringRef folder = sys::path::parent_path(output);
+  if (std::error_code code =
+          sys::fs::access(folder.empty() ? "." : folder, sys::fs::AccessMode::Write))
+    return cannot + "its folder: " + code.message();
+  return "";
 }
 
 int main(int argc, char **argv) {
@@ -121,7 +189,7 @@ int main(int argc, char **argv) {
                                    "  raptc model.onnx -o model.so\n"
                                    "  raptc model.onnx --dim seq=128 --report\n",
                                    &parseStream))
-    return usageError(StringRef(parseErrors).rtrim());
+    return parserError(parseErrors);
 
   if (printCoverage) {
     outs() << rapt::onnx::onnxCoverageMarkdown();
@@ -133,16 +201,25 @@ int main(int argc, char **argv) {
   if (output.empty() && !printsIr && reportForm == ReportForm::None)
     return usageError("expected an output (-o), a stage (--compile-to) or a report (--report)");
 
-  if (!output.empty() && sys::fs::equivalent(input, output))
-    return usageError("'" + output + "' is the model; the output needs another name");
+  if (output == "-" && !printsIr)
+    return usageError("an artifact is not written to stdout; -o needs the name of a file");
+  std::vector<std::string> written;
+  if (!output.empty())
+    written = printsIr ? std::vector<std::string>{output} : rapt::artifactFiles(output);
+  for (const std::string &file : written)
+    if (sys::fs::equivalent(input, file))
+      return usageError("'" + file + "' is the model; the output needs another name");
   if (printsIr && output.empty() && reportForm != ReportForm::None)
     return usageError("--compile-to and --report both print to stdout; give the IR a file (-o)");
-  if (!isStageOrPass(printIrAfter))
-    return usageError("--print-ir-after: '" + printIrAfter + "' is neither a stage nor a pass");
-
+  Expected<rapt::kernels::TargetCpu> target = rapt::resolveTarget(targetCpu);
+  if (!target)
+    return usageError(toString(target.takeError()));
+  if (std::string wrong = checkPrintIrAfter(*target); !wrong.empty())
+    return usageError(wrong);
   rapt::CompileOptions options;
   options.input = input;
   options.output = printsIr ? std::string() : output.getValue();
+  options.writes = std::move(written);
   options.externalDataDir = externalDataDir;
   options.targetCpu = targetCpu;
   options.referenceKernels = kernels == Kernels::Reference;
@@ -152,8 +229,12 @@ int main(int argc, char **argv) {
   options.printIrAfter = printIrAfter;
   options.verbose = verbose;
   options.progress = sys::Process::StandardErrIsDisplayed() && !verbose;
-  if (!parseDims(options))
-    return 2;
+  if (std::string wrong = parseDims(options); !wrong.empty())
+    return usageError(wrong);
+  if (std::string wrong = checkOutput(printsIr); !wrong.empty()) {
+    errorStream() << wrong << "\n";
+    return 1;
+  }
 
   mlir::DialectRegistry registry;
   rapt::registerDialects(registry);
@@ -170,8 +251,12 @@ int main(int argc, char **argv) {
   if (printsIr) {
     // Through a temporary file and a rename, so that the file is complete or not there.
     std::string path = output.empty() ? "-" : output.getValue();
-    if (Error error = writeToOutput(path, [&](raw_ostream &os) { return os << ir, Error::success(); })) {
-      WithColor::error(errs(), "raptc") << "cannot write " << toString(std::move(error)) << "\n";
+    auto write = [&](raw_ostream &os) {
+      os << ir;
+      return Error::success();
+    };
+    if (Error error = writeToOutput(path, write)) {
+      errorStream() << "cannot write " << toString(std::move(error)) << "\n";
       return 1;
     }
   }

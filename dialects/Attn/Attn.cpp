@@ -1,4 +1,9 @@
 //===- Attn.cpp - The attn dialect and its verifier ------------------------------------===//
+//
+// The verifier checks what the type system cannot: ranks, that dims agree where they must, and that
+// bias and mask broadcast to the scores. Dims that are dynamic agree with anything.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "dialects/Attn/Attn.h"
 
@@ -43,8 +48,9 @@ static LogicalResult verifyBroadcast(SdpaOp op, RankedTensorType type, StringRef
                             << type.getRank();
   for (int i = 0; i < 4; ++i)
     if (type.getDimSize(i) != 1 && !mayEqual(type.getDimSize(i), score[i]))
-      return op.emitOpError() << "expects " << name << " dim " << i << " (" << dims[i] << ") to be 1 or "
-                              << score[i] << ", but it is " << type.getDimSize(i);
+      return op.emitOpError() << "expects " << name << " dim " << i << " (" << dims[i]
+                              << ") to be 1 or " << score[i] << ", but it is "
+                              << type.getDimSize(i);
   return success();
 }
 
@@ -55,9 +61,11 @@ LogicalResult SdpaOp::verify() {
   auto output = cast<RankedTensorType>(getOutput().getType());
 
   // sdpa_c1
-  for (auto [type, name] : {std::pair(query, "query"), {key, "key"}, {value, "value"}, {output, "result"}}) {
+  for (auto [type, name] :
+       {std::pair(query, "query"), {key, "key"}, {value, "value"}, {output, "result"}}) {
     if (type.getRank() != 4)
-      return emitOpError() << "expects " << name << " to have rank 4, but it has " << type.getRank();
+      return emitOpError() << "expects " << name << " to have rank 4, but it has "
+                           << type.getRank();
     if (!isa<FloatType>(type.getElementType()) || type.getElementType() != query.getElementType())
       return emitOpError() << "expects " << name << " to have the float element type of query ("
                            << query.getElementType() << "), but it has " << type.getElementType();
@@ -74,13 +82,15 @@ LogicalResult SdpaOp::verify() {
     int64_t a, b;
     const char *text;
   };
-  for (auto [a, b, text] : {Agreement{query.getDimSize(0), key.getDimSize(0), "batch of query and key"},
-                            {query.getDimSize(3), key.getDimSize(3), "head_dim of query and key"},
-                            {key.getDimSize(0), value.getDimSize(0), "batch of key and value"},
-                            {key.getDimSize(1), value.getDimSize(1), "heads of key and value"},
-                            {key.getDimSize(2), value.getDimSize(2), "length of key and value"}})
+  for (auto [a, b, text] :
+       {Agreement{query.getDimSize(0), key.getDimSize(0), "batch of query and key"},
+        {query.getDimSize(3), key.getDimSize(3), "head_dim of query and key"},
+        {key.getDimSize(0), value.getDimSize(0), "batch of key and value"},
+        {key.getDimSize(1), value.getDimSize(1), "heads of key and value"},
+        {key.getDimSize(2), value.getDimSize(2), "length of key and value"}})
     if (!mayEqual(a, b))
-      return emitOpError() << "expects the " << text << " to agree, but they are " << a << " and " << b;
+      return emitOpError() << "expects the " << text << " to agree, but they are " << a << " and "
+                           << b;
   int64_t score[] = {query.getDimSize(0), heads, query.getDimSize(2), key.getDimSize(2)};
   // sdpa_c4
   if (getBias()) {
@@ -104,8 +114,8 @@ LogicalResult SdpaOp::verify() {
   int64_t expected[] = {query.getDimSize(0), heads, query.getDimSize(2), value.getDimSize(3)};
   for (int i = 0; i < 4; ++i)
     if (!mayEqual(output.getDimSize(i), expected[i]))
-      return emitOpError() << "expects result dim " << i << " to be " << expected[i] << ", but it is "
-                           << output.getDimSize(i);
+      return emitOpError() << "expects result dim " << i << " to be " << expected[i]
+                           << ", but it is " << output.getDimSize(i);
   // sdpa_c7
   if (!std::isfinite(getScale().convertToDouble()))
     return emitOpError() << "expects a finite scale";

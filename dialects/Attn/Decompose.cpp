@@ -149,7 +149,8 @@ private:
       Value last = arith::AddIOp::create(b, query, arith::ConstantIndexOp::create(b, *offset));
       if (op.getCausalFromEnd()) {
         last = arith::AddIOp::create(b, last, getValueOrCreateConstantIndexOp(b, b.getLoc(), keys));
-        last = arith::SubIOp::create(b, last, getValueOrCreateConstantIndexOp(b, b.getLoc(), queries));
+        last =
+            arith::SubIOp::create(b, last, getValueOrCreateConstantIndexOp(b, b.getLoc(), queries));
       }
       Value seen = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, key, last);
       score = arith::SelectOp::create(b, seen, score, excluded);

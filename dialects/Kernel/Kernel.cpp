@@ -1,7 +1,13 @@
 //===- Kernel.cpp - The kernel dialect and its verifiers -------------------------------===//
+//
+// Verifiers: shapes name a dim for each `?`, regions and calls agree with their bodies, schedules
+// have only the parameters of their recipe. Printing and parsing come from the ODS.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "dialects/Kernel/Kernel.h"
 
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -32,6 +38,15 @@ ArrayRef<int64_t> dynamicDims(ArrayAttr shapes, unsigned index) {
   return cast<DenseI64ArrayAttr>(shapes[index]).asArrayRef();
 }
 
+MemRefType bufferOf(Type tensor) {
+  auto type = cast<RankedTensorType>(tensor);
+  return MemRefType::get(type.getShape(), type.getElementType());
+}
+
+bool isView(Operation *op) {
+  return isa_and_nonnull<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op);
+}
+
 /// `shapes` has one DenseI64ArrayAttr a type, with one number below `numDims` for each of its `?`s.
 static LogicalResult verifyShapes(Operation *op, ArrayAttr shapes, TypeRange types, int64_t numDims,
                                   StringRef what) {
@@ -45,11 +60,12 @@ static LogicalResult verifyShapes(Operation *op, ArrayAttr shapes, TypeRange typ
       return op->emitOpError() << "expects shape " << index << " of the " << what
                                << " to be an array of dim numbers of a shaped type";
     if (static_cast<size_t>(dims.size()) != shaped.getNumDynamicDims())
-      return op->emitOpError() << "expects " << shaped.getNumDynamicDims() << " dim numbers for " << what
-                               << " " << index << ", but has " << dims.size();
+      return op->emitOpError() << "expects " << shaped.getNumDynamicDims() << " dim numbers for "
+                               << what << " " << index << ", but has " << dims.size();
     for (int64_t dim : dims.asArrayRef())
       if (dim < 0 || dim >= numDims)
-        return op->emitOpError() << "expects dim numbers from 0 to " << numDims - 1 << ", but has " << dim;
+        return op->emitOpError() << "expects dim numbers from 0 to " << numDims - 1 << ", but has "
+                                 << dim;
   }
   return success();
 }
@@ -66,15 +82,18 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   for (NamedAttribute param : params) {
     StringRef name = param.getName();
     if (!allowed(name))
-      return emitError() << "recipe '" << stringifyRecipe(recipe) << "' has no parameter '" << name << "'";
+      return emitError() << "recipe '" << stringifyRecipe(recipe) << "' has no parameter '" << name
+                         << "'";
     if (name == "parallel") {
       if (!isa<BoolAttr>(param.getValue()))
-        return emitError() << "expects parameter 'parallel' to be a bool, but it is " << param.getValue();
+        return emitError() << "expects parameter 'parallel' to be a bool, but it is "
+                           << param.getValue();
     } else if (name == "variant") {
       auto text = dyn_cast<StringAttr>(param.getValue());
       if (!text || (text != "strip" && text != "unfused"))
-        return emitError() << "expects parameter 'variant' to be \"strip\" or \"unfused\", but it is "
-                           << param.getValue();
+        return emitError()
+               << "expects parameter 'variant' to be \"strip\" or \"unfused\", but it is "
+               << param.getValue();
     } else {
       auto number = dyn_cast<IntegerAttr>(param.getValue());
       int64_t least = name == "prefetch" ? 0 : 1;
@@ -92,11 +111,13 @@ LogicalResult WeightOp::verify() {
   if (getSources().empty())
     return emitOpError() << "expects at least one source";
   if (concatDim != 0 && (concatDim < 0 || concatDim >= rank))
-    return emitOpError() << "expects concat_dim below the rank " << rank << ", but it is " << concatDim;
+    return emitOpError() << "expects concat_dim below the rank " << rank << ", but it is "
+                         << concatDim;
   if (getPerm()) {
     SmallVector<int64_t> sorted(*getPerm());
     llvm::sort(sorted);
-    if (static_cast<int64_t>(sorted.size()) != rank || !llvm::equal(sorted, llvm::seq<int64_t>(0, rank)))
+    if (static_cast<int64_t>(sorted.size()) != rank ||
+        !llvm::equal(sorted, llvm::seq<int64_t>(0, rank)))
       return emitOpError() << "expects perm to be a permutation of 0 to " << rank - 1;
   }
   for (Attribute source : getSources()) {
@@ -110,8 +131,8 @@ LogicalResult WeightOp::verify() {
       if (i == concatDim)
         extent += size;
       else if (size != type.getDimSize(i))
-        return emitOpError() << "expects dim " << i << " of every source to be " << type.getDimSize(i)
-                             << ", but one has " << size;
+        return emitOpError() << "expects dim " << i << " of every source to be "
+                             << type.getDimSize(i) << ", but one has " << size;
     }
   }
   if (rank > 0 && extent != type.getDimSize(concatDim))
@@ -160,7 +181,8 @@ LogicalResult CallOp::verify() {
   int64_t numDims = getDims().size();
   if (!getOuts().empty() && !getOutputs().empty())
     return emitOpError() << "expects either results or outs, but has both";
-  TypeRange results = getOuts().empty() ? TypeRange(getResultTypes()) : TypeRange(getOuts().getTypes());
+  TypeRange results =
+      getOuts().empty() ? TypeRange(getResultTypes()) : TypeRange(getOuts().getTypes());
   if (failed(verifyShapes(*this, getInputShapes(), getInputs().getTypes(), numDims, "inputs")))
     return failure();
   return verifyShapes(*this, getResultShapes(), results, numDims, "results");

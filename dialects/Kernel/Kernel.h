@@ -31,6 +31,13 @@ inline constexpr llvm::StringLiteral kSymbolsAttr = "kernel.symbols";
 /// The dims that the `?`s of tensor number `index` in `shapes` stand for, in order.
 llvm::ArrayRef<int64_t> dynamicDims(mlir::ArrayAttr shapes, unsigned index);
 
+/// The dense, row-major buffer of a ranked tensor type.
+mlir::MemRefType bufferOf(mlir::Type tensor);
+
+/// tensor.expand_shape, collapse_shape or cast: its result lies in the buffer of its operand. False
+/// for null.
+bool isView(mlir::Operation *op);
+
 } // namespace rapt::kernel
 
 #endif // RAPT_DIALECTS_KERNEL_KERNEL_H

@@ -1,4 +1,9 @@
 //===- Content.cpp - What is known of a tensor's elements ------------------------------------===//
+//
+// Reads constants, bounded by the caller's limit, and writes what is known back as
+// a constant. What cannot be represented is unknown, never a guess.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "dialects/Onnx/Content.h"
 
@@ -154,7 +159,7 @@ Element wrapTo(Type type, const SymbolicExpr &value) {
   std::optional<int64_t> constant = value.constant();
   if (!constant)
     return width >= 32 && !(intType.isUnsigned() && value.lowerBound() < 0) ? Element::ofInt(value)
-                                                                             : Element();
+                                                                            : Element();
   if (width == 1)
     return Element::ofInt(*constant != 0);
   if (width == 64) {

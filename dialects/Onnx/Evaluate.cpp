@@ -1,4 +1,9 @@
 //===- Evaluate.cpp - Elementwise operators on known elements --------------------------------===//
+//
+// Integers of ONNX wrap around; an expression over dims that could is unknown instead. Division by
+// zero is unknown too: nothing here traps.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "dialects/Onnx/Evaluate.h"
 
@@ -81,8 +86,8 @@ Element evaluateBits(Operation *op, const SymbolicExpr &a, const SymbolicExpr &b
   int64_t width = type.getIntOrFloatBitWidth();
   if (*y < 0 || *y >= width)
     return Element::ofInt(!shift.getLeft() && *x < 0 ? -1 : 0);
-  return wrapTo(type, shift.getLeft() ? static_cast<int64_t>(static_cast<uint64_t>(*x) << *y)
-                                      : *x >> *y);
+  return wrapTo(type,
+                shift.getLeft() ? static_cast<int64_t>(static_cast<uint64_t>(*x) << *y) : *x >> *y);
 }
 
 Element evaluateInts(Operation *op, const SymbolicExpr &a, const SymbolicExpr &b, Type type) {

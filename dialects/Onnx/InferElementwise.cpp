@@ -279,8 +279,8 @@ void addElementwise(InferTable &table) {
   table.addAll<NegOp, AbsOp, SignOp, ReluOp, IdentityOp, AddOp, SubOp, MulOp, DivOp, ModOp, MinOp,
                MaxOp>(inferSameType);
   table.addAll<ExpOp, LogOp, SqrtOp, ReciprocalOp, ErfOp, TanhOp, SigmoidOp, FloorOp, CeilOp,
-               RoundOp, SinOp, CosOp, TanOp, AsinOp, AcosOp, AtanOp, SinhOp, CoshOp, AsinhOp, AcoshOp,
-               AtanhOp>(inferFloat);
+               RoundOp, SinOp, CosOp, TanOp, AsinOp, AcosOp, AtanOp, SinhOp, CoshOp, AsinhOp,
+               AcoshOp, AtanhOp>(inferFloat);
   table.addAll<BitwiseAndOp, BitwiseOrOp, BitwiseXorOp, BitwiseNotOp, BitShiftOp>(inferBitwise);
   table.add<BitCastOp, inferBitCast>();
   table.addAll<AndOp, OrOp, XorOp, NotOp>(inferLogic);

@@ -1,4 +1,9 @@
 //===- InferGathers.cpp - Gather, GatherElements and GatherND --------------------------------===//
+//
+// Shape: the indices' dims in place of the gathered ones. Content: listed data at listed constant
+// indices.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "dialects/Onnx/Infer.h"
 

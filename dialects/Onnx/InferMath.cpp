@@ -1,4 +1,9 @@
 //===- InferMath.cpp - Products, norms and reductions ----------------------------------------===//
+//
+// Shape: contracted and reduced dims go, batch dims broadcast. Content: reductions of listed
+// elements. Dims that must agree and provably do not are errors.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "dialects/Onnx/Evaluate.h"
 #include "dialects/Onnx/Infer.h"
@@ -95,8 +100,7 @@ LogicalResult inferGemm(ShapeInference &shapes, GemmOp op) {
   return shapes.set(op, 0, std::move(result), elementTypeOf(op.getA()));
 }
 
-// --- Norms
-// -----------------------------------------------------------------------------------------
+// --- Norms ---------------------------------------------------------------------------------------
 LogicalResult checkFloat(Operation *op) {
   Type type = elementTypeOf(op->getOperand(0));
   if (isa<FloatType>(type))
@@ -126,8 +130,7 @@ LogicalResult inferLayerNormalization(ShapeInference &shapes, LayerNormalization
   return shapes.set(op, 0, std::move(shape), elementTypeOf(op.getX()));
 }
 
-// --- Reductions
-// ------------------------------------------------------------------------------------
+// --- Reductions ----------------------------------------------------------------------------------
 std::optional<Fold> foldOf(Operation *op) {
   if (isa<ReduceSumOp>(op))
     return Fold::Sum;

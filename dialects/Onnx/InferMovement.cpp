@@ -1,4 +1,9 @@
 //===- InferMovement.cpp - Views, transposes and broadcasts ----------------------------------===//
+//
+// Shape: from the shape operand's content, `-1` as an exact quotient. Content: moved along, listed
+// or as base and strides.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "dialects/Onnx/Infer.h"
 
@@ -140,8 +145,7 @@ LogicalResult inferFlatten(ShapeInference &shapes, FlattenOp op) {
   return shapes.set(op, 0, std::move(to), elementTypeOf(op.getInput()), std::move(content));
 }
 
-// --- Transpose, Expand, Tile, Trilu
-// ------------------------------------------------------------------
+// --- Transpose, Expand, Tile, Trilu --------------------------------------------------------------
 LogicalResult inferTranspose(ShapeInference &shapes, TransposeOp op) {
   Shape from = shapes.shapeOf(op.getData()), to;
   ArrayRef<int64_t> perm = op.getPerm();

@@ -1,4 +1,9 @@
 //===- InferResize.cpp - Pad and Resize ------------------------------------------------------===//
+//
+// Result dims from pads, sizes and scales, which follow from constants and the dims of inputs;
+// checks of modes and of the number of axes. Contents are not followed.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "dialects/Onnx/Infer.h"
 

@@ -1,4 +1,9 @@
 //===- InferScatter.cpp - ScatterElements, ScatterND and TopK --------------------------------===//
+//
+// Scatters have the shape of their data; indices and updates are checked against it. TopK shortens
+// one axis to k, which follows from constants and the dims of inputs.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "dialects/Onnx/Infer.h"
 

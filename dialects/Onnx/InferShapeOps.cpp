@@ -1,4 +1,8 @@
 //===- InferShapeOps.cpp - Shapes, ranges and constants --------------------------------------===//
+//
+// Where contents come from: constants, the dims of a value, and Range as base and stride.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "dialects/Onnx/Infer.h"
 

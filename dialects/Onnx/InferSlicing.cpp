@@ -1,4 +1,9 @@
 //===- InferSlicing.cpp - Concat, Split and Slice --------------------------------------------===//
+//
+// Shape: sums and clamped differences of dims. Content: the elements
+// that are taken, where both they and the bounds are known.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "dialects/Onnx/Infer.h"
 

@@ -1,4 +1,9 @@
 //===- InferWindows.cpp - Convolutions and pools ---------------------------------------------===//
+//
+// Spatial dims: floor((dim + pads - dilated kernel) / stride) + 1, on symbolic dims too. Channels
+// and groups are checked against the weights.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "dialects/Onnx/Infer.h"
 

@@ -1,4 +1,8 @@
 //===- Onnx.cpp - The onnx dialect -----------------------------------------------------===//
+//
+// Registers what OnnxOps.td generates; what operations mean for shapes is in Infer*.cpp.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "dialects/Onnx/Onnx.h"
 

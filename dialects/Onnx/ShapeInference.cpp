@@ -1,4 +1,11 @@
 //===- ShapeInference.cpp - Types, symbolic shapes and contents ------------------------------===//
+//
+// In:  a function of onnx and what stands beside it. Out: for each value its most precise type, its
+//      symbolic dims and what is known of its elements, and what the graph assumes of its dims.
+//      Declared types are not trusted beyond their element type; contradictions are errors that
+//      name the node.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "dialects/Onnx/ShapeInference.h"
 
@@ -34,14 +41,7 @@ const InferTable &inferTable() {
 
 } // namespace
 
-std::string nodeName(Operation *op) {
-  if (auto name = dyn_cast<NameLoc>(op->getLoc()))
-    return name.getName().str();
-  return op->getName().getStringRef().str();
-}
-
-// --- Values
-// ------------------------------------------------------------------------------------------
+// --- Values --------------------------------------------------------------------------------------
 void ShapeInference::bindArgument(Value value, ArrayRef<SymbolicExpr> dims) {
   values[value] = {Shape(dims), {}};
 }
@@ -155,8 +155,7 @@ LogicalResult ShapeInference::set(Operation *op, unsigned result, Shape shape, T
   return success();
 }
 
-// --- Meeting dims
-// ------------------------------------------------------------------------------------
+// --- Meeting dims --------------------------------------------------------------------------------
 /// `expr` by one fact; `expr` itself where the fact says nothing about it.
 static SymbolicExpr applyFact(const SymbolicExpr &expr, const Requirement &fact) {
   if (fact.equal) {
@@ -217,9 +216,9 @@ void ShapeInference::require(Operation *op, const SymbolicExpr &left, const Symb
       context.clear();
     }
   }
-  std::string message = "node '" + nodeName(op) + "' needs " +
-                        (context.empty() ? "" : context + ": ") + lhs.str() + " (%lld) to be " +
-                        (equal ? "" : "at most ") + rhs.str() + " (%lld)";
+  std::string message = nodeText(op) + " needs " + (context.empty() ? "" : context + ": ") +
+                        lhs.str() + " (%lld) to be " + (equal ? "" : "at most ") + rhs.str() +
+                        " (%lld)";
   for (const Requirement &known : required)
     if (known.lhs == lhs && known.rhs == rhs && known.equal == equal)
       return;
@@ -301,8 +300,7 @@ FailureOr<Shape> ShapeInference::integers(Operation *op, Value operand, StringRe
   return result;
 }
 
-// --- Operations
-// --------------------------------------------------------------------------------------
+// --- Operations ----------------------------------------------------------------------------------
 LogicalResult ShapeInference::infer(Operation *op) {
   for (Value operand : op->getOperands())
     if (!knows(operand))
@@ -353,8 +351,7 @@ LogicalResult ShapeInference::run(func::FuncOp function) {
   return success();
 }
 
-// --- Expressions as code
-// -----------------------------------------------------------------------------
+// --- Expressions as code -------------------------------------------------------------------------
 static Value materializeAtom(OpBuilder &builder, Location loc, const SymbolicAtom &atom) {
   if (atom.kind == SymbolicAtom::Symbol)
     return kernel::DimOp::create(builder, loc, builder.getStringAttr(atom.name));

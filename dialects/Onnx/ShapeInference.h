@@ -14,6 +14,7 @@
 #define RAPT_DIALECTS_ONNX_SHAPEINFERENCE_H
 
 #include "dialects/Onnx/Content.h"
+#include "dialects/Onnx/Names.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Operation.h"
@@ -23,11 +24,6 @@ class FuncOp;
 }
 
 namespace rapt::onnx {
-
-/// Attribute of a model function's argument: its dims, each a string (symbol) or an i64.
-inline constexpr llvm::StringLiteral kDimsAttr = "onnx.dims";
-/// Attribute of a model function's arguments and results: their ONNX name.
-inline constexpr llvm::StringLiteral kNameAttr = "onnx.name";
 
 /// lhs <= rhs, or lhs == rhs, must hold when the model runs. `message` is a format of
 /// kernel.require.
@@ -44,8 +40,8 @@ class ShapeInference {
 public:
   explicit ShapeInference(int64_t contentLimit = kShapeContentLimit) : limit(contentLimit) {}
 
-  /// Says what the dims of a function argument, or of a value that a pass has made, are; its type must
-  /// have that rank.
+  /// Says what the dims of a function argument, or of a value that a pass has made, are; its type
+  /// must have that rank.
   void bindArgument(mlir::Value value, llvm::ArrayRef<SymbolicExpr> dims);
   /// Says what an integer or index scalar is.
   void bindScalar(mlir::Value value, const SymbolicExpr &expr);
@@ -81,8 +77,7 @@ public:
   static mlir::Value materialize(mlir::OpBuilder &builder, mlir::Location loc,
                                  const SymbolicExpr &expr);
 
-  // --- For the functions in Infer*.cpp
-  // -------------------------------------------------------------
+  // --- For the functions in Infer*.cpp -----------------------------------------------------------
   int64_t contentLimit() const { return limit; }
   /// Whether a tensor of these dims is small enough for its elements to be listed.
   bool isListable(llvm::ArrayRef<int64_t> dims) const;
@@ -115,9 +110,6 @@ private:
   std::vector<Requirement> required, facts;
   int64_t limit;
 };
-
-/// The name of the ONNX node that an operation stands for, or the operation's name.
-std::string nodeName(mlir::Operation *op);
 
 } // namespace rapt::onnx
 

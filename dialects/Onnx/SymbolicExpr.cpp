@@ -1,4 +1,9 @@
 //===- SymbolicExpr.cpp - Integer expressions over named dims --------------------------------===//
+//
+// Normal form: terms sorted by their factors, no zero coefficient, constants folded. Every
+// operation checks for overflow and size, and gives the unknown expression instead.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "dialects/Onnx/SymbolicExpr.h"
 

@@ -44,8 +44,8 @@ Value windowMask(NodeBuilder &b, Value queries, Value keys, Value offset, int64_
     seen = binary<LessOrEqualOp>(
         b, key, right == 0 ? position : binary<AddOp>(b, position, scalarInt(b, right)));
   if (left >= 0)
-    seen = bothSeen(b, seen,
-                    binary<GreaterOrEqualOp>(b, key, binary<SubOp>(b, position, scalarInt(b, left))));
+    seen = bothSeen(
+        b, seen, binary<GreaterOrEqualOp>(b, key, binary<SubOp>(b, position, scalarInt(b, left))));
   return seen;
 }
 
@@ -111,8 +111,7 @@ void AttentionForm::expand(NodeBuilder &b) {
   scores = binary<MatMulOp>(b, query, keys);
   int64_t headDim = cast<RankedTensorType>(query.getType()).getDimSize(3);
   if (scaleByHeadDim && ShapedType::isDynamic(headDim))
-    scores = binary<DivOp>(b, scores,
-                           unary<SqrtOp>(b, castTo(b, scalarDimOf(b, query, 3), type)));
+    scores = binary<DivOp>(b, scores, unary<SqrtOp>(b, castTo(b, scalarDimOf(b, query, 3), type)));
   else if (scaleByHeadDim)
     scale /= std::sqrt(static_cast<double>(std::max<int64_t>(headDim, 1)));
   if (scale != 1)

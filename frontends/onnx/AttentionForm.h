@@ -1,7 +1,7 @@
 //===- AttentionForm.h - The unfused form that attention operators expand to -------*- C++ -*-===//
 //
-// ONNX's Attention and the attention operators of com.microsoft differ in how operands and masks come
-// in. All of them end in one form, on [batch, heads, length, head_dim]:
+// ONNX's Attention and the attention operators of com.microsoft differ in how operands and masks
+// come in. All of them end in one form, on [batch, heads, length, head_dim]:
 //
 //   scores = softcap(scale * q k^T) + bias;  p = softmax(scores);  rows without a key: 0;  y = p v
 //
@@ -23,8 +23,8 @@ struct AttentionForm {
   mlir::Value bias, seen;
   double scale = 1.0;
   bool scaleByHeadDim = false; ///< also divide by the square root of D, which need not be static
-  double softcap = 0.0; ///< 0: none
-  mlir::Type softmaxType; ///< null: the type of query
+  double softcap = 0.0;        ///< 0: none
+  mlir::Type softmaxType;      ///< null: the type of query
 
   // What expand() gives.
   mlir::Value scores;        ///< scale * q k^T
@@ -44,8 +44,9 @@ mlir::Value splitHeads(NodeBuilder &b, mlir::Value x, int64_t heads, llvm::Strin
 /// The opposite.
 mlir::Value mergeHeads(NodeBuilder &b, mlir::Value x);
 
-/// The first `dim` numbers of every head of x [B, S, heads, D] as pairs, each turned by an angle: (i,
-/// i + dim / 2), or with `interleaved` (2 i, 2 i + 1). `cosine` and `sine` are [B or 1, S, 1, dim / 2].
+/// The first `dim` numbers of every head of x [B, S, heads, D] as pairs, each turned by an angle:
+/// (i, i + dim / 2), or with `interleaved` (2 i, 2 i + 1). `cosine` and `sine` are [B or 1, S, 1,
+/// dim / 2].
 mlir::Value rotateHeads(NodeBuilder &b, mlir::Value x, mlir::Value cosine, mlir::Value sine,
                         int64_t dim, bool interleaved);
 
@@ -53,7 +54,8 @@ mlir::Value rotateHeads(NodeBuilder &b, mlir::Value x, mlir::Value cosine, mlir:
 mlir::Value bothSeen(NodeBuilder &b, mlir::Value x, mlir::Value y);
 
 /// Where key j lies in 0 to the left and to the right of the position offset + i of query i, as
-/// [.., I, J] of booleans. Negative `left` or `right`: no bound on that side. `offset` broadcasts to
+/// [.., I, J] of booleans. Negative `left` or `right`: no bound on that side. `offset` broadcasts
+/// to
 /// [B, 1, I, 1].
 mlir::Value windowMask(NodeBuilder &b, mlir::Value queries, mlir::Value keys, mlir::Value offset,
                        int64_t left, int64_t right);

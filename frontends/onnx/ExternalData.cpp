@@ -8,6 +8,7 @@
 #include "frontends/onnx/ExternalData.h"
 
 #include "frontends/onnx/Errors.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
 
 #include <cerrno>
@@ -131,6 +132,14 @@ Expected<std::shared_ptr<MappedFile>> ExternalData::open(StringRef location) {
   if (file)
     files[location] = *file;
   return file;
+}
+
+std::vector<std::string> ExternalData::paths() const {
+  std::vector<std::string> result;
+  for (const auto &entry : files)
+    result.push_back(folder + "/" + entry.getKey().str());
+  llvm::sort(result);
+  return result;
 }
 
 } // namespace rapt::onnx

@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace rapt::onnx {
 
@@ -60,6 +61,9 @@ public:
   /// The mapping of the file `location`, shared by all who ask for it.
   /// Errors: an unsafe location, a missing file, a link, not a regular file.
   llvm::Expected<std::shared_ptr<MappedFile>> open(llvm::StringRef location);
+
+  /// Paths of all files that were opened, in the order of their names.
+  std::vector<std::string> paths() const;
 
 private:
   std::string folder;

@@ -84,8 +84,8 @@ private:
   SmallVector<mlir::Attribute> symbols;
   llvm::StringSet<> symbolNames, specialised, used;
   llvm::StringMap<Value> values;
-  /// The parts of each sequence. A sequence is no value: SplitToSequence makes its parts, SequenceAt
-  /// picks one, and nothing else may read it.
+  /// The parts of each sequence. A sequence is no value: SplitToSequence makes its parts,
+  /// SequenceAt picks one, and nothing else may read it.
   llvm::StringMap<SmallVector<Value>> sequences;
   llvm::StringMap<const Tensor *> initializers;
   UnsupportedList unsupported;

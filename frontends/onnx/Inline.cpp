@@ -4,8 +4,7 @@
 // replaced by the nodes of the body, with
 //   - the function's inputs and outputs renamed to the call's, all other values to fresh names,
 //   - attributes that refer to a function attribute replaced by the call's value or the default,
-//   and
-//     left out when there is neither.
+//     and left out when there is neither.
 // A function that hands an input through as an output becomes an Identity.
 //
 //===----------------------------------------------------------------------===//

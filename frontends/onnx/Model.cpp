@@ -63,6 +63,7 @@ Expected<std::unique_ptr<Model>> parse(ArrayRef<uint8_t> bytes, StringRef folder
   } else {
     RAPT_TRY(decodeModel(bytes, externalData, *model));
   }
+  model->externalFiles = externalData.paths();
 
   std::vector<StringRef> constants;
   for (const Tensor &initializer : model->graph.initializers)

@@ -230,6 +230,7 @@ struct Model {
   std::vector<std::pair<llvm::StringRef, llvm::StringRef>> metadata;
   std::vector<Function> functions;
   Graph graph;
+  std::vector<std::string> externalFiles; ///< paths of the files that tensors are mapped from
 
   /// The imported version of a domain ("" is the default one), if it is imported.
   std::optional<int64_t> opset(llvm::StringRef opDomain) const;

@@ -24,8 +24,7 @@ void NodeBuilder::unsupported(const Twine &why) {
     reason = why.str();
 }
 
-// --- Operands
-// ----------------------------------------------------------------------------------------
+// --- Operands ------------------------------------------------------------------------------------
 Value NodeBuilder::in(size_t i) {
   Value value = optional(i);
   if (!value)
@@ -106,8 +105,7 @@ Type NodeBuilder::elementType(Value value) const {
   return value ? cast<ShapedType>(value.getType()).getElementType() : builder.getI1Type();
 }
 
-// --- Attributes
-// --------------------------------------------------------------------------------------
+// --- Attributes ----------------------------------------------------------------------------------
 const Attribute *NodeBuilder::attribute(StringRef name, AttributeType type) {
   seen.insert(name);
   const Attribute *found = node.find(name);
@@ -178,13 +176,20 @@ SmallVector<int64_t> NodeBuilder::normalized(ArrayRef<int64_t> axes, int64_t ran
 }
 
 void NodeBuilder::checkAllSeen() {
+  for (size_t i = numAsked; i < inputs.size(); ++i)
+    if (inputs[i])
+      error("has an input " + Twine(i) + " " + quoted(node.inputs[i]) + ", expected at most " +
+            Twine(numAsked) + " inputs at opset " + Twine(version));
+  for (size_t i = 0; i < outputs.size(); ++i)
+    if (!outputs[i] && wants(i))
+      error("has an output " + Twine(i) + " " + quoted(node.outputs[i]) + ", expected at most " +
+            Twine(i) + " outputs at opset " + Twine(version));
   for (const Attribute &attribute : node.attributes)
     if (!seen.contains(attribute.name))
       unsupported("attribute " + quoted(attribute.name));
 }
 
-// --- Results
-// -----------------------------------------------------------------------------------------
+// --- Results -------------------------------------------------------------------------------------
 Value NodeBuilder::finish(Operation *op) {
   if (failed(shapes.infer(op))) {
     wrong = true;

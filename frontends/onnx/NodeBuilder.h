@@ -15,6 +15,8 @@
 
 #include "llvm/ADT/StringSet.h"
 
+#include <algorithm>
+
 namespace rapt::onnx {
 
 class NodeBuilder {
@@ -31,11 +33,13 @@ public:
   mlir::Location location() const { return loc; }
   llvm::StringRef firstOutput() const { return node.outputs.empty() ? "" : node.outputs.front(); }
 
-  // --- Operands
-  // ------------------------------------------------------------------------------------
+  // --- Operands ----------------------------------------------------------------------------------
   size_t numInputs() const { return inputs.size(); }
   /// Null when it is omitted.
-  mlir::Value optional(size_t i) const { return i < inputs.size() ? inputs[i] : mlir::Value(); }
+  mlir::Value optional(size_t i) {
+    numAsked = std::max(numAsked, i + 1);
+    return i < inputs.size() ? inputs[i] : mlir::Value();
+  }
   /// Error when it is omitted.
   mlir::Value in(size_t i);
   /// All of them; error when there is none, or one is omitted.
@@ -52,8 +56,7 @@ public:
   int64_t rank(mlir::Value value) const;
   mlir::Type elementType(mlir::Value value) const;
 
-  // --- Attributes
-  // ----------------------------------------------------------------------------------
+  // --- Attributes --------------------------------------------------------------------------------
   int64_t intAttr(llvm::StringRef name, int64_t otherwise);
   float floatAttr(llvm::StringRef name, float otherwise);
   llvm::StringRef stringAttr(llvm::StringRef name, llvm::StringRef otherwise);
@@ -71,8 +74,7 @@ public:
   /// The same for all, and sorted.
   llvm::SmallVector<int64_t> normalized(llvm::ArrayRef<int64_t> axes, int64_t rank);
 
-  // --- Results
-  // -------------------------------------------------------------------------------------
+  // --- Results -----------------------------------------------------------------------------------
   /// Builds an operation with one result of inferred type; null operands that an operation needs
   /// make it null, too.
   template <typename Op, typename... Args> mlir::Value make(Args &&...args) {
@@ -101,8 +103,7 @@ public:
   /// Marks the node as unsupported if output `i` is read.
   void cannotGive(size_t i, llvm::StringRef name);
 
-  // --- Outcome
-  // -------------------------------------------------------------------------------------
+  // --- Outcome -----------------------------------------------------------------------------------
   /// The node is right, but this form of it is not supported.
   void unsupported(const llvm::Twine &why);
   /// The node is wrong.
@@ -111,7 +112,8 @@ public:
   bool isWrong() const { return wrong; }
   const std::string &unsupportedReason() const { return reason; }
   llvm::ArrayRef<mlir::Value> results() const { return outputs; }
-  /// After the upgrade: attributes that nobody asked for make the node unsupported.
+  /// After the upgrade: inputs that nobody asked for and outputs that are read but were not given
+  /// make the node wrong, attributes that nobody asked for make it unsupported.
   void checkAllSeen();
 
 private:
@@ -123,7 +125,8 @@ private:
   llvm::ArrayRef<mlir::Value> inputs;
   const llvm::StringSet<> &used;
   llvm::SmallVector<mlir::Value> outputs;
-  llvm::StringSet<> seen;
+  llvm::StringSet<> seen; // names of the attributes that were asked for
+  size_t numAsked = 0;    // one more than the last input that was asked for
   bool wrong = false;
   std::string reason;
 };

@@ -15,7 +15,7 @@ namespace rapt::onnx {
 
 struct Operator {
   llvm::StringRef name; ///< "Add"; "com.microsoft.BiasGelu" outside of the default domain
-  int64_t since; ///< first opset that has it; 7 for all that are older
+  int64_t since;        ///< first opset that has it; 7 for all that are older
   llvm::StringRef types;
   /// Differences between opsets, and what is not supported; for the documentation.
   llvm::StringRef notes;

@@ -1,7 +1,7 @@
 //===- VersionsActivations.cpp - Activation functions ----------------------------------------===//
 //
-// Each becomes a composition of arithmetic that the dialect has. f16 and bf16 are computed in f32 from
-// the operand to the result, so that only the result is rounded.
+// Each becomes a composition of arithmetic that the dialect has. f16 and bf16 are computed in f32
+// from the operand to the result, so that only the result is rounded.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -18,7 +18,9 @@ using Activation = Value (*)(NodeBuilder &b, Value x);
 Value plus(NodeBuilder &b, Value x, double number) { return withScalar<AddOp>(b, x, number); }
 Value times(NodeBuilder &b, Value x, double number) { return withScalar<MulOp>(b, x, number); }
 Value isBelow(NodeBuilder &b, Value x, double number) { return withScalar<LessOp>(b, x, number); }
-Value isAbove(NodeBuilder &b, Value x, double number) { return withScalar<GreaterOp>(b, x, number); }
+Value isAbove(NodeBuilder &b, Value x, double number) {
+  return withScalar<GreaterOp>(b, x, number);
+}
 Value scalarLike(NodeBuilder &b, Value x, double number) {
   return b.makeScalar(b.elementType(x), number);
 }
@@ -86,8 +88,8 @@ Value hardSwish(NodeBuilder &b, Value x) {
   return binary<MulOp>(b, x, clampToUnit(b, plus(b, times(b, x, 1.0 / 6), 0.5)));
 }
 
-/// log(1 + e^x) = max(x, 0) + log(1 + e), e = exp(-|x|). Rounding 1 + e loses the digits of a small e;
-/// log(u) * e / (u - 1) with u = 1 + e as rounded makes up for it.
+/// log(1 + e^x) = max(x, 0) + log(1 + e), e = exp(-|x|). Rounding 1 + e loses the digits of a small
+/// e; log(u) * e / (u - 1) with u = 1 + e as rounded makes up for it.
 Value softplus(NodeBuilder &b, Value x) {
   Value e = unary<ExpOp>(b, unary<NegOp>(b, unary<AbsOp>(b, x)));
   Value u = plus(b, e, 1), rest = plus(b, u, -1);
@@ -137,7 +139,8 @@ void upgradePRelu(NodeBuilder &b) {
     b.out(0, castTo(b, y, b.elementType(x)));
 }
 
-/// x + bias below -lambd, x - bias above lambd, else 0; integers too, though the attributes are floats.
+/// x + bias below -lambd, x - bias above lambd, else 0; integers too, though the attributes are
+/// floats.
 void upgradeShrink(NodeBuilder &b) {
   Value x = b.in(0);
   double bias = b.floatAttr("bias", 0), lambd = b.floatAttr("lambd", 0.5f);

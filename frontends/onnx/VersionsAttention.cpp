@@ -1,4 +1,9 @@
 //===- VersionsAttention.cpp - Attention and RotaryEmbedding ---------------------------------===//
+//
+// Attention of opset 23 and later is written out as the products, masks and softmax that its
+// meaning consists of (AttentionForm.h): the form that FuseAttention recognises, whoever wrote it.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "frontends/onnx/AttentionForm.h"
 #include "frontends/onnx/Constants.h"
@@ -76,7 +81,8 @@ struct AttentionNode {
     int64_t length = lengthOf(mask, rank - 1), wanted = lengthOf(form.key, 2);
     bool isStatic = !ShapedType::isDynamic(length) && !ShapedType::isDynamic(wanted);
     // Without a cache outside, a dynamic mask is as long as the keys: nothing says otherwise.
-    if (b.opset() >= 24 && (isStatic ? length < wanted : static_cast<bool>(b.optional(NonPadded)))) {
+    if (b.opset() >= 24 &&
+        (isStatic ? length < wanted : static_cast<bool>(b.optional(NonPadded)))) {
       Value missing = binary<SubOp>(b, dimOf(b, form.key, 2), dimOf(b, mask, rank - 1));
       Value pads = joinDims(b, {b.makeInts({0}), missing});
       Value excluded =
@@ -198,8 +204,7 @@ void upgradeRotaryEmbedding(NodeBuilder &b) {
   Value cosine = rotation(b, 1, positions, half, "cos_cache");
   Value sine = rotation(b, 2, positions, half, "sin_cache");
   Value result = rotateHeads(b, x, cosine, sine, dim, interleaved);
-  b.out(0, rank == 4 ? transpose(b, result, {0, 2, 1, 3})
-                     : reshapeTo(b, result, {0, 0, -1}));
+  b.out(0, rank == 4 ? transpose(b, result, {0, 2, 1, 3}) : reshapeTo(b, result, {0, 0, -1}));
 }
 } // namespace
 

@@ -1,4 +1,10 @@
 //===- VersionsConstants.cpp - Constants, shapes and ranges ----------------------------------===//
+//
+// Rows of the table for Constant, ConstantOfShape, Shape, Size and Range. Every attribute form of
+// Constant becomes one onnx.Constant; operands that give a shape stay operands, whose worth shape
+// inference finds.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "frontends/onnx/Compose.h"
 #include "frontends/onnx/Constants.h"

@@ -1,4 +1,10 @@
 //===- VersionsElementwise.cpp - Elementwise operators ---------------------------------------===//
+//
+// Rows of the table for operators that work element by element. Operators of any number of operands
+// become the onnx operation of that name or a chain of Add; Clip's bounds become operands; Dropout
+// is its operand.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "frontends/onnx/Compose.h"
 #include "frontends/onnx/Constants.h"
@@ -76,7 +82,8 @@ void upgradeBitShift(NodeBuilder &b) {
 
 void upgradeIsInf(NodeBuilder &b) {
   Value x = b.in(0);
-  bool negative = b.intAttr("detect_negative", 1) != 0, positive = b.intAttr("detect_positive", 1) != 0;
+  bool negative = b.intAttr("detect_negative", 1) != 0,
+       positive = b.intAttr("detect_positive", 1) != 0;
   expectFloat(b, x, "X");
   if (b.stopped())
     return;

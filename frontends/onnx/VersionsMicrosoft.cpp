@@ -55,7 +55,7 @@ void upgradeFusedMatMul(NodeBuilder &b) {
   b.out(0, alpha == 1 ? product : withScalar<MulOp>(b, product, alpha));
 }
 
-// --- Norms -----------------------------------------------------------------------------------------
+// --- Norms ---------------------------------------------------------------------------------------
 /// x / sqrt(mean(x^2) + epsilon) * scale over the dims from `axis` on, computed in f32.
 Value rootMeanSquareNorm(NodeBuilder &b, Value x, Value scale, int64_t axis, float epsilon) {
   if (b.stopped())
@@ -137,27 +137,26 @@ void upgradeEmbedLayerNormalization(NodeBuilder &b) {
 
 void addMicrosoft(std::vector<Operator> &table) {
   constexpr llvm::StringLiteral meanOutputs = "outputs `mean` and `inv_std_var` are not given";
-  table.insert(
-      table.end(),
-      {
-          {"SimplifiedLayerNormalization", 7, "float",
-           "an operator of onnxruntime in the default domain; expanded",
-           upgradeSimplifiedLayerNormalization},
-          {"com.microsoft.BiasGelu", 1, "float", "", upgradeBiasGelu},
-          {"com.microsoft.EmbedLayerNormalization", 1, "float", "expanded",
-           upgradeEmbedLayerNormalization},
-          {"com.microsoft.FastGelu", 1, "float", "", upgradeFastGelu},
-          {"com.microsoft.FusedMatMul", 1, "float", "transBatchA and transBatchB must be 0",
-           upgradeFusedMatMul},
-          {"com.microsoft.Gelu", 1, "float", "", upgradeGelu},
-          {"com.microsoft.QuickGelu", 1, "float", "expanded", upgradeQuickGelu},
-          {"com.microsoft.SimplifiedLayerNormalization", 1, "float", "expanded",
-           upgradeSimplifiedLayerNormalization},
-          {"com.microsoft.SkipLayerNormalization", 1, "float", meanOutputs,
-           upgradeSkipLayerNormalization},
-          {"com.microsoft.SkipSimplifiedLayerNormalization", 1, "float", meanOutputs,
-           upgradeSkipSimplifiedLayerNormalization},
-      });
+  table.insert(table.end(),
+               {
+                   {"SimplifiedLayerNormalization", 7, "float",
+                    "an operator of onnxruntime in the default domain; expanded",
+                    upgradeSimplifiedLayerNormalization},
+                   {"com.microsoft.BiasGelu", 1, "float", "", upgradeBiasGelu},
+                   {"com.microsoft.EmbedLayerNormalization", 1, "float", "expanded",
+                    upgradeEmbedLayerNormalization},
+                   {"com.microsoft.FastGelu", 1, "float", "", upgradeFastGelu},
+                   {"com.microsoft.FusedMatMul", 1, "float",
+                    "transBatchA and transBatchB must be 0", upgradeFusedMatMul},
+                   {"com.microsoft.Gelu", 1, "float", "", upgradeGelu},
+                   {"com.microsoft.QuickGelu", 1, "float", "expanded", upgradeQuickGelu},
+                   {"com.microsoft.SimplifiedLayerNormalization", 1, "float", "expanded",
+                    upgradeSimplifiedLayerNormalization},
+                   {"com.microsoft.SkipLayerNormalization", 1, "float", meanOutputs,
+                    upgradeSkipLayerNormalization},
+                   {"com.microsoft.SkipSimplifiedLayerNormalization", 1, "float", meanOutputs,
+                    upgradeSkipSimplifiedLayerNormalization},
+               });
 }
 
 } // namespace rapt::onnx

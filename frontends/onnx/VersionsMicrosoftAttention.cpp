@@ -228,17 +228,17 @@ void upgradeRotaryEmbedding(NodeBuilder &b) {
 } // namespace
 
 void addMicrosoftAttention(std::vector<Operator> &table) {
-  table.insert(table.end(),
-               {
-                   {"com.microsoft.Attention", 1, "float",
-                    "no rotary embedding, no shared cache; masks of rank 2 and 3 and lengths",
-                    upgradeAttention},
-                   {"com.microsoft.MultiHeadAttention", 1, "float",
-                    "query, key and value are tensors of their own; no shared cache",
-                    upgradeMultiHeadAttention},
-                   {"com.microsoft.RotaryEmbedding", 1, "float", "scale must be 1",
-                    upgradeRotaryEmbedding},
-               });
+  table.insert(
+      table.end(),
+      {
+          {"com.microsoft.Attention", 1, "float",
+           "no rotary embedding, no shared cache; masks of rank 2 and 3 and lengths",
+           upgradeAttention},
+          {"com.microsoft.MultiHeadAttention", 1, "float",
+           "query, key and value are tensors of their own; no shared cache",
+           upgradeMultiHeadAttention},
+          {"com.microsoft.RotaryEmbedding", 1, "float", "scale must be 1", upgradeRotaryEmbedding},
+      });
 }
 
 } // namespace rapt::onnx

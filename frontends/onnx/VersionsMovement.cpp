@@ -1,4 +1,10 @@
 //===- VersionsMovement.cpp - Operators that move data ---------------------------------------===//
+//
+// Rows of the table for operators that move data. Bounds, axes and sizes that once were attributes
+// become operands or the reverse, whichever the newest form has; a sequence is the list of its
+// parts.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "frontends/onnx/Compose.h"
 #include "frontends/onnx/Versions.h"
@@ -130,8 +136,8 @@ void upgradeSplit(NodeBuilder &b) {
     b.out(i, result);
 }
 
-/// The outputs are the parts of the sequence. Without `split` every part has size 1; a scalar is the
-/// size of every part but the last, and a vector holds all sizes.
+/// The outputs are the parts of the sequence. Without `split` every part has size 1; a scalar is
+/// the size of every part but the last, and a vector holds all sizes.
 void upgradeSplitToSequence(NodeBuilder &b) {
   constexpr int64_t maxParts = 1024;
   Value x = b.in(0);
@@ -140,8 +146,7 @@ void upgradeSplitToSequence(NodeBuilder &b) {
   SmallVector<int64_t> sizes = b.optional(1) ? b.constants(1, "split") : SmallVector<int64_t>{1};
   if (b.stopped())
     return;
-  bool isVector =
-      b.optional(1) && cast<RankedTensorType>(b.optional(1).getType()).getRank() == 1;
+  bool isVector = b.optional(1) && cast<RankedTensorType>(b.optional(1).getType()).getRank() == 1;
   if (!isVector) {
     int64_t total = cast<RankedTensorType>(x.getType()).getDimSize(axis), size = sizes.front();
     if (size < 1)
@@ -160,8 +165,8 @@ void upgradeSplitToSequence(NodeBuilder &b) {
     return b.unsupported("it makes " + Twine(sizes.size()) + " parts, expected 1 to " +
                          Twine(maxParts));
   SmallVector<Type> types(sizes.size(), UnrankedTensorType::get(b.elementType(x)));
-  auto split = SplitOp::create(b.ops(), b.location(), types, x, axis,
-                               b.ops().getDenseI64ArrayAttr(sizes));
+  auto split =
+      SplitOp::create(b.ops(), b.location(), types, x, axis, b.ops().getDenseI64ArrayAttr(sizes));
   if (!b.finish(split))
     return;
   SmallVector<Value> parts(split.getResults());

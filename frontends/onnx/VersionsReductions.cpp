@@ -1,4 +1,10 @@
 //===- VersionsReductions.cpp - Reductions, softmaxes, scans ---------------------------------===//
+//
+// Axes become attributes, counted from 0. Reductions, softmaxes and arg-extrema that the dialect
+// lacks are composed of those that it has; the flattening Softmax of opset 12 and below becomes
+// Reshape, Softmax, Reshape.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "frontends/onnx/Compose.h"
 #include "frontends/onnx/Versions.h"

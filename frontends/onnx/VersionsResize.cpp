@@ -1,4 +1,9 @@
 //===- VersionsResize.cpp - Pad, Resize and Upsample -----------------------------------------===//
+//
+// Pads and scales were attributes or operands by opset: here pads are an operand, scales an
+// attribute. Upsample and the Resize of opset 10 become the Resize of opset 19.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "frontends/onnx/Versions.h"
 

@@ -1,4 +1,9 @@
 //===- VersionsScatter.cpp - Operators that write at computed places, and TopK ---------------===//
+//
+// Scatter is the older name of ScatterElements. TensorScatter writes a run of positions of a cache
+// and becomes a ScatterElements whose indices are computed.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "frontends/onnx/Compose.h"
 #include "frontends/onnx/Versions.h"

@@ -1,4 +1,9 @@
 //===- VersionsWindows.cpp - Convolutions and pools ------------------------------------------===//
+//
+// auto_pad and ceil_mode become explicit pads. A convolution whose windows do not overlap (1x1, or
+// the patches of a vision transformer) becomes a product of matrices.
+//
+//===-------------------------------------------------------------------------------------===//
 
 #include "frontends/onnx/Versions.h"
 

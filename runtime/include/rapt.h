@@ -44,7 +44,7 @@ typedef enum rapt_status {
   RAPT_OK = 0,
   RAPT_ERROR_ARGUMENT = 1,   /* a null pointer, an index out of range, a workspace already in use */
   RAPT_ERROR_FILE = 2,       /* a file that cannot be opened, read or mapped */
-  RAPT_ERROR_FORMAT = 3,     /* not a compiled model, or a truncated or damaged one */
+  RAPT_ERROR_FORMAT = 3,     /* not a compiled model, or a truncated or damaged one (rapt_open) */
   RAPT_ERROR_VERSION = 4,    /* compiled for another version of the runtime */
   RAPT_ERROR_CPU = 5,        /* this CPU lacks a feature that the model was compiled for */
   RAPT_ERROR_MEMORY = 6,     /* out of memory or threads */
@@ -109,7 +109,8 @@ typedef struct rapt_model_info {
 
 /* How a workspace is made; zero-initialise it and set what matters. */
 typedef struct rapt_workspace_options {
-  /* Threads that a run uses, the calling one included, at most 1024; 0: rapt_default_num_threads(). */
+  /* Threads that a run uses, the calling one included, at most 1024; 0: the number that
+   * rapt_default_num_threads() returns. */
   int32_t num_threads;
   /* Null: the workspace allocates its memory and grows it to the largest shapes that it meets. Else
    * memory of the caller, 64-byte aligned, that must outlive the workspace and is used by nobody
@@ -121,7 +122,10 @@ typedef struct rapt_workspace_options {
 /* -- Models ------------------------------------------------------------------------------------ */
 
 /* Opens the shared library at `path` (any path, relative to the working directory; no search). The
- * file must stay unchanged while the model is open. The caller closes *model with rapt_close.
+ * file must stay unchanged while the model is open. A checksum over everything but the weights is
+ * verified before any of the file is loaded: a file that was cut, changed or not sealed by raptc is
+ * RAPT_ERROR_FORMAT. Weights are not read here: damage in them changes results, and of a weights
+ * side file only the size is checked. The caller closes *model with rapt_close.
  * Errors: RAPT_ERROR_ARGUMENT, _FILE, _FORMAT, _VERSION, _CPU, _MEMORY. Any thread. */
 RAPT_API rapt_status rapt_open(const char *path, rapt_model **model);
 

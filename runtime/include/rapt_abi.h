@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define RAPT_ABI_MAGIC 0x54504152u /* "RAPT", little endian */
-#define RAPT_ABI_VERSION 1u
+#define RAPT_ABI_VERSION 2u
 
 /* The symbol that a model shared library exports: `const rapt_abi_model rapt_model`. A model object
  * (-o model.o) exports it as `<stem>_rapt_model`. */
@@ -41,9 +41,9 @@ enum rapt_abi_dtype {
   RAPT_ABI_BF16 = 16,
 };
 
-/* A dimension of an input or output. `value` >= 0: that many. `value` < 0: for an input, symbol number
- * -1 - value of the model; for an output, known only through `plan`. `text` is what a person reads:
- * "batch", "seq", "384", "batch * seq". */
+/* A dimension of an input or output. `value` >= 0: that many. `value` < 0: for an input, symbol
+ * number -1 - value of the model; for an output, known only through `plan`. `text` is what a person
+ * reads: "batch", "seq", "384", "batch * seq". */
 typedef struct rapt_abi_dim {
   int64_t value;
   const char *text;
@@ -56,26 +56,28 @@ typedef struct rapt_abi_tensor {
   const rapt_abi_dim *dims; /* rank of them, outermost first; data is dense row-major */
 } rapt_abi_tensor;
 
-/* What generated code sees of the thread that runs it. The runtime keeps one per thread and workspace;
- * the pointer is Halide's `user_context` as well. */
+/* What generated code sees of the thread that runs it. The runtime keeps one per thread and
+ * workspace; the pointer is Halide's `user_context` as well. */
 typedef struct rapt_abi_context rapt_abi_context;
 typedef int (*rapt_abi_task)(rapt_abi_context *context, int index, uint8_t *closure);
 struct rapt_abi_context {
-  /* Calls task(context of the executing thread, i, closure) for i in [min, min + size), in any order,
-   * on the pool; returns when all are done: 0, or the first non-zero result. */
+  /* Calls task(context of the executing thread, i, closure) for i in [min, min + size), in any
+   * order, on the pool; returns when all are done: 0, or the first non-zero result. */
   int (*parallel_for)(rapt_abi_context *context, rapt_abi_task task, int min, int size,
                       uint8_t *closure);
-  /* Scratch memory of this thread, 128-byte aligned, freed in any order; never returns null for what
-   * `plan` announced. */
+  /* Scratch memory of this thread, 128-byte aligned, freed in any order; never returns null for
+   * what `plan` announced. */
   void *(*scratch_alloc)(rapt_abi_context *context, uint64_t bytes);
   void (*scratch_free)(rapt_abi_context *context, void *pointer);
-  /* Records an error text (printf-like: `format` has at most two %lld, filled from a and b) and returns
-   * a non-zero code that `run` passes on. `format` lives in the artifact's read-only data. */
+  /* Records an error text (printf-like: `format` has at most two %lld, filled from a and b) and
+   * returns a non-zero code that `run` passes on. `format` lives in the artifact's read-only data.
+   */
   int (*fail)(rapt_abi_context *context, const char *format, int64_t a, int64_t b);
-  /* Checks lo <= x < hi for `count` indices of 4 or 8 bytes at `data`; 0, or what fail(format, x, position)
-   * returned for the first that is outside. Guards Gather against indices that a caller passed. */
-  int (*check_indices)(rapt_abi_context *context, const void *data, int64_t count, int32_t bytes_each,
-                       int64_t lo, int64_t hi, const char *format);
+  /* Checks lo <= x < hi for `count` indices of 4 or 8 bytes at `data`; 0, or what
+   * fail(format, x, position) returned for the first that is outside. Guards Gather against indices
+   * that a caller passed. */
+  int (*check_indices)(rapt_abi_context *context, const void *data, int64_t count,
+                       int32_t bytes_each, int64_t lo, int64_t hi, const char *format);
 };
 
 /* What `plan` says for one binding of the symbols. */
@@ -89,7 +91,7 @@ typedef struct rapt_abi_model {
   uint32_t abi_version; /* RAPT_ABI_VERSION */
   const char *name;     /* of the ONNX graph */
   const char *producer; /* "raptc 0.1.0 (LLVM 22.1.8, Halide 21.0.0)" */
-  const char *cpu;      /* the --target-cpu it was compiled for, resolved ("znver4", "x86-64-v3") */
+  const char *cpu;      /* the --target-cpu, resolved ("znver4", "x86-64-v3") */
   const char *features; /* CPU features the code uses, LLVM names, comma separated: "avx2,fma" */
   int32_t num_symbols;
   int32_t num_inputs;
@@ -102,17 +104,28 @@ typedef struct rapt_abi_model {
   uint64_t weights_bytes;
   const char *weights_file; /* null, or a file name beside the artifact */
 
-  /* dims: num_symbols values >= 1. Writes the output dims one after the other (sum of output ranks) and
-   * the plan. 0, or what context->fail returned when a requirement of the graph on its dims does not
-   * hold. Only context->fail is called. */
+  /* dims: num_symbols values >= 1. Writes the output dims one after the other (sum of output ranks)
+   * and the plan. 0, or what context->fail returned when a requirement of the graph on its dims
+   * does not hold. Only context->fail is called. */
   int (*plan)(rapt_abi_context *context, const int64_t *dims, int64_t *output_dims,
               rapt_abi_plan *plan);
   /* inputs/outputs: data pointers in the order of the tables, aligned to their element size; arena:
-   * plan->arena_bytes, 64-byte aligned; weights: as above or the mapped side file. 0, or a code from
-   * context->fail. */
+   * plan->arena_bytes, 64-byte aligned; weights: as above or the mapped side file. 0, or a code
+   * from context->fail. */
   int (*run)(rapt_abi_context *context, const int64_t *dims, const void *const *inputs,
              void *const *outputs, void *arena, const void *weights);
 } rapt_abi_model;
+
+/* The last bytes of a model shared library, little endian, after all that its ELF headers describe:
+ * what the runtime checks before it hands the file to the dynamic loader. */
+#define RAPT_ABI_SEAL_MAGIC 0x4c414553u /* "SEAL", little endian */
+typedef struct rapt_abi_seal {
+  uint64_t file_bytes;     /* of the whole file, this struct included */
+  uint64_t weights_offset; /* where the embedded weights lie in the file; not read at open */
+  uint64_t weights_bytes;
+  uint32_t checksum; /* CRC-32 (zlib's) of all bytes before this field but the weights */
+  uint32_t magic;    /* RAPT_ABI_SEAL_MAGIC */
+} rapt_abi_seal;
 
 #ifdef __cplusplus
 }

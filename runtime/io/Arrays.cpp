@@ -180,6 +180,11 @@ namespace {
 class OutputFile {
 public:
   OutputFile(const char *path, IoError &error) : path(path), error(error) {
+    struct stat info;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) { // a rename would replace the device
+      errno = EINVAL;
+      return;
+    }
     int length = snprintf(temporary, sizeof temporary, "%s.%ld.tmp", path, long(getpid()));
     if (length < 0 || size_t(length) >= sizeof temporary) {
       errno = ENAMETOOLONG;

@@ -50,8 +50,11 @@ struct Side {
   int32_t numTensors;
 
   rapt_status checkArray() const {
-    if (numTensors < 0 || (numTensors > 0 && !tensors))
-      return fail(RAPT_ERROR_ARGUMENT, "the array of %ss is null or its size %d is negative", kind,
+    if (numTensors < 0)
+      return fail(RAPT_ERROR_ARGUMENT, "the number of %ss is %d, expected %d", kind,
+                  int(numTensors), int(numTable));
+    if (numTensors > 0 && !tensors)
+      return fail(RAPT_ERROR_ARGUMENT, "the pointer to the %ss is null, expected %d tensors", kind,
                   int(numTensors));
     return RAPT_OK;
   }

@@ -11,10 +11,9 @@
 
 namespace rapt {
 
-/// Finds the first feature of the comma-separated list (null: none) that this CPU lacks. Entries
-/// may start with '+'; entries that start with '-' and names that only tune code ("fast-gather")
-/// are skipped. Returns false when nothing is missing; else true, with the name in
-/// missing[0..size).
+/// Finds the first feature of the comma-separated list (null: none) that this CPU lacks or this
+/// runtime does not know. Returns false when nothing is missing; else true, with the name, cut to
+/// `size` bytes, in `missing`.
 bool findMissingFeature(const char *features, char *missing, size_t size);
 
 } // namespace rapt

@@ -1,16 +1,18 @@
-//===- ElfCheck.cpp - Is this file a whole x86-64 shared library? ------------*- C++ -*-===//
+//===- ElfCheck.cpp - Is this file a whole, undamaged model library? ---------*- C++ -*-===//
 //
-// Headers are read with pread, never mapped: a file that shrinks meanwhile gives a short read.
-// Offsets are compared in 64 bits by subtraction, so that no sum can wrap.
+// ELF headers -> segments -> sections -> seal: the first say what kind of file it is and where it
+// was cut, the seal says whether any byte of it changed. The file is read with pread, never mapped:
+// one that shrinks meanwhile gives a short read. Offsets are compared in 64 bits by subtraction, so
+// that no sum can wrap.
 //===------------------------------------------------------------------------------------===//
 #include "ElfCheck.h"
+#include "Checksum.h"
 #include "Error.h"
+#include "rapt_abi.h"
 
 #include <elf.h>
-#include <errno.h>
-#include <fcntl.h>
+#include <stddef.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 using namespace rapt;
@@ -26,7 +28,9 @@ public:
       return status;
     if (rapt_status status = checkSegments())
       return status;
-    return checkSections();
+    if (rapt_status status = checkSections())
+      return status;
+    return checkSeal();
   }
 
 private:
@@ -107,6 +111,40 @@ private:
     return RAPT_OK;
   }
 
+  /// Everything but the weights, whose pages stay unread, against the checksum at the end.
+  rapt_status checkSeal() {
+    rapt_abi_seal seal;
+    if (size < sizeof seal || !readAt(size - sizeof seal, &seal, sizeof seal) ||
+        seal.magic != RAPT_ABI_SEAL_MAGIC || seal.file_bytes != size)
+      return fail(RAPT_ERROR_FORMAT,
+                  "'%s' is truncated, damaged or not a compiled model: it does not end in raptc's "
+                  "seal",
+                  path);
+    if (!holds(seal.weights_offset, seal.weights_bytes))
+      return truncated("the weights", seal.weights_offset, seal.weights_bytes);
+    Crc32 sum;
+    uint64_t rest = seal.weights_offset + seal.weights_bytes;
+    uint64_t end = size - sizeof seal + offsetof(rapt_abi_seal, checksum);
+    if (!addBytes(sum, 0, seal.weights_offset) || !addBytes(sum, rest, end))
+      return fail(RAPT_ERROR_FILE, "cannot read '%s'", path);
+    if (sum.value() != seal.checksum)
+      return fail(RAPT_ERROR_FORMAT, "'%s' is damaged: its checksum is 0x%08x, expected 0x%08x",
+                  path, sum.value(), seal.checksum);
+    return RAPT_OK;
+  }
+
+  bool addBytes(Crc32 &sum, uint64_t from, uint64_t to) const {
+    char buffer[1 << 14];
+    while (from < to) {
+      size_t bytes = to - from < sizeof buffer ? size_t(to - from) : sizeof buffer;
+      if (!readAt(from, buffer, bytes))
+        return false;
+      sum.add(buffer, bytes);
+      from += bytes;
+    }
+    return true;
+  }
+
   const char *path;
   int file;
   uint64_t size;
@@ -115,19 +153,6 @@ private:
 
 } // namespace
 
-rapt_status rapt::checkSharedObject(const char *path) {
-  // Without O_NONBLOCK the open of a named pipe would wait for a writer.
-  int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0)
-    return fail(RAPT_ERROR_FILE, "cannot open '%s': %s", path, strerror(errno));
-  struct stat info;
-  rapt_status status;
-  if (fstat(file, &info) != 0)
-    status = fail(RAPT_ERROR_FILE, "cannot read '%s': %s", path, strerror(errno));
-  else if (!S_ISREG(info.st_mode))
-    status = fail(RAPT_ERROR_FILE, "'%s' is not a regular file", path);
-  else
-    status = Checker(path, file, uint64_t(info.st_size)).check();
-  close(file);
-  return status;
+rapt_status rapt::checkSharedObject(const char *path, int file, uint64_t size) {
+  return Checker(path, file, size).check();
 }

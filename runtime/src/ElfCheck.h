@@ -1,7 +1,8 @@
-//===- ElfCheck.h - Is this file a whole x86-64 shared library? --------------*- C++ -*-===//
+//===- ElfCheck.h - Is this file a whole, undamaged model library? -----------*- C++ -*-===//
 //
-// The dynamic loader maps a file as its headers say; pages that a truncated file does not have then
-// end the process with SIGBUS. So everything that the headers place in the file is checked first.
+// The dynamic loader maps and relocates a file as its headers and tables say: a truncated or
+// changed one ends the process with a signal. So the loader sees only files whose headers are sound
+// and whose checksum (rapt_abi_seal) holds.
 //===------------------------------------------------------------------------------------===//
 #ifndef RAPT_RUNTIME_ELFCHECK_H
 #define RAPT_RUNTIME_ELFCHECK_H
@@ -10,8 +11,9 @@
 
 namespace rapt {
 
-/// RAPT_OK, or RAPT_ERROR_FILE / RAPT_ERROR_FORMAT with a text that names `path` and the reason.
-rapt_status checkSharedObject(const char *path);
+/// Checks the open regular file `file` of `size` bytes. RAPT_OK, or RAPT_ERROR_FILE /
+/// RAPT_ERROR_FORMAT with a text that names `path` and the reason.
+rapt_status checkSharedObject(const char *path, int file, uint64_t size);
 
 } // namespace rapt
 

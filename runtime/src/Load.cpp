@@ -1,13 +1,12 @@
 //===- Load.cpp - Opening and closing models ---------------------------------*- C++ -*-===//
 //
-// path -> whole ELF file? -> dlopen -> rapt_model symbol -> tables and CPU -> weights. Each step
-// has its own status code; what was acquired before a failing step is released.
+// path -> whole, sealed ELF file? -> loaded -> rapt_model symbol -> tables and CPU -> weights. Each
+// step has its own status code; what was acquired before a failing step is released.
 //===------------------------------------------------------------------------------------===//
-#include "ElfCheck.h"
 #include "Error.h"
+#include "Library.h"
 #include "Model.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -60,7 +59,7 @@ static rapt_status mapWeightsFile(rapt_model *model, const char *artifact) {
 }
 
 /// Makes the handle for checked tables; takes over `library` even on failure.
-static rapt_status adopt(const rapt_abi_model *abi, void *library, const char *path,
+static rapt_status adopt(const rapt_abi_model *abi, Library *library, const char *path,
                          rapt_model **result) {
   rapt_model *model = nullptr;
   rapt_status status = checkModel(abi, path);
@@ -70,8 +69,7 @@ static rapt_status adopt(const rapt_abi_model *abi, void *library, const char *p
       status = fail(RAPT_ERROR_MEMORY, "out of memory while opening '%s'", path);
   }
   if (status) {
-    if (library)
-      dlclose(library);
+    closeLibrary(library);
     return status;
   }
   model->abi = abi;
@@ -98,18 +96,16 @@ rapt_status rapt_open(const char *path, rapt_model **model) {
   *model = nullptr;
   if (!path)
     return fail(RAPT_ERROR_ARGUMENT, "rapt_open: the path is null");
-  // dlopen searches the library path for names without a slash; an absolute path is what was meant.
+  // What a side file stands beside, also when the working directory or a link changes.
   char absolute[PATH_MAX];
   if (!realpath(path, absolute))
     return fail(RAPT_ERROR_FILE, "cannot open '%s': %s", path, strerror(errno));
-  if (rapt_status status = checkSharedObject(absolute))
+  Library *library;
+  if (rapt_status status = openLibrary(absolute, &library))
     return status;
-  void *library = dlopen(absolute, RTLD_NOW | RTLD_LOCAL);
-  if (!library)
-    return fail(RAPT_ERROR_FORMAT, "cannot load '%s': %s", path, dlerror());
-  void *symbol = dlsym(library, RAPT_ABI_SYMBOL);
+  void *symbol = findSymbol(library, RAPT_ABI_SYMBOL);
   if (!symbol) {
-    dlclose(library);
+    closeLibrary(library);
     return fail(RAPT_ERROR_FORMAT, "'%s' is not a compiled model: it has no symbol '%s'", path,
                 RAPT_ABI_SYMBOL);
   }
@@ -133,8 +129,7 @@ void rapt::release(rapt_model *model) {
     return;
   if (model->mapping)
     munmap(model->mapping, model->mappingBytes);
-  if (model->library)
-    dlclose(model->library);
+  closeLibrary(model->library);
   free(model);
 }
 

@@ -12,11 +12,15 @@
 #include <atomic>
 #include <stddef.h>
 
+namespace rapt {
+struct Library;
+}
+
 struct rapt_model {
   const rapt_abi_model *abi;
-  const void *weights; ///< in the artifact or in `mapping`; null when the model has none
-  void *library;       ///< from dlopen; null for a linked-in model
-  void *mapping;       ///< of the weights side file; null when there is none
+  const void *weights;    ///< in the artifact or in `mapping`; null when the model has none
+  rapt::Library *library; ///< null for a linked-in model
+  void *mapping;          ///< of the weights side file; null when there is none
   size_t mappingBytes;
   int numOutputDims; ///< sum of the output ranks
   std::atomic<int> references;

@@ -1,8 +1,8 @@
 //===- RunMain.cpp - The command line of rapt-run and of executable models ---*- C++ -*-===//
 //
-// open -> describe? -> inputs (files, then random) -> output arrays -> run -> time -> summary ->
-// save
-// -> compare. Results go to stdout, errors to stderr as "program: error: text".
+// open -> describe? -> inputs (files, then random) -> output arrays -> run -> time -> summary
+//   -> save -> compare. Results go to stdout, errors to stderr as "program: error: text". Whatever
+// makes the command line wrong for this model is said before anything is computed.
 //===------------------------------------------------------------------------------------===//
 #include "RunMain.h"
 #include "Arrays.h"
@@ -36,6 +36,8 @@ public:
     rapt_describe(model, &info);
     if (options.describe)
       return describe();
+    if (ExitCode code = checkFlags())
+      return code;
     if (ExitCode code = collectInputs())
       return code;
     if (ExitCode code = makeOutputs())
@@ -70,6 +72,44 @@ private:
         printf("]\n");
       }
     return Done;
+  }
+
+  ExitCode checkFlags() {
+    for (const DimValue &dim : options.dims)
+      if (!hasSymbol(dim)) {
+        error.fail("--dim %.*s=%lld: the model has no such dim%s%s", int(dim.nameLength), dim.name,
+                   (long long)dim.value, info.num_symbols ? ", its first is " : "",
+                   info.num_symbols ? info.symbols[0] : "");
+        return failed(error.text, Usage);
+      }
+    if (ExitCode code = checkSingle("--output", options.output))
+      return code;
+    return checkSingle("--expect", options.expect);
+  }
+
+  bool hasSymbol(const DimValue &dim) const {
+    for (int32_t i = 0; i < info.num_symbols; ++i)
+      if (isNamed(dim, info.symbols[i]))
+        return true;
+    return false;
+  }
+
+  static bool isNamed(const DimValue &dim, const char *name) {
+    return strlen(name) == dim.nameLength && memcmp(name, dim.name, dim.nameLength) == 0;
+  }
+
+  static bool isNpy(const char *path) {
+    size_t length = strlen(path);
+    return length > 4 && strcmp(path + length - 4, ".npy") == 0;
+  }
+
+  /// A .npy file holds one array without a name.
+  ExitCode checkSingle(const char *flag, const char *path) {
+    if (!path || !isNpy(path) || info.num_outputs == 1)
+      return Done;
+    error.fail("%s %s: the model has %d outputs, expected a .npz file", flag, path,
+               int(info.num_outputs));
+    return failed(error.text, Usage);
   }
 
   ExitCode collectInputs() {
@@ -110,6 +150,12 @@ private:
   }
 
   ExitCode addRandomInputs() {
+    List<bool> used; // of each --dim
+    for (size_t i = 0; i < options.dims.size(); ++i)
+      if (bool *flag = used.add())
+        *flag = false;
+      else
+        return failed("out of memory");
     for (int32_t i = 0; i < info.num_inputs; ++i) {
       rapt_tensor_info input;
       rapt_input_info(model, i, &input);
@@ -117,7 +163,7 @@ private:
         continue;
       rapt_tensor like = {input.name, nullptr, input.dtype, input.rank, {}};
       for (int32_t d = 0; d < input.rank; ++d) {
-        like.dims[d] = input.dims[d] >= 0 ? input.dims[d] : dimValue(input.dim_texts[d]);
+        like.dims[d] = input.dims[d] >= 0 ? input.dims[d] : dimValue(input.dim_texts[d], used);
         if (like.dims[d] == 0) {
           error.fail("--random needs --dim %s=VALUE for input '%s'", input.dim_texts[d],
                      input.name);
@@ -131,16 +177,24 @@ private:
         return failed(error.text);
       fillRandom(*array, uint64_t(options.seed), options.maxInt);
     }
+    for (size_t i = 0; i < options.dims.size(); ++i)
+      if (!used[i]) {
+        const DimValue &dim = options.dims[i];
+        error.fail("--dim %.*s=%lld has no effect: no random input has this dim",
+                   int(dim.nameLength), dim.name, (long long)dim.value);
+        return failed(error.text, Usage);
+      }
     return Done;
   }
 
-  /// 0 when there is no --dim of this name; the last one counts.
-  int64_t dimValue(const char *name) const {
-    int64_t value = 0;
-    for (const DimValue &dim : options.dims)
-      if (strlen(name) == dim.nameLength && memcmp(name, dim.name, dim.nameLength) == 0)
-        value = dim.value;
-    return value;
+  /// 0 when there is no --dim of this name.
+  int64_t dimValue(const char *name, List<bool> &used) const {
+    for (size_t i = 0; i < options.dims.size(); ++i)
+      if (isNamed(options.dims[i], name)) {
+        used[i] = true;
+        return options.dims[i].value;
+      }
+    return 0;
   }
 
   ExitCode makeOutputs() {
@@ -210,16 +264,9 @@ private:
   }
 
   ExitCode save() {
-    size_t length = strlen(options.output);
-    bool npy = length > 4 && strcmp(options.output + length - 4, ".npy") == 0;
-    if (npy && outputs.size() != 1) {
-      error.fail("--output %s: the model has %zu outputs, expected a .npz file", options.output,
-                 outputs.size());
-      return failed(error.text, Usage);
-    }
-    bool ok =
-        npy ? writeNpy(options.output, outputTensors[0], error)
-            : writeNpz(options.output, outputTensors.begin(), int32_t(outputTensors.size()), error);
+    bool ok = isNpy(options.output) ? writeNpy(options.output, outputTensors[0], error)
+                                    : writeNpz(options.output, outputTensors.begin(),
+                                               int32_t(outputTensors.size()), error);
     return ok ? Done : failed(error.text);
   }
 

@@ -1,6 +1,7 @@
 //===- RunOptions.cpp - The flags of rapt-run --------------------------------*- C++ -*-===//
 //
-// Flags are `--name value` or `--name=value`, in any order. A repeated single flag counts last.
+// Flags are `--name value` or `--name=value`, in any order. A repeated single flag counts last, a
+// repeated --dim of one name is an error.
 //===------------------------------------------------------------------------------------===//
 #include "RunOptions.h"
 
@@ -63,9 +64,11 @@ public:
         options.modelPath = argument;
       }
     }
-    bool needsModel = !options.help && !options.version;
-    return !needsModel || embedded || options.modelPath ||
-           error.fail("the path of a model is missing");
+    if (options.help || options.version)
+      return true;
+    if (options.dims.size() && !options.random)
+      return error.fail("--dim sizes random inputs, but there is no --random");
+    return embedded || options.modelPath || error.fail("the path of a model is missing");
   }
 
 private:
@@ -161,6 +164,10 @@ private:
       return error.fail("--dim is '%s', expected NAME=VALUE", value);
     dim->name = value;
     dim->nameLength = size_t(equals - value);
+    for (DimValue &other : options.dims)
+      if (&other != dim && other.nameLength == dim->nameLength &&
+          memcmp(other.name, dim->name, dim->nameLength) == 0)
+        return error.fail("--dim gives '%.*s' twice", int(dim->nameLength), dim->name);
     return integer(equals + 1, 1, INT64_MAX, dim->value);
   }
 

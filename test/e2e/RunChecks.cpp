@@ -2,9 +2,9 @@
 //
 //   rapt-run-checks MODEL.so BATCH SEQ
 //
-// For a model whose inputs are i64 [batch, seq]: once its workspace has grown, a run calls no allocator
-// (malloc and its family are counted); two threads with two workspaces at once give the bytes that one
-// gives alone, many times over; memory of the caller serves as well.
+// For a model whose inputs are i64 [batch, seq]: once its workspace has grown, a run calls no
+// allocator (malloc and its family are counted); two threads with two workspaces at once give the
+// bytes that one gives alone, many times over; memory of the caller serves as well.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -99,7 +99,8 @@ int main(int argc, char **argv) {
   std::printf("two threads: same bytes\n");
 
   uint64_t bytes;
-  check(rapt_workspace_size(model, alone.inputs.data(), alone.inputs.size(), options.num_threads, &bytes));
+  check(rapt_workspace_size(model, alone.inputs.data(), alone.inputs.size(), options.num_threads,
+                            &bytes));
   void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
   options.memory = memory;
   options.bytes = bytes;
@@ -108,7 +109,8 @@ int main(int argc, char **argv) {
   Run again(model, batch, seq);
   again(borrowed);
   expect(again.results == alone.results, "the caller's memory gives the same bytes");
-  std::printf("caller's memory of %llu bytes: same bytes\n", static_cast<unsigned long long>(bytes));
+  std::printf("caller's memory of %llu bytes: same bytes\n",
+              static_cast<unsigned long long>(bytes));
   rapt_workspace_destroy(borrowed);
   rapt_workspace_destroy(workspace);
   rapt_close(model);

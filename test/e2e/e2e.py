@@ -86,10 +86,13 @@ class Oracle:
         return dict(zip(names, self.session.run(None, inputs)))
 
 
-def compare(got, want, rtol, atol, what):
-    """Compares two dicts of arrays; returns the largest absolute difference.
+def compare(got, want, tolerance, what):
+    """Compares two dicts of arrays; returns the largest difference as a fraction of its output's scale.
 
-    Names, element types and shapes must be equal; NaN equals NaN.
+    Names, element types and shapes must be equal, integers and booleans exactly so; NaN equals NaN, an
+    infinity itself. The scale is the largest finite element of the expected output: rounding errors of a
+    sum are proportional to its terms, not to an element that happens to come out near 0. So
+    |got - want| <= tolerance * max |want|.
     """
     if sorted(got) != sorted(want):
         raise Failure(f"{what}: outputs {sorted(got)}, expected {sorted(want)}")
@@ -99,12 +102,20 @@ def compare(got, want, rtol, atol, what):
         if value.dtype != expected.dtype or value.shape != expected.shape:
             raise Failure(f"{what}: {name} is {value.dtype}{list(value.shape)}, "
                           f"expected {expected.dtype}{list(expected.shape)}")
-        difference = np.abs(value.astype(np.float64) - expected.astype(np.float64))
-        if value.size:
-            worst = max(worst, float(np.nanmax(difference, initial=0.0)))
-        close = np.isclose(value, expected, rtol=rtol, atol=atol, equal_nan=True)
+        if not np.issubdtype(expected.dtype, np.floating):
+            close, ratio = value == expected, 0.0
+        else:
+            v, e = value.astype(np.float64), expected.astype(np.float64)
+            finite = np.isfinite(e)
+            scale = float(np.abs(e[finite]).max(initial=0.0))
+            close = np.where(finite, np.abs(v - np.where(finite, e, 0)) <= tolerance * scale,
+                             (v == e) | (np.isnan(v) & np.isnan(e)))
+            both = finite & np.isfinite(v)
+            ratio = float(np.abs(v[both] - e[both]).max(initial=0.0)) / (scale or 1.0)
+        worst = max(worst, ratio)
         if not close.all():
             index = tuple(int(i) for i in np.unravel_index(np.argmin(close), close.shape))
             raise Failure(f"{what}: {name}{list(index)} is {value[index]}, expected {expected[index]}; "
-                          f"{np.count_nonzero(~close)} of {close.size} differ, largest difference {worst:.3g}")
+                          f"{np.count_nonzero(~close)} of {close.size} differ, by up to {ratio:.3g} of the "
+                          "largest element")
     return worst

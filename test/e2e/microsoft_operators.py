@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
+import check_model
 import e2e
 
 B, S, J, HEADS, DIM = 2, 3, 5, 4, 8
@@ -124,7 +125,7 @@ def check():
                 onnx.save(model, source)
                 e2e.compile_model(args.raptc, source, artifact, [f"--kernels={args.kernels}"])
                 got = e2e.run_model(args.rapt_run, artifact, feeds, folder)
-                print(f"{what}: largest difference {e2e.compare(got, want, 1e-4, 1e-5, what):.3g}")
+                print(f"{what}: largest difference {e2e.compare(got, want, check_model.TOLERANCE, what):.3g}")
 
 
 if __name__ == "__main__":

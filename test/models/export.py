@@ -268,6 +268,9 @@ def build(family, attention, **changes):
     if family == "bert-classifier":
         model = t.BertForSequenceClassification(t.BertConfig(**{**BERT, **common, "num_labels": 3, **changes}))
         return Outputs3(model, IDS3, ["logits"])
+    if family == "bert-qa":
+        model = t.BertForQuestionAnswering(t.BertConfig(**{**BERT, **common, **changes}))
+        return Outputs3(model, IDS3, ["start_logits", "end_logits"])
     if family == "minilm-like":
         model = t.BertModel(t.BertConfig(**{**BERT, **common, "layer_norm_eps": 1e-12, **changes}),
                             add_pooling_layer=False)
@@ -300,6 +303,7 @@ def variants():
     for family in ("bert-classifier", "distilbert-classifier", "roberta-classifier"):
         yield family, family, "sdpa", {}, dict(dynamo=True, opset=18)
     yield "bert-classifier", "bert-classifier", "eager", {}, dict(dynamo=False, opset=17)
+    yield "bert-qa", "bert-qa", "sdpa", {}, dict(dynamo=True, opset=18)
     yield "minilm-like", "minilm-like", "eager", {}, dict(dynamo=False, opset=14)
     yield "bert-wrong-shapes", "bert", "eager", {}, dict(dynamo=False, opset=17, careless=True)
     yield "minilm-like", "minilm-like", "sdpa", {}, dict(dynamo=False, opset=17)

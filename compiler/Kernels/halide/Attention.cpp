@@ -3,18 +3,18 @@
 // One attention stage (docs/semantics.md S1 to S5) with whatever pointwise stages lie before and
 // after it. f32; batch, queries and keys may be dynamic, head dims are static.
 //
-// ALGORITHM  two steps, as in the textbook: all scores of a query, their maximum, exponentials, sum, and
-//            the weighted sum of values. No infinity exists inside, because fast-math may assume that
-//            there is none: an excluded key scores -FLT_MAX, and a finite bias is at least half of
-//            that, so that the two cannot be confused (docs/semantics.md S2). A row whose maximum is
-//            the score of an excluded key is empty; in any other row such a key weighs exactly 0.
-// SCHEDULE   Strip: one task is up to 256 queries of one head. It packs K^T into panels once (a plain
-//            strided gather: 6 % of the time at 128 keys; nested transposes were slower), then for
-//            blocks of 32 queries computes a strip of scores for all keys that stays in L2. Both
-//            products run in register tiles of 8 rows x 2 vectors (16 accumulators hide the FMA
-//            latency). Unfused: the same Funcs, each stage for all heads at once through memory.
-//            Equal up to 128 keys, 1.2x slower at 384, 1.5x at 2048: the baseline, and what fusion
-//            is measured against.
+// ALGORITHM  two steps, as in the textbook: all scores of a query, their maximum, exponentials,
+//            sum, and the weighted sum of values. No infinity exists inside, because fast-math may
+//            assume that there is none: an excluded key scores -FLT_MAX, and a finite bias is at
+//            least half of that, so that the two cannot be confused (docs/semantics.md S2). A row
+//            whose maximum is the score of an excluded key is empty; in any other row such a key
+//            weighs exactly 0.
+// SCHEDULE   Strip: one task is up to 256 queries of one head. It packs K^T into panels once (a
+//            plain strided gather: nested transposes were slower), then for blocks of 32 queries
+//            computes a strip of scores for all keys that stays in L2. Both products run in
+//            register tiles of 8 rows x 2 vectors (16 accumulators hide the FMA latency).
+//            Unfused: the same Funcs, each stage for all heads at once through memory. The
+//            baseline, which the strip beats by more the more keys there are.
 //
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/halide/AttentionOutput.h"
@@ -30,8 +30,7 @@ namespace H = Halide;
 
 /// Scores from here down are those of excluded keys: between them and the lowest bias.
 static constexpr float excludedScore = -2.5e38f;
-/// Queries of one task. Each task packs K^T, which is 6 % of the time for 128 queries and less for
-/// more.
+/// Queries of one task. Each task packs K^T, which weighs less the more queries share it.
 static constexpr int taskQueries = 256;
 
 /// True if consecutive d of `value` lie side by side in a tensor that is read as it is.
@@ -72,7 +71,7 @@ public:
     keys = lowering.extent(attention.keys);
     panels = H::Internal::simplify((keys + panel - 1) / panel);
     // Values with a short last vector are copied and padded; long static ones copied because their
-    // rows are pages apart (2048 keys: 77-79 % of peak packed, 63-66 % in place).
+    // rows are pages apart.
     packValues = valueDim % lanes != 0 || !isContiguous(lowering, attention.value) ||
                  (attention.keys.isStatic() && attention.keys.factor >= 1024);
     canBeEmpty = attention.bias || attention.mask || attention.causalOffset;
@@ -92,7 +91,8 @@ private:
 
   H::Var d{"d"}, i{"i"}, j{"j"}, h{"h"}, b{"b"}, ji{"ji"}, jo{"jo"}, di{"di"}, dt{"dt"};
   H::RDom over{0, 1}; ///< all keys as (within a panel, panel)
-  H::Func queryRows{"query_rows"}, keyPanels{"key_panels"}, valueRows{"value_rows"}, keyBias{"key_bias"};
+  H::Func queryRows{"query_rows"}, keyPanels{"key_panels"}, valueRows{"value_rows"},
+      keyBias{"key_bias"};
   H::Func product{"product"}, scores{"scores"}, rowMax{"row_max"}, weights{"weights"},
       rowSum{"row_sum"};
   H::Func weighted{"weighted"}, result{"attended"};
@@ -114,8 +114,8 @@ private:
 };
 } // namespace
 
-/// The bias without infinities. A loaded -infinity is told by its bits, which fast-math leaves alone;
-/// constants in a computed bias were made finite when they were translated.
+/// The bias without infinities. A loaded -infinity is told by its bits, which fast-math leaves
+/// alone; constants in a computed bias were made finite when they were translated.
 H::Expr AttentionKernel::biasAt(const H::Expr &row, const H::Expr &key) const {
   H::Expr bias = translate(attention.bias, h, row, key);
   if (attention.bias->kind != Expr::Kind::Load)
@@ -137,8 +137,8 @@ H::Expr AttentionKernel::keyBiasAt() const {
 
 /// The score of query i and key j: S1, with exclusions at -FLT_MAX.
 H::Expr AttentionKernel::scoreAt() const {
-  // Scaling the sum rounds once; scaling the query first would round every product. It is free either
-  // way: with the bias it is one fused operation.
+  // Scaling the sum rounds once; scaling the query first would round every product. It is free
+  // either way: with the bias it is one fused operation.
   H::Expr score = product(j % panel, i, j / panel, h, b) * static_cast<float>(attention.scale);
   H::Expr key = H::min(j, keys - 1), row = H::min(i, queries - 1);
   if (attention.softcap > 0) {

@@ -1,4 +1,10 @@
 //===- AttentionOutput.cpp - Where an attention result ends up -----------------*- C++ -*-===//
+//
+// In:  a spec with one attention stage. Inlines the pointwise stages behind it into one expression
+//      over the output's loops and reads off which loop walks batch, head, query and value.
+//
+//===-------------------------------------------------------------------------------------===//
+
 #include "compiler/Kernels/halide/AttentionOutput.h"
 
 #include <algorithm>

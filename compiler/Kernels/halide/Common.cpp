@@ -1,11 +1,17 @@
 //===- Common.cpp - Pieces of schedules that several recipes share -------------*- C++ -*-===//
+//
+// Each function schedules one Func or loop of a recipe, and never reads or writes outside of the
+// buffers' extents.
+//
+//===-------------------------------------------------------------------------------------===//
+
 #include "compiler/Kernels/halide/Recipes.h"
 
 namespace rapt::kernels::halide {
 
 namespace H = Halide;
 
-/// Elements per task: about 10 us of streaming work, so that handing it out costs below 1 %.
+/// Elements per task: enough streaming work that handing it out costs next to nothing.
 static constexpr int64_t elementsPerTask = 16384;
 
 void defineOutputs(Lowering &lowering, Recipe &recipe) {
@@ -93,8 +99,8 @@ void reduceInLanes(Lowering &lowering, H::Func func, H::RVar r, const Extent &si
   func.compute_at(consumer, at);
   if (size.isStatic() && size.factor < lanes)
     return;
-  // Four vectors of partial results hide the latency of the additions: LayerNorm reaches 74-91 % of
-  // the memory's speed with 64 lanes. Fewer where four do not divide the row.
+  // Four vectors of partial results hide the latency of the additions. Fewer where four do not
+  // divide the row.
   int width = 4 * lanes;
   while (width > lanes && !(size.isStatic() && size.factor % width == 0))
     width -= lanes;

@@ -64,8 +64,9 @@ static std::string objectBytes(const H::Module &module) {
   return bytes;
 }
 
-/// Builds the pipeline of one variant with the schedule's recipe, or with Loops where that does not
-/// fit.
+/// Builds the pipeline of one variant with the schedule's recipe. Pointwise and Rows give way to
+/// Loops where they do not fit; a Gemm that is none is an error, because its weight is packed for
+/// it.
 static Recipe buildVariant(std::unique_ptr<Lowering> &lowering, const KernelSpec &spec,
                            const Schedule &schedule, const TargetCpu &cpu, int tileRows) {
   lowering = std::make_unique<Lowering>(spec, schedule, cpu);
@@ -73,8 +74,10 @@ static Recipe buildVariant(std::unique_ptr<Lowering> &lowering, const KernelSpec
   bool built = false;
   switch (schedule.recipe) {
   case Schedule::Recipe::Gemm:
-    built = tileRows > 0 && buildGemm(*lowering, tileRows, recipe);
-    break;
+    if (!buildGemm(*lowering, tileRows, recipe))
+      throw H::CompileError("the schedule is for a gemm, which the spec is not: " +
+                            schedule.print());
+    return recipe;
   case Schedule::Recipe::Attention:
     built = buildAttention(*lowering, recipe);
     break;
@@ -106,7 +109,7 @@ static std::vector<int> tileHeights(const KernelSpec &spec, const Schedule &sche
     return {0};
   std::optional<Extent> found = gemmRows(spec, schedule);
   if (!found)
-    return {0};
+    return {0}; // buildVariant says so
   rows = *found;
   int64_t largest = schedule.tileRows;
   if (rows.isStatic()) {
@@ -148,8 +151,8 @@ static void compileVariants(const KernelSpec &spec, const Schedule &schedule, co
 }
 
 namespace {
-/// Warnings are Halide's advice on targets (bf16 in integer arithmetic is slower than in hardware), nothing
-/// that a user can act on.
+/// Warnings are Halide's advice on targets (bf16 in integer arithmetic is slower than in hardware),
+/// nothing that a user can act on.
 struct Reporter : H::CompileTimeErrorReporter {
   void warning(const char *) override {}
   [[noreturn]] void error(const char *message) override { throw H::CompileError(message); }

@@ -127,8 +127,8 @@ bool emitKernel(const KernelSpec &spec, const Schedule &schedule, const TargetCp
                 const std::string &symbolPrefix, KernelObject &result, std::string &error) {
   result = {};
   error.clear();
-  // A child that is forked between another thread's pipe and close would inherit the writing end and
-  // keep that thread waiting for the end of the file.
+  // A child that is forked between another thread's pipe and close would inherit the writing end
+  // and keep that thread waiting for the end of the file.
   static std::mutex forking;
   std::unique_lock guard(forking);
   int ends[2];

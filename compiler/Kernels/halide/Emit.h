@@ -1,7 +1,8 @@
 //===- Emit.h - KernelSpec to object code through Halide -----------------------*- C++ -*-===//
 //
-// The bridge into Halide: the only header of this folder that others include. It has no Halide type;
-// files behind it are compiled with exceptions and RTTI and turn every Halide::Error into a text.
+// The bridge into Halide: the only header of this folder that others include. It has no Halide
+// type; files behind it are compiled with exceptions and RTTI and turn every Halide::Error into a
+// text.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_COMPILER_KERNELS_HALIDE_EMIT_H
@@ -12,9 +13,9 @@
 namespace rapt::kernels::halide {
 
 /// Compiles `spec` under `schedule` for `target` to one object file whose symbols start with
-/// `symbolPrefix`. Returns true and fills `result`, or returns false with a text in `error`. The same
-/// arguments give the same bytes. May be called from several threads at once only if Halide allows it:
-/// calls are serialised inside where it does not.
+/// `symbolPrefix`. Returns true and fills `result`, or returns false with a text in `error`. The
+/// same arguments give the same bytes. May be called from several threads at once only if Halide
+/// allows it: calls are serialised inside where it does not.
 bool emitKernel(const KernelSpec &spec, const Schedule &schedule, const TargetCpu &target,
                 const std::string &symbolPrefix, KernelObject &result, std::string &error);
 

@@ -6,15 +6,14 @@
 // ALGORITHM  acc(ni, m, ..., no) += A(k, m, ...) * W(ni, k, no);  tile = copy of acc;
 //            out(n, m, ...) = epilogue(tile(n % nr, m, ..., n / nr)).
 // SCHEDULE   a register tile of tileRows x nr that runs through all of K at once (8 x 48 in 24 zmm:
-// 24
-//            FMAs for 3 loads and 8 broadcasts); panel by panel, all rows inside, so that a panel
-//            stays in L2; the next panel is fetched meanwhile. Blocking K or packing A never won
-//            (81-94 % of peak against 94-96 %); taller and wider tiles spill or divide the usual
-//            sizes worse. The epilogue reads the tile through a copy (24 stores, free) because its
-//            row loop must not be unrolled: then every row runs the same code and a row's bits do
-//            not depend on the batch.
+//            24 FMAs for 3 loads and 8 broadcasts); panel by panel, all rows inside, so that a
+//            panel stays in L2; the next panel is fetched meanwhile. Blocking K or packing A never
+//            won; taller and wider tiles spill or divide the usual sizes worse. The epilogue reads
+//            the tile through a copy (24 stores, free) because its row loop must not be unrolled:
+//            then every row runs the same code and a row's bits do not depend on the batch.
 //
 //===-------------------------------------------------------------------------------------===//
+#include "compiler/Kernels/Gemm.h"
 #include "compiler/Kernels/halide/Prefetch.h"
 #include "compiler/Kernels/halide/Recipes.h"
 
@@ -22,89 +21,23 @@ namespace rapt::kernels::halide {
 
 namespace H = Halide;
 
-namespace {
-/// The parts of a spec that is a Gemm kernel.
-struct Match {
-  const Stage *contraction = nullptr;
-  ExprRef a;      ///< over (outer..., m, n unused, k)
-  int weight = 0; ///< input tensor
-};
-} // namespace
-
-static bool isLoop(const ExprRef &expr, int loop) {
-  return expr->kind == Expr::Kind::Loop && expr->integer == loop;
-}
-
-/// Is `expr` the load of a panel-packed input at [k, n]?
-static bool isPanelLoad(const KernelSpec &spec, const Schedule &schedule, const ExprRef &expr,
-                        int k, int n) {
-  return expr->kind == Expr::Kind::Load && expr->integer < spec.numInputs &&
-         spec.tensors[expr->integer].panel == schedule.tileCols && isLoop(expr->operands[0], k) &&
-         isLoop(expr->operands[1], n);
-}
-
-/// True if `expr` reads the results of stages from `first` on at [Loop 0, Loop 1, ...] only.
-static bool readsInPlace(const KernelSpec &spec, size_t first, const ExprRef &expr) {
-  if (expr->kind == Expr::Kind::Load)
-    for (size_t i = first; i < spec.stages.size(); ++i)
-      if (spec.stages[i].result == expr->integer && !isPlainLoad(expr))
-        return false;
-  for (const ExprRef &operand : expr->operands)
-    if (!readsInPlace(spec, first, operand))
-      return false;
-  return true;
-}
-
-static std::optional<Match> matchGemm(const KernelSpec &spec, const Schedule &schedule) {
-  Match match;
-  for (const Stage &stage : spec.stages) {
-    if (stage.attention || (stage.loop.reduction != Reduction::None && match.contraction))
-      return std::nullopt;
-    if (stage.loop.reduction != Reduction::None)
-      match.contraction = &stage;
-  }
-  if (!match.contraction || schedule.tileCols % schedule.vector != 0)
+/// The weight is the input that is packed in panels of the schedule's width.
+static std::optional<GemmMatch> match(const KernelSpec &spec, const Schedule &schedule) {
+  if (schedule.tileCols % schedule.vector != 0)
     return std::nullopt;
-  const LoopStage &loop = match.contraction->loop;
-  int n = loop.parallel - 1, k = loop.parallel;
-  const ExprRef &body = loop.body;
-  if (loop.reduction != Reduction::Sum || loop.parallel < 2 ||
-      static_cast<int>(loop.loops.size()) != k + 1 || !loop.loops[n].isStatic() ||
-      !loop.loops[k].isStatic() || body->type != ScalarType::F32 ||
-      body->kind != Expr::Kind::Binary || body->binary != BinaryOp::Mul)
-    return std::nullopt;
-  for (int side : {0, 1}) {
-    if (!isPanelLoad(spec, schedule, body->operands[1 - side], k, n) ||
-        usesLoop(body->operands[side], n))
-      continue;
-    match.a = body->operands[side];
-    match.weight = static_cast<int>(body->operands[1 - side]->integer);
-  }
-  if (!match.a)
-    return std::nullopt;
-  // What follows must stay on the tile: outputs over the same loops, the sum read at the same
-  // place.
-  std::vector<Extent> tile(loop.loops.begin(), loop.loops.begin() + k);
-  for (int output : spec.outputs)
-    if (output < spec.numInputs || spec.tensors[output].shape != tile)
-      return std::nullopt;
-  size_t first = match.contraction - spec.stages.data();
-  for (size_t i = first + 1; i < spec.stages.size(); ++i)
-    if (spec.stages[i].loop.loops != tile || !readsInPlace(spec, first, spec.stages[i].loop.body))
-      return std::nullopt;
-  return match;
+  return matchGemm(spec, [&](int input) { return spec.tensors[input].panel == schedule.tileCols; });
 }
 
 std::optional<Extent> gemmRows(const KernelSpec &spec, const Schedule &schedule) {
-  std::optional<Match> match = matchGemm(spec, schedule);
-  if (!match)
+  std::optional<GemmMatch> found = match(spec, schedule);
+  if (!found)
     return std::nullopt;
-  return match->contraction->loop.loops[match->contraction->loop.parallel - 2];
+  return found->contraction->loop.loops[found->contraction->loop.parallel - 2];
 }
 
 /// A as a Func over (k, m, outer...): the input itself where it is read as it lies, otherwise a
 /// buffer that is computed first, because every panel reads it again.
-static H::Func makeA(Lowering &lowering, const Match &match, Recipe &recipe) {
+static H::Func makeA(Lowering &lowering, const GemmMatch &match, Recipe &recipe) {
   const LoopStage &loop = match.contraction->loop;
   int rank = loop.parallel, k = loop.parallel;
   std::vector<H::Var> vars = Lowering::loopVars(rank); // outer..., m; the last stands for k here
@@ -127,20 +60,18 @@ static H::Func makeA(Lowering &lowering, const Match &match, Recipe &recipe) {
 }
 
 /// Whether the next panel is fetched: with few rows the kernel waits for memory anyway and
-/// prefetches cost 3-25 %. One line a step also for a single row block, which leaves part of the
-/// panel unfetched: the three lines that would cover it gain on Zen 5 (8 rows, cold: 45 -> 55 % of
-/// peak) but lost on Zen 4 (56-78 % with one line, 42-55 % with three, eight shapes, on a busy
-/// machine).
+/// prefetches only cost. One line a step also for a single row block, which leaves part of the
+/// panel unfetched: the three lines that would cover it gain on Zen 5 but lose more on Zen 4.
 static bool wantsPrefetch(const Schedule &schedule, int tileRows) {
   return schedule.prefetch > 0 && tileRows >= std::min<int64_t>(6, schedule.tileRows);
 }
 
 bool buildGemm(Lowering &lowering, int tileRows, Recipe &recipe) {
   const KernelSpec &spec = lowering.spec;
-  std::optional<Match> match = matchGemm(spec, lowering.schedule);
-  if (!match)
+  std::optional<GemmMatch> found = match(spec, lowering.schedule);
+  if (!found)
     return false;
-  const LoopStage &loop = match->contraction->loop;
+  const LoopStage &loop = found->contraction->loop;
   int rank = loop.parallel, nr = static_cast<int>(lowering.schedule.tileCols),
       lanes = lowering.lanes();
   int columns = static_cast<int>(loop.loops[rank - 1].factor),
@@ -148,15 +79,15 @@ bool buildGemm(Lowering &lowering, int tileRows, Recipe &recipe) {
   const Extent &rowExtent = loop.loops[rank - 2];
 
   // ALGORITHM
-  H::Func acc("acc"), c(match->contraction->name), a;
+  H::Func acc("acc"), c(found->contraction->name), a;
   H::Var ni("ni"), no("no");
   H::RDom k(0, depth, "k");
   for (const Stage &stage : spec.stages) {
-    if (&stage != match->contraction) {
+    if (&stage != found->contraction) {
       lowering.define(stage);
       continue;
     }
-    a = makeA(lowering, *match, recipe);
+    a = makeA(lowering, *found, recipe);
     std::vector<H::Var> coordinates = Lowering::coordinates(rank); // n, m, outer...
     std::vector<H::Var> args = {ni};
     std::vector<H::Expr> aIndices = {k};
@@ -169,7 +100,7 @@ bool buildGemm(Lowering &lowering, int tileRows, Recipe &recipe) {
     args.push_back(no);
     cIndices.push_back(coordinates[0] / nr);
     acc(args) = 0.0f;
-    acc(args) += a(aIndices) * lowering.inputs[match->weight](ni, k, no);
+    acc(args) += a(aIndices) * lowering.inputs[found->weight](ni, k, no);
     c(coordinates) = acc(cIndices);
     lowering.results[stage.result] = c;
   }
@@ -185,8 +116,8 @@ bool buildGemm(Lowering &lowering, int tileRows, Recipe &recipe) {
   // itself.
   int groupSize = std::max(1, panels / 16), groups = (panels + groupSize - 1) / groupSize;
   H::Expr blocks = (lowering.extent(rowExtent) + tileRows - 1) / tileRows;
-  // Row chunks only where the groups alone are few tasks, or rows are very many: on one thread
-  // chunks of 256 rows cost 1-2 %, of 128 rows 5-10 %. A chunk has 8 blocks or more.
+  // Row chunks only where the groups alone are few tasks, or rows are very many: each
+  // chunk walks all panels again. A chunk has 8 blocks or more.
   H::Expr chunks = H::max(1, H::min(H::max(16 / groups, blocks / 64), blocks / 8));
   H::Expr chunkBlocks = H::Internal::simplify((blocks + chunks - 1) / chunks);
 
@@ -224,7 +155,7 @@ bool buildGemm(Lowering &lowering, int tileRows, Recipe &recipe) {
   if (wantsPrefetch(lowering.schedule, tileRows) && panels > 1) {
     auto *pass = new NextPanelPrefetch; // the pipeline deletes it
     pass->accumulator = acc.name();
-    pass->weight = lowering.inputs[match->weight].name();
+    pass->weight = lowering.inputs[found->weight].name();
     pass->groupVar = "group", pass->panelVar = "panel", pass->chunkVar = "chunk",
     pass->blockVar = "block";
     pass->groupSize = groupSize;

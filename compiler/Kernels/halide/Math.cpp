@@ -33,9 +33,11 @@ Expr expAny(Expr x) {
   Expr r = bounded - n * 0.693359375f;
   r = r + n * 2.12194440e-4f;
   Expr p = polynomial(r, {1, 1, 1 / 2.0, 1 / 6.0, 1 / 24.0, 1 / 120.0, 1 / 720.0, 1 / 5040.0});
-  // Two factors: 2^n itself does not exist as f32 at both ends of the range.
+  // Two steps: 2^n itself does not exist as f32 at both ends of the range. The first adds to the
+  // exponent field: of three factors fast-math might multiply the two powers first: infinity.
   Expr whole = cast<int>(n), half = whole >> 1;
-  return p * powerOfTwo(half) * powerOfTwo(whole - half);
+  Expr scaled = reinterpret<float>(reinterpret<int>(p) + (half << 23));
+  return scaled * powerOfTwo(whole - half);
 }
 
 Expr expNonPositive(Expr x) {

@@ -1,4 +1,10 @@
 //===- Prefetch.cpp - Fetching the next weight panel while this one is used ----*- C++ -*-===//
+//
+// In:  a lowered Halide statement with the loops that Gemm.cpp names. Out: the same with prefetch
+//      intrinsics in the reduction loop. `hits` counts the places that were changed.
+//
+//===-------------------------------------------------------------------------------------===//
+
 #include "compiler/Kernels/halide/Prefetch.h"
 
 namespace rapt::kernels::halide {

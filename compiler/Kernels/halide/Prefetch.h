@@ -1,8 +1,8 @@
 //===- Prefetch.h - Fetching the next weight panel while this one is used ------*- C++ -*-===//
 //
 // A lowering pass for Gemm kernels. Halide's own prefetch directive cannot say "a share of the next
-// panel in every step of this one", which is what hides DRAM: cold weights at 32 rows run at 97 %
-// of the FMA peak with it and 75 % without.
+// panel in every step of this one", which is what hides DRAM when
+// weights are cold.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_COMPILER_KERNELS_HALIDE_PREFETCH_H

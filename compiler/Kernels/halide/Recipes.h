@@ -2,7 +2,7 @@
 //
 // One function a recipe. Each defines the stages of the spec, schedules them and says what scratch
 // a thread needs. A recipe that the spec does not fit answers false and changes nothing that
-// matters; Compile.cpp then makes the kernel with Loops, which fits every spec.
+// matters; Compile.cpp decides what then happens.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_COMPILER_KERNELS_HALIDE_RECIPES_H
@@ -42,8 +42,7 @@ void defineOutputs(Lowering &lowering, Recipe &recipe);
 void vectorizeExactly(Halide::Stage stage, Halide::Var x, const Extent &size, int lanes);
 
 /// Fuses the loops of `out` from `firstOuter` (in Halide's order) outwards into one, cut into tasks
-/// of about `work` elements, and returns the innermost fused loop. `row` is what one step of it
-/// computes.
+/// of a useful size, and returns the innermost fused loop. `row` is what one step of it computes.
 Halide::Var fuseIntoTasks(Lowering &lowering, Halide::Func out, size_t firstOuter,
                           const Extent &row);
 
@@ -52,8 +51,8 @@ Halide::Var fuseIntoTasks(Lowering &lowering, Halide::Func out, size_t firstOute
 void reduceInLanes(Lowering &lowering, Halide::Func func, Halide::RVar r, const Extent &size,
                    Halide::Func consumer, Halide::Var at);
 
-/// product of `shape` elements of `type` as a scratch term, with what alignment and padding may
-/// add.
+/// product of `shape` elements of `elementBytes` each as a scratch term, with what alignment and
+/// padding may add.
 void addScratch(Recipe &recipe, const std::vector<Extent> &shape, int64_t elementBytes);
 
 /// Number of places that read the result of `stage`: later stages, counted per load, and outputs.

@@ -1,14 +1,19 @@
 //===- Translate.cpp - KernelSpec expressions as Halide expressions ------------*- C++ -*-===//
+//
+// Expressions are translated node by node; only the types change (Translate.h). Index arithmetic
+// stays inside int32, and an index that is data is clamped before it is used.
+//
+//===-------------------------------------------------------------------------------------===//
+
 #include "compiler/Kernels/halide/Translate.h"
 #include "compiler/Kernels/halide/Math.h"
 
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
-#include <limits>
 #include <functional>
+#include <limits>
 #include <unordered_map>
-#include <unordered_set>
 
 namespace rapt::kernels::halide {
 
@@ -42,47 +47,6 @@ H::Type storageType(ScalarType type) {
 //===-------------------------------------------------------------------------------------===//
 // Questions about expressions
 //===-------------------------------------------------------------------------------------===//
-
-/// Calls visit on each distinct node of `expr` until one answers true.
-static bool anyNode(const ExprRef &expr, const std::function<bool(const Expr &)> &visit) {
-  std::unordered_set<const Expr *> seen;
-  std::function<bool(const ExprRef &)> walk = [&](const ExprRef &node) {
-    if (!seen.insert(node.get()).second)
-      return false;
-    if (visit(*node))
-      return true;
-    for (const ExprRef &operand : node->operands)
-      if (walk(operand))
-        return true;
-    return false;
-  };
-  return expr && walk(expr);
-}
-
-int countLoads(const ExprRef &expr, int tensor) {
-  int count = 0;
-  anyNode(expr, [&](const Expr &node) {
-    count += node.kind == Expr::Kind::Load && node.integer == tensor;
-    return false;
-  });
-  return count;
-}
-
-bool usesLoop(const ExprRef &expr, int loop) {
-  return anyNode(expr, [&](const Expr &node) {
-    return node.kind == Expr::Kind::Loop && node.integer == loop;
-  });
-}
-
-bool isPlainLoad(const ExprRef &expr) {
-  if (expr->kind != Expr::Kind::Load)
-    return false;
-  for (size_t i = 0; i < expr->operands.size(); ++i)
-    if (expr->operands[i]->kind != Expr::Kind::Loop ||
-        expr->operands[i]->integer != static_cast<int64_t>(i))
-      return false;
-  return true;
-}
 
 static bool containsLoad(const ExprRef &expr) {
   return anyNode(expr, [](const Expr &node) { return node.kind == Expr::Kind::Load; });
@@ -343,8 +307,8 @@ struct Translator {
   H::Expr cast(const Expr &expr, const H::Expr &a) const {
     if (expr.type == ScalarType::Bool)
       return a.type().is_bool() ? a : a != H::Internal::make_zero(a.type());
-    // Where Halide rounds to f16 by integer arithmetic, NaN becomes an infinity: without instructions for
-    // it, and by way of f32 from bf16.
+    // Where Halide rounds to f16 by integer arithmetic, NaN becomes an infinity: without
+    // instructions for it, and by way of f32 from bf16.
     const Expr &from = *expr.operands[0];
     bool fromBf16 = from.kind == Expr::Kind::Cast && from.operands[0]->type == ScalarType::BF16;
     const std::vector<std::string> &features = lowering.cpu.features;

@@ -13,6 +13,7 @@
 #define RAPT_COMPILER_KERNELS_HALIDE_TRANSLATE_H
 
 #include "compiler/Kernels/KernelSpec.h"
+#include "compiler/Kernels/SpecQueries.h"
 
 #include <Halide.h>
 #include <map>
@@ -66,15 +67,6 @@ public:
   /// Lanes for a loop whose narrowest vectorised type is f32.
   int lanes() const { return static_cast<int>(schedule.vector); }
 };
-
-/// How often `expr` loads `tensor`, counting a shared subtree once.
-int countLoads(const ExprRef &expr, int tensor);
-
-/// True if Loop(loop) occurs in `expr`.
-bool usesLoop(const ExprRef &expr, int loop);
-
-/// True if `expr` is Load(t, [Loop 0, ..., Loop n-1]).
-bool isPlainLoad(const ExprRef &expr);
 
 } // namespace rapt::kernels::halide
 

@@ -143,6 +143,11 @@ def _numpy_dtype(number):
     return np.dtype(name)
 
 
+def _as_native(value):
+    array = np.asarray(value)
+    return np.require(array, array.dtype.newbyteorder("="), "CA")
+
+
 def _as_tensor(name, array):
     tensor = _Tensor()
     tensor.name = name.encode()
@@ -220,10 +225,10 @@ class InferenceSession:
         return list(self._outputs)
 
     def run(self, output_names, inputs):
-        """Computes the model. inputs: {name: array}, every input once, with the model's dtype; arrays that
-        are not contiguous are copied. Returns new arrays in the order of output_names (None: all, in the
-        model's order). Raises RaptError."""
-        arrays = {name: np.require(value, requirements="CA") for name, value in inputs.items()}
+        """Computes the model. inputs: {name: array}, every input once, with the model's dtype; arrays
+        that are not contiguous, or not in the machine's byte order, are copied. Returns new arrays in
+        the order of output_names (None: all, in the model's order). Raises RaptError."""
+        arrays = {name: _as_native(value) for name, value in inputs.items()}
         given = (_Tensor * len(arrays))(*[_as_tensor(n, a) for n, a in arrays.items()])
         count = len(self._outputs)
         wanted = (_Tensor * count)()

@@ -1,5 +1,5 @@
-// RUN: rapt-opt %s --fuse-lower --form-regions --split-input-file | FileCheck %s
-// RUN: rapt-opt %s --fuse-lower --form-regions --split-input-file | rapt-opt --split-input-file > /dev/null
+// RUN: rapt-opt %s --fuse-lower --cse --form-regions --cse --split-input-file | FileCheck %s
+// RUN: rapt-opt %s --fuse-lower --cse --form-regions --cse --split-input-file | rapt-opt --split-input-file > /dev/null
 
 // Bias, GELU and residual go with the product; the norm is one pass over memory.
 // CHECK-LABEL: func @linear_norm

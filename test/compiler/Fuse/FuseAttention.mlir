@@ -400,3 +400,18 @@ func.func @doubled_mask(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: te
   %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
   return %o : tensor<2x3x5x8xf32>
 }
+
+// -----
+
+// The mask has more dims than the scores.
+// CHECK-LABEL: func @mask_of_higher_rank
+func.func @mask_of_higher_rank(%q: tensor<5x8xf32>, %k: tensor<8x7xf32>, %v: tensor<7x8xf32>, %m: tensor<1x5x7xf32>) -> tensor<1x5x8xf32> {
+  // CHECK-NOT: attn.sdpa
+  // CHECK: attn.not_fused = "mask has more dims than scores [5, 7]"
+  %s = onnx.MatMul %q, %k : (tensor<5x8xf32>, tensor<8x7xf32>) -> tensor<5x7xf32>
+  %t = onnx.Add %s, %m : (tensor<5x7xf32>, tensor<1x5x7xf32>) -> tensor<1x5x7xf32>
+  // expected-remark@below {{attention not fused: mask has more dims than scores [5, 7]}}
+  %p = onnx.Softmax %t {axis = 2 : i64} : (tensor<1x5x7xf32>) -> tensor<1x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<1x5x7xf32>, tensor<7x8xf32>) -> tensor<1x5x8xf32>
+  return %o : tensor<1x5x8xf32>
+}

@@ -208,6 +208,17 @@ func.func @integer_power(%x: tensor<4xi64>, %y: tensor<4xi64>) -> (tensor<4xi64>
 
 // -----
 
+// Every form without a lowering is reported, those behind the first one too.
+func.func @unsupported(%x: tensor<3xi64>, %y: tensor<4xi64>) -> (tensor<1xi64>, tensor<1xi64>) {
+  // expected-error@unknown {{'onnx.ReduceL2' of node 'norm' is not supported on element type 'i64'}}
+  %0 = onnx.ReduceL2 %x {axes = array<i64: 0>, keepdims = true} : (tensor<3xi64>) -> tensor<1xi64> loc("norm")
+  // expected-error@unknown {{'onnx.ReduceL2' of node 'length' is not supported on element type 'i64'}}
+  %1 = onnx.ReduceL2 %y {axes = array<i64: 0>, keepdims = true} : (tensor<4xi64>) -> tensor<1xi64> loc("length")
+  return %0, %1 : tensor<1xi64>, tensor<1xi64>
+}
+
+// -----
+
 // A part of a Concat that may be empty would be read before its start: the host refuses such a run, once.
 // CHECK-LABEL: func @maybe_empty_part
 func.func @maybe_empty_part(%x: tensor<?x4xf32> {onnx.dims = ["n", 4]}, %y: tensor<2x4xf32>) -> (tensor<?x4xf32>, tensor<?x4xf32>) {

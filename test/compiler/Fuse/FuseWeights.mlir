@@ -59,3 +59,20 @@ func.func @reshaped(%x: tensor<1x1x2xf32>) -> tensor<1x1x2xf32> {
   %0 = onnx.Add %x, %r : (tensor<1x1x2xf32>, tensor<1x1x2xf32>) -> tensor<1x1x2xf32>
   return %0 : tensor<1x1x2xf32>
 }
+
+// One element is a literal of kernels, and a transposed weight cannot be read in another shape.
+// CHECK-LABEL: func @no_weight
+func.func @no_weight(%x: tensor<6xf32>) -> tensor<6xf32> {
+  %c = onnx.Constant dense<2.0> : tensor<1xf32> : tensor<1xf32>
+  %w = onnx.Constant dense<[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]> : tensor<3x2xf32> : tensor<3x2xf32>
+  %shape = onnx.Constant dense<6> : tensor<1xi64> : tensor<1xi64>
+  // CHECK-DAG: %[[C:.*]] = onnx.Constant dense<2.0{{.*}}> : tensor<1xf32>
+  // CHECK-DAG: %[[W:.*]] = kernel.weight {{.*}} {perm = array<i64: 1, 0>} : tensor<2x3xf32>
+  // CHECK: %[[R:.*]] = onnx.Reshape %[[W]]
+  %t = onnx.Transpose %w {perm = array<i64: 1, 0>} : (tensor<3x2xf32>) -> tensor<2x3xf32>
+  %r = onnx.Reshape %t, %shape : (tensor<2x3xf32>, tensor<1xi64>) -> tensor<6xf32>
+  // CHECK: onnx.Mul %[[R]], %[[C]]
+  %0 = onnx.Mul %r, %c : (tensor<6xf32>, tensor<1xf32>) -> tensor<6xf32>
+  %1 = onnx.Add %x, %0 : (tensor<6xf32>, tensor<6xf32>) -> tensor<6xf32>
+  return %1 : tensor<6xf32>
+}

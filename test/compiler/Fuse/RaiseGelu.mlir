@@ -97,3 +97,32 @@ func.func @not_a_gelu(%x: tensor<4xf32>, %y: tensor<4xf32>) -> (tensor<4xf32>, t
   %9 = onnx.Mul %8, %half : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
   return %4, %9 : tensor<4xf32>, tensor<4xf32>
 }
+
+// Its tanh form with another coefficient of the cube, and with the cube of another value.
+// CHECK-LABEL: func @not_a_tanh_gelu
+func.func @not_a_tanh_gelu(%x: tensor<4xf32>, %y: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+  %three = onnx.Constant dense<3.0> : tensor<f32> : tensor<f32>
+  %cubic = onnx.Constant dense<0.044715> : tensor<f32> : tensor<f32>
+  %other = onnx.Constant dense<0.05> : tensor<f32> : tensor<f32>
+  %root = onnx.Constant dense<0.797884583> : tensor<f32> : tensor<f32>
+  %one = onnx.Constant dense<1.0> : tensor<f32> : tensor<f32>
+  %half = onnx.Constant dense<0.5> : tensor<f32> : tensor<f32>
+  // CHECK-NOT: onnx.Gelu
+  %0 = onnx.Pow %x, %three : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %1 = onnx.Mul %0, %other : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %2 = onnx.Add %x, %1 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %3 = onnx.Mul %2, %root : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %4 = onnx.Tanh %3 : (tensor<4xf32>) -> tensor<4xf32>
+  %5 = onnx.Add %4, %one : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %6 = onnx.Mul %x, %5 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %7 = onnx.Mul %6, %half : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %8 = onnx.Pow %y, %three : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %9 = onnx.Mul %8, %cubic : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %10 = onnx.Add %x, %9 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %11 = onnx.Mul %10, %root : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %12 = onnx.Tanh %11 : (tensor<4xf32>) -> tensor<4xf32>
+  %13 = onnx.Add %12, %one : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %14 = onnx.Mul %x, %13 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %15 = onnx.Mul %14, %half : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  return %7, %15 : tensor<4xf32>, tensor<4xf32>
+}

@@ -1,8 +1,8 @@
 // RUN: rapt-opt %s --host-bufferize --host-plan-memory --host-to-llvm | FileCheck %s
 
-// Percent signs in messages reach a printf: only the two holes stay.
+// Percent signs in messages reach a printf: only the two holes stay, whatever the names before hold.
 // CHECK: llvm.mlir.global internal constant @{{.*}}("{{.*}}kernel 'lin' needs a tensor of %lld elements
-// CHECK: llvm.mlir.global internal constant @{{.*}}("length %lld is over 100%% of %lld\00")
+// CHECK: llvm.mlir.global internal constant @{{.*}}("node '%%lld%%n': length %lld is over 100%% of %lld\00")
 
 // The adapter spreads the rows evenly over tiles of at most 8 and calls the smallest variant that fits.
 // CHECK: llvm.func @lin_m4(!llvm.ptr, i32, !llvm.ptr, !llvm.ptr, !llvm.ptr) -> i32
@@ -39,7 +39,7 @@ module {
       -> (tensor<?x5xf32> {onnx.name = "y"}, tensor<?x3xf32> {onnx.name = "same"}) attributes {kernel.symbols = ["n"]} {
     %n = kernel.dim "n"
     %most = arith.constant 512 : index
-    kernel.require %n, %most "length %lld is over 100% of %lld"
+    kernel.require %n, %most "node '%lld%n': length %lld is over 100% of %lld"
     kernel.check_indices %i[%n] in 0 to %most "index %lld at %lld" : tensor<?xi64>
     %w = kernel.weight [dense<1.0> : tensor<3x5xf32>] {panel = 4 : i64} : tensor<3x5xf32>
     %y = kernel.call @lin dims(%n) ins(%x, %w) shapes [array<i64: 0>, array<i64>] -> [array<i64: 0>] : (index, tensor<?x3xf32>, tensor<3x5xf32>) -> tensor<?x5xf32>

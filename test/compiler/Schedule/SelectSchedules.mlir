@@ -55,6 +55,61 @@ func.func @no_weight(%x: tensor<4x384xf32>, %w: tensor<384x64xf32>) -> tensor<4x
   return %y : tensor<4x64xf32>
 }
 
+// One row is a gemm too.
+// CHECK-LABEL: func @one_row
+func.func @one_row(%x: tensor<1x384xf32>) -> tensor<1x64xf32> {
+  // CHECK: kernel.weight {{.*}} {panel = 32 : i64}
+  // CHECK: schedule(<gemm {{{.*}}tile_cols = 32 : i64
+  %w = kernel.weight [dense<2.0> : tensor<384x64xf32>] : tensor<384x64xf32>
+  %y = kernel.region "linear" dims() ins(%x, %w) shapes [array<i64>, array<i64>] -> [array<i64>]
+      : (tensor<1x384xf32>, tensor<384x64xf32>) -> tensor<1x64xf32> {
+  ^bb0(%a: tensor<1x384xf32>, %b: tensor<384x64xf32>):
+    %zero = arith.constant 0.0 : f32
+    %e = tensor.empty() : tensor<1x64xf32>
+    %f = linalg.fill ins(%zero : f32) outs(%e : tensor<1x64xf32>) -> tensor<1x64xf32>
+    %c = linalg.generic {indexing_maps = [#mk, #kn, #mn3], iterator_types = ["parallel", "parallel", "reduction"]}
+        ins(%a, %b : tensor<1x384xf32>, tensor<384x64xf32>) outs(%f : tensor<1x64xf32>) {
+    ^bb0(%p: f32, %q: f32, %acc: f32):
+      %r = arith.mulf %p, %q : f32
+      %s = arith.addf %acc, %r : f32
+      linalg.yield %s : f32
+    } -> tensor<1x64xf32>
+    kernel.yield %c : tensor<1x64xf32>
+  }
+  return %y : tensor<1x64xf32>
+}
+
+// What follows the product leaves its tile: no gemm, and no packed weight.
+// CHECK-LABEL: func @transposed_after
+func.func @transposed_after(%x: tensor<4x384xf32>) -> tensor<64x4xf32> {
+  // CHECK: kernel.weight [dense<2.000000e+00> : tensor<384x64xf32>] : tensor<384x64xf32>
+  // CHECK: schedule(<loops
+  %w = kernel.weight [dense<2.0> : tensor<384x64xf32>] : tensor<384x64xf32>
+  %y = kernel.region "linear" dims() ins(%x, %w) shapes [array<i64>, array<i64>] -> [array<i64>]
+      : (tensor<4x384xf32>, tensor<384x64xf32>) -> tensor<64x4xf32> {
+  ^bb0(%a: tensor<4x384xf32>, %b: tensor<384x64xf32>):
+    %zero = arith.constant 0.0 : f32
+    %e = tensor.empty() : tensor<4x64xf32>
+    %f = linalg.fill ins(%zero : f32) outs(%e : tensor<4x64xf32>) -> tensor<4x64xf32>
+    %c = linalg.generic {indexing_maps = [#mk, #kn, #mn3], iterator_types = ["parallel", "parallel", "reduction"]}
+        ins(%a, %b : tensor<4x384xf32>, tensor<384x64xf32>) outs(%f : tensor<4x64xf32>) {
+    ^bb0(%p: f32, %q: f32, %acc: f32):
+      %r = arith.mulf %p, %q : f32
+      %s = arith.addf %acc, %r : f32
+      linalg.yield %s : f32
+    } -> tensor<4x64xf32>
+    %t = tensor.empty() : tensor<64x4xf32>
+    %g = linalg.generic {indexing_maps = [affine_map<(n, m) -> (m, n)>, #mn], iterator_types = ["parallel", "parallel"]}
+        ins(%c : tensor<4x64xf32>) outs(%t : tensor<64x4xf32>) {
+    ^bb0(%p: f32, %o: f32):
+      %r = math.exp %p : f32
+      linalg.yield %r : f32
+    } -> tensor<64x4xf32>
+    kernel.yield %g : tensor<64x4xf32>
+  }
+  return %y : tensor<64x4xf32>
+}
+
 // x - mean(x): a reduction along the rows and what is pointwise on the same rows.
 // CHECK-LABEL: func @rows
 func.func @rows(%x: tensor<?x8xf32>) -> tensor<?x8xf32> attributes {kernel.symbols = ["rows"]} {

@@ -12,33 +12,126 @@ using rapt::onnx::test::ModelMutator;
 
 namespace {
 
-constexpr StringLiteral kOperators[] = {
-    "Abs", "Add", "And", "Cast", "Ceil", "Clip", "Concat", "Constant", "ConstantOfShape", "Cos", "CumSum",
-    "Div", "Dropout", "Einsum", "Equal", "Erf", "Exp", "Expand", "Flatten", "Floor", "Gather",
-    "GatherElements", "GatherND", "Gelu", "Gemm", "Greater", "GreaterOrEqual", "Identity", "IsInf", "IsNaN",
-    "LayerNormalization", "Less", "LessOrEqual", "Log", "LogSoftmax", "MatMul", "Max", "Mean", "Min", "Mod",
-    "Mul", "Neg", "NonZero", "Not", "Or", "Pad", "Pow", "Range", "Reciprocal", "ReduceL2", "ReduceMax",
-    "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape",
-    "ScatterND", "Shape", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Softmax", "Split", "Sqrt",
-    "Squeeze", "Sub", "Sum", "Tanh", "Tile", "Transpose", "Trilu", "Unsqueeze", "Where", "Xor"};
+constexpr StringLiteral kOperators[] = {"Abs",
+                                        "Add",
+                                        "And",
+                                        "Cast",
+                                        "Ceil",
+                                        "Clip",
+                                        "Concat",
+                                        "Constant",
+                                        "ConstantOfShape",
+                                        "Cos",
+                                        "CumSum",
+                                        "Div",
+                                        "Dropout",
+                                        "Einsum",
+                                        "Equal",
+                                        "Erf",
+                                        "Exp",
+                                        "Expand",
+                                        "Flatten",
+                                        "Floor",
+                                        "Gather",
+                                        "GatherElements",
+                                        "GatherND",
+                                        "Gelu",
+                                        "Gemm",
+                                        "Greater",
+                                        "GreaterOrEqual",
+                                        "Identity",
+                                        "IsInf",
+                                        "IsNaN",
+                                        "LayerNormalization",
+                                        "Less",
+                                        "LessOrEqual",
+                                        "Log",
+                                        "LogSoftmax",
+                                        "MatMul",
+                                        "Max",
+                                        "Mean",
+                                        "Min",
+                                        "Mod",
+                                        "Mul",
+                                        "Neg",
+                                        "NonZero",
+                                        "Not",
+                                        "Or",
+                                        "Pad",
+                                        "Pow",
+                                        "Range",
+                                        "Reciprocal",
+                                        "ReduceL2",
+                                        "ReduceMax",
+                                        "ReduceMean",
+                                        "ReduceMin",
+                                        "ReduceProd",
+                                        "ReduceSum",
+                                        "ReduceSumSquare",
+                                        "Relu",
+                                        "Reshape",
+                                        "ScatterND",
+                                        "Shape",
+                                        "Sigmoid",
+                                        "Sign",
+                                        "Sin",
+                                        "Size",
+                                        "Slice",
+                                        "Softmax",
+                                        "Split",
+                                        "Sqrt",
+                                        "Squeeze",
+                                        "Sub",
+                                        "Sum",
+                                        "Tanh",
+                                        "Tile",
+                                        "Transpose",
+                                        "Trilu",
+                                        "Unsqueeze",
+                                        "Where",
+                                        "Xor"};
 
 constexpr StringLiteral kAttributes[] = {
-    "alpha", "approximate", "axes", "axis", "beta", "end", "epsilon", "equation", "fmod", "keepdims",
-    "mode", "noop_with_empty_axes", "num_outputs", "perm", "split", "start", "stash_type", "to", "transA",
-    "transB", "upper", "value", "value_float", "value_int", "value_ints", "allowzero", "batch_dims"};
+    "alpha",       "approximate", "axes",      "axis",     "beta",        "end",
+    "epsilon",     "equation",    "fmod",      "keepdims", "mode",        "noop_with_empty_axes",
+    "num_outputs", "perm",        "split",     "start",    "stash_type",  "to",
+    "transA",      "transB",      "upper",     "value",    "value_float", "value_int",
+    "value_ints",  "allowzero",   "batch_dims"};
 
-constexpr StringLiteral kStrings[] = {"",     "none", "tanh",         "constant",       "ij,jk->ik",
-                                      "->",   "...",  "bij,bkj->bik", "i...,...j->...", "edge",
-                                      "i,i",  "\xff\xfe"};
+constexpr StringLiteral kStrings[] = {
+    "",    "none",         "tanh",           "constant", "ij,jk->ik", "->",
+    "...", "bij,bkj->bik", "i...,...j->...", "edge",     "i,i",       "\xff\xfe"};
 
-constexpr int64_t kIntegers[] = {0, 1, 2, 3, 4, 7, 8, 16, 32, 64, -1, -2, -3, -4, -5, 255, 65536,
-                                 1ll << 31, (1ll << 31) - 1, -(1ll << 31), 1ll << 32, 1ll << 40, 1ll << 62,
-                                 std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::min()};
+constexpr int64_t kIntegers[] = {0,
+                                 1,
+                                 2,
+                                 3,
+                                 4,
+                                 7,
+                                 8,
+                                 16,
+                                 32,
+                                 64,
+                                 -1,
+                                 -2,
+                                 -3,
+                                 -4,
+                                 -5,
+                                 255,
+                                 65536,
+                                 1ll << 31,
+                                 (1ll << 31) - 1,
+                                 -(1ll << 31),
+                                 1ll << 32,
+                                 1ll << 40,
+                                 1ll << 62,
+                                 std::numeric_limits<int64_t>::max(),
+                                 std::numeric_limits<int64_t>::min()};
 
 constexpr ElementType kTypes[] = {
-    ElementType::Float,  ElementType::Float, ElementType::Int64,    ElementType::Int64,
-    ElementType::Int32,  ElementType::Bool,  ElementType::Float16,  ElementType::Double,
-    ElementType::UInt8,  ElementType::Int8,  ElementType::BFloat16, ElementType::UInt64,
+    ElementType::Float,  ElementType::Float, ElementType::Int64,     ElementType::Int64,
+    ElementType::Int32,  ElementType::Bool,  ElementType::Float16,   ElementType::Double,
+    ElementType::UInt8,  ElementType::Int8,  ElementType::BFloat16,  ElementType::UInt64,
     ElementType::String, ElementType::Int4,  ElementType::Complex64, ElementType::Float8E5M2};
 
 } // namespace
@@ -48,7 +141,16 @@ int64_t ModelMutator::integer() {
 }
 
 float ModelMutator::real() {
-  constexpr float values[] = {0, -0.0f, 1, -1, 0.5f, 1e-30f, 3e38f, -3e38f, 1e-5f, 8,
+  constexpr float values[] = {0,
+                              -0.0f,
+                              1,
+                              -1,
+                              0.5f,
+                              1e-30f,
+                              3e38f,
+                              -3e38f,
+                              1e-5f,
+                              8,
                               std::numeric_limits<float>::infinity(),
                               -std::numeric_limits<float>::infinity(),
                               std::numeric_limits<float>::quiet_NaN()};
@@ -117,9 +219,10 @@ Tensor ModelMutator::tensor() {
 Attribute ModelMutator::attribute(StringRef name) {
   Attribute attribute;
   attribute.name = name;
-  constexpr AttributeType types[] = {AttributeType::Int,    AttributeType::Int,  AttributeType::Ints,
-                                     AttributeType::Ints,   AttributeType::Float, AttributeType::String,
-                                     AttributeType::Tensor, AttributeType::Floats, AttributeType::Strings};
+  constexpr AttributeType types[] = {
+      AttributeType::Int,    AttributeType::Int,    AttributeType::Ints,
+      AttributeType::Ints,   AttributeType::Float,  AttributeType::String,
+      AttributeType::Tensor, AttributeType::Floats, AttributeType::Strings};
   attribute.type = types[below(std::size(types))];
   attribute.i = integer();
   attribute.f = real();

@@ -1,8 +1,8 @@
 //===- ModelMutator.h - Damages the structure of a model ------------------------*- C++ -*-===//
 //
-// Where flipped bits rarely get past the reader, these changes keep what the reader guarantees (payload
-// sizes, no negative dims) and make the meaning wrong: other operators, attributes, element types,
-// shapes, constants and edges, often with the values that overflow something.
+// Where flipped bits rarely get past the reader, these changes keep what the reader guarantees
+// (payload sizes, no negative dims) and make the meaning wrong: other operators, attributes,
+// element types, shapes, constants and edges, often with the values that overflow something.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_TEST_UNIT_ONNX_MODELMUTATOR_H
@@ -18,7 +18,8 @@ class ModelMutator {
 public:
   ModelMutator(Model &model, uint64_t seed) : model(model), random(seed) {}
 
-  /// One change somewhere in the main graph; sometimes none, where the drawn place has nothing to change.
+  /// One change somewhere in the main graph; sometimes none, where the drawn place has nothing to
+  /// change.
   void change();
 
 private:

@@ -3,12 +3,12 @@
 // rapt-mutate [--count=N] [--seed=N] [--first=N] [--to=STAGE] [--limit=SECONDS] [--data=FOLDER]
 //             [--messages] [--print] model...
 //
-// Damages each model N times, in its bytes (a bit flipped, cut short, a range overwritten) or in its
-// structure (ModelMutator.h), and runs what raptc runs up to STAGE (default: kernels, without
-// Halide): read, verify, inline, import, and the passes. A mutant may be compiled or refused with an
-// error. It may not end by a signal (abort, sanitiser report, more than SECONDS of processor time), be
-// refused without an error, or leave a pass with IR that does not verify: those are printed with their
-// number, --first=NUMBER --count=1 repeats one of them, and the exit code is 1.
+// Damages each model N times, in its bytes (a bit flipped, cut short, a range overwritten) or in
+// its structure (ModelMutator.h), and runs what raptc runs up to STAGE (default: kernels, without
+// Halide): read, verify, inline, import, and the passes. A mutant may be compiled or refused with
+// an error. It may not end by a signal (abort, sanitiser report, more than SECONDS of processor
+// time), be refused without an error, or leave a pass with IR that does not verify: those are
+// printed with their number, --first=NUMBER --count=1 repeats one of them, and the exit code is 1.
 //
 // Mutants run in child processes, a few hundred each, so that the run goes on after one that dies.
 //
@@ -51,7 +51,8 @@ cl::opt<uint64_t> count("count", cl::desc("mutants of each model"), cl::init(100
 cl::opt<uint64_t> seed("seed", cl::desc("of the changes"), cl::init(1));
 cl::opt<uint64_t> first("first", cl::desc("number of the first mutant"), cl::init(0));
 cl::opt<std::string> to("to", cl::desc("last stage: import to host"), cl::init("kernels"));
-cl::opt<unsigned> limit("limit", cl::desc("seconds of processor time a mutant may take"), cl::init(10));
+cl::opt<unsigned> limit("limit", cl::desc("seconds of processor time a mutant may take"),
+                        cl::init(10));
 cl::opt<std::string> folder("data", cl::desc("folder of external data"), cl::init("."));
 cl::opt<bool> messages("messages", cl::desc("print the error of each refused mutant"));
 cl::opt<bool> printIr("print", cl::desc("print the IR of each mutant as imported"));
@@ -64,7 +65,8 @@ struct Progress {
   uint64_t outcomes[NumOutcomes];
 };
 
-/// Verifies after each pass; says which pass left something that does not verify, and which one refused.
+/// Verifies after each pass; says which pass left something that does not verify, and which one
+/// refused.
 class VerifyEachPass : public mlir::PassInstrumentation {
 public:
   VerifyEachPass(std::string &broken, std::string &refused) : broken(broken), refused(refused) {}
@@ -166,7 +168,8 @@ Outcome Runner::passes(onnx::Model &model) {
     if (!broken.empty())
       errs() << path << " #" << number << ": " << broken << " leaves: " << error << "\n";
     else if (!done && error.empty())
-      errs() << path << " #" << number << ": refused without an error by " << (refused.empty() ? "import" : refused) << "\n";
+      errs() << path << " #" << number << ": refused without an error by "
+             << (refused.empty() ? "import" : refused) << "\n";
     else
       return done ? Compiled : Refused;
     return Wrong;
@@ -190,8 +193,8 @@ Outcome Runner::passes(onnx::Model &model) {
 
 /// Runs mutants [first, first + count) of one model; false when one was wrong.
 bool runModel(StringRef path, StringRef text, Stage last, uint64_t (&total)[NumOutcomes]) {
-  auto *progress = static_cast<Progress *>(mmap(nullptr, sizeof(Progress), PROT_READ | PROT_WRITE,
-                                                MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  auto *progress = static_cast<Progress *>(
+      mmap(nullptr, sizeof(Progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   *progress = {};
   for (uint64_t next = first, end = first + count; next < end;) {
     outs().flush();

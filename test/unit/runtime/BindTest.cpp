@@ -104,8 +104,10 @@ TEST_F(Bind, Pointers) {
   problem = Problem(2, 3);
   problem.outputs[1].data = nullptr;
   EXPECT_FAILS(problem.run(workspace), RAPT_ERROR_ARGUMENT, "output 'total'");
-  EXPECT_FAILS(rapt_run(workspace, nullptr, 2, nullptr, 0), RAPT_ERROR_ARGUMENT, "array of inputs");
-  EXPECT_FAILS(rapt_run(workspace, nullptr, -1, nullptr, 0), RAPT_ERROR_ARGUMENT, "negative");
+  EXPECT_FAILS(rapt_run(workspace, nullptr, -1, nullptr, 0), RAPT_ERROR_ARGUMENT,
+               "the number of inputs is -1, expected 2");
+  EXPECT_FAILS(rapt_run(workspace, nullptr, 2, nullptr, 0), RAPT_ERROR_ARGUMENT,
+               "the pointer to the inputs is null");
   EXPECT_FAILS(rapt_run(nullptr, nullptr, 0, nullptr, 0), RAPT_ERROR_ARGUMENT, "workspace");
   EXPECT_FAILS(rapt_output_shapes(model, nullptr, 0, nullptr), RAPT_ERROR_ARGUMENT, "outputs");
   rapt_workspace *none;

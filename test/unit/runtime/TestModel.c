@@ -4,7 +4,7 @@
  *   =>  scaled[b, s, c] = x[b, s, c] * table[ids[b, s]],  total[b] = sum of scaled[b]
  *
  * Uses everything of the context: a parallel loop over the batch, scratch in each task, the index
- *check, and `fail` for seq > 4096. The macros below make the defective variants.
+ * check, and `fail` for seq > 4096. The macros below make the defective variants.
  *===------------------------------------------------------------------------------------===*/
 #include "rapt_abi.h"
 
@@ -20,7 +20,7 @@
 #define TEST_MAGIC RAPT_ABI_MAGIC
 #endif
 #ifndef TEST_FEATURES
-#define TEST_FEATURES "sse2,+cx8,fast-gather"
+#define TEST_FEATURES "sse3,popcnt"
 #endif
 #ifdef TEST_WEIGHTS_FILE
 #define TEST_WEIGHTS NULL

@@ -115,6 +115,8 @@ TEST_F(Tool, SingleArrays) {
   EXPECT_SAYS(raptRun(good + " --input x=" + one + dims), 1, "expected f32");
   EXPECT_SAYS(raptRun(good + " --input x=" + in), 1, "expected one array, the file has 2");
   EXPECT_SAYS(raptRun(good + " --input ids=" + one), 1, "input 'x' is missing");
+  EXPECT_SAYS(raptRun(good + " --input " + in + " --expect " + one), 2,
+              "the model has 2 outputs, expected a .npz");
   EXPECT_SAYS(raptRun(good + " --input " + in + " --output " + one), 2, "expected a .npz");
 }
 
@@ -132,6 +134,12 @@ TEST_F(Tool, WrongUsage) {
   EXPECT_SAYS(raptRun(good + " --repeat 0"), 2, "--repeat is '0'");
   EXPECT_SAYS(raptRun(good + " --rtol -1"), 2, "--rtol is '-1'");
   EXPECT_SAYS(raptRun(good + " --dim seq"), 2, "expected NAME=VALUE");
+  EXPECT_SAYS(raptRun(good + " --dim seq=1 --dim seq=2"), 2, "--dim gives 'seq' twice");
+  EXPECT_SAYS(raptRun(good + " --dim seq=1"), 2, "there is no --random");
+  EXPECT_SAYS(raptRun(good + " --random 1 --dim length=1"), 2,
+              "--dim length=1: the model has no such dim, its first is batch");
+  EXPECT_SAYS(raptRun(good + " --random 1 --dim seq=3 --input " + in), 2,
+              "--dim seq=3 has no effect");
   EXPECT_SAYS(raptRun(good + " --dim seq=0"), 2, "'0'");
   EXPECT_SAYS(raptRun("no-such.so"), 1, "no-such.so");
   EXPECT_SAYS(raptRun(good + " --input no-such.npz"), 1, "no-such.npz");

@@ -1,0 +1,36 @@
+//===- Gemm.h - Is a kernel a matrix product with a packed weight? -------------*- C++ -*-===//
+//
+// The one answer to that question: the cost model asks it before it packs a weight, and the recipe
+// asks it again of what it is given.
+//
+//===-------------------------------------------------------------------------------------===//
+#ifndef RAPT_COMPILER_KERNELS_GEMM_H
+#define RAPT_COMPILER_KERNELS_GEMM_H
+
+#include "compiler/Kernels/KernelSpec.h"
+
+#include <functional>
+
+namespace rapt::kernels {
+
+/// The parts of a spec that is a Gemm kernel.
+struct GemmMatch {
+  const Stage *contraction = nullptr; ///< of the spec that was matched
+  ExprRef a;                          ///< over (outer..., m, n unused, k)
+  int weight = 0;                     ///< input tensor [K, N]
+};
+
+/// Matches  sum over k of a(..., m, k) * weight(k, n)  in f32 with static n and k, n the last
+/// parallel loop, and around it pointwise stages; those after it run over the same (..., m, n) and
+/// read the sum in place, and so do the outputs. `isWeight` says which inputs may be the weight.
+/// Nothing for any other spec.
+std::optional<GemmMatch> matchGemm(const KernelSpec &spec,
+                                   const std::function<bool(int input)> &isWeight);
+
+/// Gives a spec whose one reduction is  sum over k of a(k) * b(k, n)  in f32 a row loop of size
+/// one, in every stage and result: a Gemm has rows, be it one.
+void addRowOfVectorProduct(KernelSpec &spec);
+
+} // namespace rapt::kernels
+
+#endif // RAPT_COMPILER_KERNELS_GEMM_H
