@@ -108,6 +108,8 @@ private:
         return fail(reason, "operands of different ranks");
       if (!isa<FloatType>(tensorType(value).getElementType()))
         return fail(reason, "operands are not floats");
+      if (tensorType(value).getElementType() != tensorType(a).getElementType())
+        return fail(reason, "operands of different element types");
     }
     if (rank == 4 && (tensorType(a).isDynamicDim(1) || tensorType(b).isDynamicDim(1)))
       return fail(reason, "the number of heads is not static");

@@ -111,8 +111,13 @@ Indices Lowering::checkIndices(Operation *op, Value indices, Value data, int64_t
   if (!fixed) {
     checked =
         map(taking, type, {result.view}, [&](OpBuilder &b, Location at, ValueRange args) -> Value {
+          // One that is too low stays as it is, so that the message shows it.
           Value index = arith::IndexCastOp::create(b, at, b.getIndexType(), args[0]);
-          return arith::IndexCastOp::create(b, at, type, wrapIndex(b, at, index, size));
+          Value wrapped = wrapIndex(b, at, index, size);
+          Value low = arith::CmpIOp::create(b, at, arith::CmpIPredicate::slt, wrapped,
+                                            arith::ConstantIndexOp::create(b, at, 0));
+          Value kept = arith::SelectOp::create(b, at, low, index, wrapped);
+          return arith::IndexCastOp::create(b, at, type, kept);
         });
     result = {View::of(checked), true};
   }

@@ -205,8 +205,8 @@ RAPT_API const char *rapt_dtype_name(int32_t dtype);
 /* Bytes of one element, 0 for a number that is no element type. */
 RAPT_API int32_t rapt_dtype_bytes(int32_t dtype);
 
-/* Bytes of dense data for the tensor's dtype and dims; 0 when dtype, rank or a dim is invalid, or
- * when the size exceeds INT64_MAX. */
+/* Bytes of dense data for the tensor's dtype and dims; 0 when a dim is 0, when dtype, rank or a dim
+ * is invalid, or when the size exceeds INT64_MAX. */
 RAPT_API uint64_t rapt_tensor_bytes(const rapt_tensor *tensor);
 
 /* Threads for num_threads = 0: RAPT_NUM_THREADS when that is a number from 1 to 1024, else the CPUs

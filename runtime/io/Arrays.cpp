@@ -47,13 +47,20 @@ bool Array::allocate(const rapt_tensor &like, IoError &error) {
   tensor.rank = like.rank;
   memcpy(tensor.dims, like.dims, sizeof tensor.dims);
   uint64_t size = bytes();
-  if (size == 0 || size > uint64_t(INT64_MAX) - 64)
-    return error.fail("array '%s' is empty or has more than 2^63 - 65 bytes", name);
-  tensor.data = aligned_alloc(64, (size + 63) & ~uint64_t(63));
+  if ((size == 0 && !isEmpty()) || size > uint64_t(INT64_MAX) - 64)
+    return error.fail("array '%s' has more than 2^63 - 65 bytes", name);
+  tensor.data = aligned_alloc(64, size == 0 ? 64 : (size + 63) & ~uint64_t(63));
   if (!tensor.data)
     return error.fail("out of memory: array '%s' has %llu bytes", name, (unsigned long long)size);
   memset(tensor.data, 0, size);
   return true;
+}
+
+bool Array::isEmpty() const {
+  for (int32_t i = 0; i < tensor.rank; ++i)
+    if (tensor.dims[i] == 0)
+      return true;
+  return false;
 }
 
 int64_t Array::numElements() const {

@@ -34,6 +34,8 @@ public:
   rapt_tensor tensor{};
   uint64_t bytes() const { return rapt_tensor_bytes(&tensor); }
   int64_t numElements() const;
+  /// Whether some dim is 0.
+  bool isEmpty() const;
 
 private:
   void swap(Array &other);

@@ -123,8 +123,6 @@ private:
       if (at == first)
         return damaged("a dim is not a number");
       take('L'); // written by Python 2
-      if (dim == 0)
-        return error.fail("'%s': the array is empty, every dim must be at least 1", name);
       tensor.dims[tensor.rank++] = dim;
       if (!take(',') && !peek(')'))
         return damaged("expected a comma in shape");
@@ -162,7 +160,10 @@ bool rapt::io::parseNpyHeader(const unsigned char *bytes, size_t size, const cha
     return false;
   header.dataOffset = begin + length;
   uint64_t needed = rapt_tensor_bytes(&header.tensor);
-  if (needed == 0)
+  bool isEmpty = false;
+  for (int32_t i = 0; i < header.tensor.rank; ++i)
+    isEmpty |= header.tensor.dims[i] == 0;
+  if (needed == 0 && !isEmpty)
     return error.fail("'%s': the array has more than 2^63 - 1 bytes", name);
   if (needed > size - header.dataOffset)
     return error.fail("'%s' is truncated: %llu bytes of data, expected %llu", name,

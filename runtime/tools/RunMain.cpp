@@ -164,7 +164,7 @@ private:
       rapt_tensor like = {input.name, nullptr, input.dtype, input.rank, {}};
       for (int32_t d = 0; d < input.rank; ++d) {
         like.dims[d] = input.dims[d] >= 0 ? input.dims[d] : dimValue(input.dim_texts[d], used);
-        if (like.dims[d] == 0) {
+        if (input.dims[d] < 0 && like.dims[d] == 0) {
           error.fail("--random needs --dim %s=VALUE for input '%s'", input.dim_texts[d],
                      input.name);
           return failed(error.text, Usage);

@@ -9,7 +9,9 @@
 #include "compiler/Kernels/halide/Emit.h"
 #include "compiler/Kernels/halide/Compile.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <mutex>
 #include <sys/wait.h>
@@ -18,6 +20,14 @@
 namespace rapt::kernels::halide {
 
 namespace {
+
+/// Whether some tensor has no elements whatever the dims are: there is nothing to schedule.
+bool isEmpty(const KernelSpec &spec) {
+  return std::any_of(spec.tensors.begin(), spec.tensors.end(), [](const Tensor &tensor) {
+    return std::any_of(tensor.shape.begin(), tensor.shape.end(),
+                       [](const Extent &extent) { return extent.factor == 0; });
+  });
+}
 
 /// The child's answer as bytes: integers of 8 bytes, strings with their length before them.
 struct Writer {
@@ -127,6 +137,10 @@ bool emitKernel(const KernelSpec &spec, const Schedule &schedule, const TargetCp
                 const std::string &symbolPrefix, KernelObject &result, std::string &error) {
   result = {};
   error.clear();
+  if (isEmpty(spec)) {
+    error = "a tensor has no elements";
+    return false;
+  }
   // A child that is forked between another thread's pipe and close would inherit the writing end
   // and keep that thread waiting for the end of the file.
   static std::mutex forking;
@@ -145,6 +159,8 @@ bool emitKernel(const KernelSpec &spec, const Schedule &schedule, const TargetCp
   }
   if (child == 0) {
     close(ends[0]);
+    for (int signal : {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL}) // LLVM's handlers print a report
+      std::signal(signal, SIG_DFL);
     KernelObject object;
     std::string text;
     bool compiled = compileKernel(spec, schedule, target, symbolPrefix, object, text);

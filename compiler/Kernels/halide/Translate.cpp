@@ -6,11 +6,13 @@
 //===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Kernels/halide/Translate.h"
-#include "compiler/Kernels/halide/Math.h"
+
+#include "compiler/Kernels/halide/ScalarOps.h"
 
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
+#include <cstdint>
 #include <functional>
 #include <limits>
 #include <unordered_map>
@@ -87,22 +89,78 @@ static bool isNonNegative(const ExprRef &expr) {
 
 namespace {
 
-/// Turns one expression into Halide; `guarded` is true below a select, where a load may name an
-/// element that does not exist because the other branch is taken.
+/// Where an expression stands.
+struct Place {
+  /// Below a select: a load may name an element that does not exist, because the other branch is
+  /// taken.
+  bool guarded = false;
+  /// In an index: fits int32, as every place in a tensor does.
+  bool index = false;
+
+  Place below() const { return {true, index}; }
+};
+
+/// Turns one expression into Halide.
 struct Translator {
   const Lowering &lowering;
   const std::vector<H::Expr> &loops;
-  std::unordered_map<const Expr *, H::Expr> memo[2];
+  std::unordered_map<const Expr *, H::Expr> memo[2][2];
+  std::unordered_map<const Expr *, double> bounds;
 
-  H::Expr visit(const ExprRef &expr, bool guarded) {
-    if (auto found = memo[guarded].find(expr.get()); found != memo[guarded].end())
+  H::Expr visit(const ExprRef &expr, Place at) {
+    auto &known = memo[at.guarded][at.index];
+    if (auto found = known.find(expr.get()); found != known.end())
       return found->second;
-    H::Expr result = node(*expr, guarded);
-    memo[guarded].emplace(expr.get(), result);
+    H::Expr result = node(*expr, at);
+    known.emplace(expr.get(), result);
     return result;
   }
 
-  H::Expr node(const Expr &expr, bool guarded) {
+  /// What the absolute value of an expression of loops, dims and constants does not exceed.
+  double bound(const Expr &expr) {
+    if (auto found = bounds.find(&expr); found != bounds.end())
+      return found->second;
+    auto of = [&](size_t i) { return bound(*expr.operands[i]); };
+    double result = std::numeric_limits<double>::infinity();
+    if (expr.kind == Expr::Kind::Int)
+      result = std::fabs(static_cast<double>(expr.integer));
+    else if (expr.kind == Expr::Kind::Loop)
+      result = INT32_MAX - 1.0;
+    else if (expr.kind == Expr::Kind::Dim)
+      result = INT32_MAX;
+    else if (expr.kind == Expr::Kind::Unary && expr.unary == UnaryOp::Neg)
+      result = of(0);
+    else if (expr.kind == Expr::Kind::Select)
+      result = std::max(of(1), of(2));
+    else if (expr.kind == Expr::Kind::Binary)
+      switch (expr.binary) {
+      case BinaryOp::Add:
+      case BinaryOp::Sub:
+        result = of(0) + of(1);
+        break;
+      case BinaryOp::Mul:
+        result = of(0) * of(1);
+        break;
+      case BinaryOp::Div:
+      case BinaryOp::FloorDiv:
+        result = of(0);
+        break;
+      case BinaryOp::Mod:
+      case BinaryOp::FloorMod:
+        result = of(1);
+        break;
+      case BinaryOp::Min:
+      case BinaryOp::Max:
+        result = std::max(of(0), of(1));
+        break;
+      default:
+        break;
+      }
+    bounds.emplace(&expr, result);
+    return result;
+  }
+
+  H::Expr node(const Expr &expr, Place at) {
     switch (expr.kind) {
     case Expr::Kind::Int:
       return integer(expr);
@@ -113,18 +171,18 @@ struct Translator {
     case Expr::Kind::Dim:
       return lowering.dims[expr.integer];
     case Expr::Kind::Load:
-      return load(expr, guarded);
+      return load(expr, at);
     case Expr::Kind::Unary:
-      return unary(expr, visit(expr.operands[0], guarded));
+      return unaryOperation(expr, visit(expr.operands[0], at));
     case Expr::Kind::Binary:
-      return binary(expr, visit(expr.operands[0], guarded), visit(expr.operands[1], guarded));
+      return binary(expr, at);
     case Expr::Kind::Select: {
-      H::Expr a = visit(expr.operands[1], true), b = visit(expr.operands[2], true);
+      H::Expr a = visit(expr.operands[1], at.below()), b = visit(expr.operands[2], at.below());
       unify(a, b);
-      return H::select(visit(expr.operands[0], guarded), a, b);
+      return H::select(visit(expr.operands[0], at), a, b);
     }
     case Expr::Kind::Cast:
-      return cast(expr, visit(expr.operands[0], guarded));
+      return cast(expr, visit(expr.operands[0], at));
     }
     return {};
   }
@@ -158,7 +216,7 @@ struct Translator {
 
   /// The index in dimension `dim` of `tensor` as int32, inside the tensor whatever was loaded.
   H::Expr index(const Tensor &tensor, size_t dim, const ExprRef &expr, bool guarded) {
-    H::Expr value = visit(expr, guarded);
+    H::Expr value = visit(expr, {guarded, /*index=*/true});
     H::Expr last = lowering.extent(tensor.shape[dim]) - 1;
     if (containsLoad(expr)) {
       last = H::cast(value.type(), last);
@@ -169,11 +227,11 @@ struct Translator {
     return H::cast(H::Int(32), value);
   }
 
-  H::Expr load(const Expr &expr, bool guarded) {
+  H::Expr load(const Expr &expr, Place at) {
     const Tensor &tensor = lowering.spec.tensors[expr.integer];
     std::vector<H::Expr> indices;
     for (size_t i = expr.operands.size(); i-- > 0;)
-      indices.push_back(index(tensor, i, expr.operands[i], guarded));
+      indices.push_back(index(tensor, i, expr.operands[i], at.guarded));
     if (tensor.panel) { // [K, N] -> (n % nr, k, n / nr)
       int nr = static_cast<int>(tensor.panel);
       indices = {indices[0] % nr, indices[1], indices[0] / nr};
@@ -184,124 +242,18 @@ struct Translator {
     return tensor.type == ScalarType::Bool ? value != H::cast<uint8_t>(0) : value;
   }
 
-  static void requireF32(const Expr &expr) {
-    if (expr.type != ScalarType::F32)
-      throw H::CompileError("elementary functions are made for f32 only");
-  }
-
-  static H::Expr unary(const Expr &expr, const H::Expr &a) {
-    switch (expr.unary) {
-    case UnaryOp::Neg:
-      return -a;
-    case UnaryOp::Abs:
-      return H::cast(a.type(), H::abs(a));
-    case UnaryOp::Sqrt:
-      return H::sqrt(a);
-    case UnaryOp::Rsqrt:
-      return H::Internal::make_one(a.type()) / H::sqrt(a);
-    case UnaryOp::Floor:
-      return H::floor(a);
-    case UnaryOp::Ceil:
-      return H::ceil(a);
-    case UnaryOp::Round:
-      return H::round(a);
-    case UnaryOp::Not:
-      return a.type().is_bool() ? !a : ~a;
-    case UnaryOp::IsNan: {
-      // On the bits: fast-math may fold x != x.
-      if (a.type() == H::Float(64))
-        return (H::reinterpret<uint64_t>(a) << 1) >
-               H::Internal::make_const(H::UInt(64), 0xFFE0000000000000);
-      return (H::reinterpret<uint32_t>(H::cast<float>(a)) << 1) >
-             H::cast<uint32_t>(H::Expr(0xFF000000u));
-    }
-    default:
-      break;
-    }
-    requireF32(expr);
-    switch (expr.unary) {
-    case UnaryOp::Exp:
-      return expAny(a);
-    case UnaryOp::Log:
-      return logAny(a);
-    case UnaryOp::Erf:
-      return erfAny(a);
-    case UnaryOp::Tanh:
-      return tanhAny(a);
-    case UnaryOp::Sin:
-      return sinAny(a);
-    default:
-      return cosAny(a);
-    }
-  }
-
-  /// Truncating division and remainder; 0 and -1 as divisors must not trap, whatever was loaded.
-  static H::Expr truncatingDivision(const H::Expr &a, const H::Expr &b, bool remainder) {
-    H::Expr zero = H::Internal::make_zero(b.type()), one = H::Internal::make_one(b.type());
-    if (b.type().is_uint()) {
-      H::Expr safe = H::max(b, one);
-      return remainder ? a % safe : a / safe;
-    }
-    H::Expr minusOne = H::Internal::make_const(b.type(), -1);
-    H::Expr safe = H::select(b == zero || b == minusOne, one, b);
-    if (remainder)
-      return H::mod_round_to_zero(a, safe);
-    return H::select(b == minusOne, -a, H::div_round_to_zero(a, safe));
-  }
-
-  static H::Expr binary(const Expr &expr, H::Expr a, H::Expr b) {
+  H::Expr binary(const Expr &expr, Place at) {
+    H::Expr a = visit(expr.operands[0], at), b = visit(expr.operands[1], at);
+    // Numbers made of positions are data here, and data of 64 bits does not wrap at 32.
+    if (!at.index && expr.type == ScalarType::I64 && a.type() == H::Int(32) &&
+        b.type() == H::Int(32) && bound(expr) > INT32_MAX)
+      a = H::cast(H::Int(64), a);
     unify(a, b);
     const ExprRef &lhs = expr.operands[0], &rhs = expr.operands[1];
-    bool real = a.type().is_float();
     // Loops and dims are not negative: there Halide's rounding (down) is truncation, and it
     // simplifies.
-    bool floorIsTruncation = !real && isNonNegative(lhs) && isNonNegative(rhs);
-    switch (expr.binary) {
-    case BinaryOp::Add:
-      return a.type().is_bool() ? a || b : a + b;
-    case BinaryOp::Sub:
-      return a - b;
-    case BinaryOp::Mul:
-      return a.type().is_bool() ? a && b : a * b;
-    case BinaryOp::Div:
-      return real || floorIsTruncation ? a / b : truncatingDivision(a, b, false);
-    case BinaryOp::Mod:
-      if (real)
-        return a - b * H::trunc(a / b);
-      return floorIsTruncation ? a % b : truncatingDivision(a, b, true);
-    case BinaryOp::FloorDiv: // Halide's integer division rounds down for positive divisors
-      return a / b;
-    case BinaryOp::FloorMod:
-      return a % b;
-    case BinaryOp::Min:
-      return a.type().is_bool() ? a && b : H::min(a, b);
-    case BinaryOp::Max:
-      return a.type().is_bool() ? a || b : H::max(a, b);
-    case BinaryOp::Pow:
-      if (!real)
-        throw H::CompileError("pow is made for floats only");
-      requireF32(expr);
-      return powAny(a, b);
-    case BinaryOp::And:
-      return a.type().is_bool() ? a && b : a & b;
-    case BinaryOp::Or:
-      return a.type().is_bool() ? a || b : a | b;
-    case BinaryOp::Xor:
-      return a.type().is_bool() ? a != b : a ^ b;
-    case BinaryOp::Eq:
-      return a == b;
-    case BinaryOp::Ne:
-      return a != b;
-    case BinaryOp::Lt:
-      return a < b;
-    case BinaryOp::Le:
-      return a <= b;
-    case BinaryOp::Gt:
-      return a > b;
-    case BinaryOp::Ge:
-      return a >= b;
-    }
-    return {};
+    bool positive = !a.type().is_float() && isNonNegative(lhs) && isNonNegative(rhs);
+    return binaryOperation(expr, a, b, positive);
   }
 
   H::Expr cast(const Expr &expr, const H::Expr &a) const {
@@ -325,7 +277,7 @@ struct Translator {
 } // namespace
 
 H::Expr Lowering::translate(const ExprRef &expr, const std::vector<H::Expr> &loops) const {
-  return Translator{*this, loops, {}}.visit(expr, false);
+  return Translator{*this, loops, {}, {}}.visit(expr, {});
 }
 
 //===-------------------------------------------------------------------------------------===//
