@@ -41,6 +41,8 @@ for batch, seq in [(1, 1), (3, 7), (5, 129)]:
     # Not contiguous: the binding copies.
     flipped = {k: np.asfortranarray(v) for k, v in inputs.items()}
     np.testing.assert_array_equal(session.run(None, flipped)[0], scaled)
+    swapped = {name: a.astype(a.dtype.newbyteorder()) for name, a in inputs.items()}
+    np.testing.assert_array_equal(session.run(None, swapped)[0], scaled)
 
 
 def fails(status, text, call):
