@@ -92,9 +92,9 @@ public:
         return failure();
     for (Operation &op : body) {
       bool tensors = llvm::any_of(op.getResultTypes(), llvm::IsaPred<TensorType>);
-      if (tensors && !isa<linalg::GenericOp, linalg::FillOp, attn::SdpaOp, tensor::EmptyOp,
-                          tensor::ExpandShapeOp, tensor::CollapseShapeOp, kernel::WeightOp,
-                          scf::ForOp>(op))
+      if (tensors &&
+          !isa<linalg::GenericOp, linalg::FillOp, attn::SdpaOp, tensor::EmptyOp,
+               tensor::ExpandShapeOp, tensor::CollapseShapeOp, kernel::WeightOp, scf::ForOp>(op))
         return op.emitError()
                << "form-regions expects a function that fuse-lower has lowered, but '"
                << op.getName() << "' of " << onnx::nodeText(&op) << " gives a tensor";

@@ -40,7 +40,7 @@ public:
       : match(match), shapes(shapes), builder(match.output), loc(softmax.getLoc()),
         rank(tensorType(softmax.getInput()).getRank()) {}
 
-  /// Nothing has changed when it fails; `reason` says why it does.
+  /// The graph computes what it did when it fails; `reason` says why it does.
   LogicalResult run(std::string &reason) {
     fuse::separateTerms(match, shapes);
     if (failed(checkTerms(reason)) || failed(checkOperands(reason)) ||

@@ -73,6 +73,17 @@ Value combine(OpBuilder &b, Location loc, StringRef reduction, Value old, Value 
   return update;
 }
 
+/// `carried` with `update` put, or combined, at `place`.
+template <typename Op>
+Value put(OpBuilder &b, Location loc, Op op, Value carried, ValueRange place, Value update) {
+  if (op.getReduction() != "none") {
+    Value old = tensor::ExtractOp::create(b, loc, carried, place);
+    bool isUnsigned = tensorType(op.getData()).getElementType().isUnsignedInteger();
+    update = combine(b, loc, op.getReduction(), old, update, isUnsigned);
+  }
+  return tensor::InsertOp::create(b, loc, update, carried, place);
+}
+
 Value readIndex(Lowering &lowering, OpBuilder &b, Location loc, const Indices &indices,
                 OpFoldResult extent, ValueRange at) {
   Value number = lowering.load(b, loc, indices.view, b.getI64Type(), at);
@@ -97,17 +108,12 @@ LogicalResult lowerScatterElements(Lowering &lowering, onnx::ScatterElementsOp o
   OpFoldResult extent = lowering.sizes(op.getData())[axis];
   Value data = lowering.tensor(op.getData());
   Type element = tensorType(data).getElementType();
-  bool isUnsigned = tensorType(op.getData()).getElementType().isUnsignedInteger();
   Value result = carryAll(lowering, lowering.sizes(op.getIndices()), data,
                           [&](OpBuilder &b, Location loc, ValueRange at, Value carried) -> Value {
                             SmallVector<Value> place(at);
                             place[axis] = readIndex(lowering, b, loc, indices, extent, at);
-                            Value update = lowering.load(b, loc, updates, element, at);
-                            if (op.getReduction() != "none") {
-                              Value old = tensor::ExtractOp::create(b, loc, carried, place);
-                              update = combine(b, loc, op.getReduction(), old, update, isUnsigned);
-                            }
-                            return tensor::InsertOp::create(b, loc, update, carried, place);
+                            return put(b, loc, op, carried, place,
+                                       lowering.load(b, loc, updates, element, at));
                           });
   lowering.bind(op.getOutput(), result);
   return success();
@@ -126,22 +132,16 @@ LogicalResult lowerScatterND(Lowering &lowering, onnx::ScatterNDOp op) {
   Sizes extents = lowering.sizes(op.getData());
   Value data = lowering.tensor(op.getData());
   Type element = tensorType(data).getElementType();
-  bool isUnsigned = tensorType(op.getData()).getElementType().isUnsignedInteger();
-  Value result =
-      carryAll(lowering, lowering.sizes(op.getUpdates()), data,
-               [&](OpBuilder &b, Location loc, ValueRange loops, Value carried) -> Value {
-                 ValueRange at = loops.take_front(rank), tuple = at.take_front(tuples);
-                 SmallVector<Value> place;
-                 for (int64_t i = 0; i < count; ++i)
-                   place.push_back(readIndex(lowering, b, loc, columns[i], extents[i], tuple));
-                 llvm::append_range(place, at.drop_front(tuples));
-                 Value update = lowering.load(b, loc, updates, element, at);
-                 if (op.getReduction() != "none") {
-                   Value old = tensor::ExtractOp::create(b, loc, carried, place);
-                   update = combine(b, loc, op.getReduction(), old, update, isUnsigned);
-                 }
-                 return tensor::InsertOp::create(b, loc, update, carried, place);
-               });
+  Value result = carryAll(
+      lowering, lowering.sizes(op.getUpdates()), data,
+      [&](OpBuilder &b, Location loc, ValueRange loops, Value carried) -> Value {
+        ValueRange at = loops.take_front(rank), tuple = at.take_front(tuples);
+        SmallVector<Value> place;
+        for (int64_t i = 0; i < count; ++i)
+          place.push_back(readIndex(lowering, b, loc, columns[i], extents[i], tuple));
+        llvm::append_range(place, at.drop_front(tuples));
+        return put(b, loc, op, carried, place, lowering.load(b, loc, updates, element, at));
+      });
   lowering.bind(op.getOutput(), result);
   return success();
 }

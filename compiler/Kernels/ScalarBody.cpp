@@ -321,3 +321,38 @@ bool rapt::kernels::isNeutral(Reduction reduction, Value init) {
   }
   return false;
 }
+
+std::optional<std::vector<ExprRef>> rapt::kernels::mapIndices(AffineMap map,
+                                                              llvm::ArrayRef<ExprRef> loops) {
+  std::function<ExprRef(AffineExpr)> translate = [&](AffineExpr expr) -> ExprRef {
+    if (auto dim = dyn_cast<AffineDimExpr>(expr))
+      return loops[dim.getPosition()];
+    if (auto constant = dyn_cast<AffineConstantExpr>(expr))
+      return Expr::makeInt(constant.getValue());
+    auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
+    if (!binary)
+      return nullptr;
+    ExprRef lhs = translate(binary.getLHS()), rhs = translate(binary.getRHS());
+    if (!lhs || !rhs)
+      return nullptr;
+    switch (binary.getKind()) {
+    case AffineExprKind::Add:
+      return Expr::makeBinary(BinaryOp::Add, lhs, rhs);
+    case AffineExprKind::Mul:
+      return Expr::makeBinary(BinaryOp::Mul, lhs, rhs);
+    case AffineExprKind::Mod:
+      return Expr::makeBinary(BinaryOp::FloorMod, lhs, rhs);
+    case AffineExprKind::FloorDiv:
+      return Expr::makeBinary(BinaryOp::FloorDiv, lhs, rhs);
+    default:
+      return nullptr;
+    }
+  };
+  std::vector<ExprRef> indices;
+  for (AffineExpr expr : map.getResults()) {
+    indices.push_back(translate(expr));
+    if (!indices.back())
+      return std::nullopt;
+  }
+  return indices;
+}

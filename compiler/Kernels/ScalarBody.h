@@ -3,6 +3,7 @@
 #define RAPT_COMPILER_KERNELS_SCALARBODY_H
 
 #include "compiler/Kernels/KernelSpec.h"
+#include "mlir/IR/AffineMap.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Value.h"
 #include "llvm/ADT/DenseMap.h"
@@ -40,6 +41,9 @@ std::optional<std::pair<Reduction, mlir::Value>> matchCombiner(mlir::Value yield
 /// Whether starting at `init` leaves the reduction's result as it is. The lowest finite float
 /// stands for -infinity, as exporters write it.
 bool isNeutral(Reduction reduction, mlir::Value init);
+
+/// The index expressions of `map` at the given loops; none when it has symbols or the like.
+std::optional<std::vector<ExprRef>> mapIndices(mlir::AffineMap map, llvm::ArrayRef<ExprRef> loops);
 
 } // namespace rapt::kernels
 

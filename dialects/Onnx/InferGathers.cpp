@@ -14,7 +14,7 @@ namespace rapt::onnx {
 namespace {
 LogicalResult checkIndices(Operation *op, Value indices) {
   Type type = elementTypeOf(indices);
-  if (type.isInteger(32) || type.isInteger(64))
+  if (type.isSignlessInteger(32) || type.isSignlessInteger(64))
     return success();
   return op->emitOpError() << "indices have element type " << type << ", expected i32 or i64";
 }

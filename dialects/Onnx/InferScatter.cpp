@@ -16,7 +16,7 @@ namespace {
 template <typename Op> LogicalResult checkScatter(Op op) {
   Type type = elementTypeOf(op.getData()), indices = elementTypeOf(op.getIndices());
   StringRef reduction = op.getReduction();
-  if (!indices.isInteger(32) && !indices.isInteger(64))
+  if (!indices.isSignlessInteger(32) && !indices.isSignlessInteger(64))
     return op.emitOpError() << "indices have element type " << indices << ", expected i32 or i64";
   if (elementTypeOf(op.getUpdates()) != type)
     return op.emitOpError() << "updates have element type " << elementTypeOf(op.getUpdates())

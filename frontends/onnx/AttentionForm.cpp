@@ -23,6 +23,8 @@ Value splitHeads(NodeBuilder &b, Value x, int64_t heads, StringRef name) {
   else if (!ShapedType::isDynamic(width) && width % heads != 0)
     b.error("last dim of '" + name + "' is " + Twine(width) + ", expected a multiple of " +
             Twine(heads) + " heads");
+  if (b.stopped())
+    return {};
   return transpose(
       b, reshapeTo(b, x, {0, 0, heads, ShapedType::isDynamic(width) ? -1 : width / heads}),
       {0, 2, 1, 3});

@@ -59,14 +59,14 @@ struct ContribAttention {
   }
 
   /// A mask of keys: lengths [B], or [B, J], or [B, I, J].
-  void maskKeys(NodeBuilder &b, Value mask, float value, bool lengthsOnly) {
+  void maskKeys(NodeBuilder &b, Value mask, float value) {
     if (!mask || b.stopped())
       return;
     switch (b.rank(mask)) {
     case 1: {
       int64_t batch = staticDim(form.query, 0), count = staticDim(mask, 0);
       bool sameSymbol = ShapedType::isDynamic(batch) && ShapedType::isDynamic(count);
-      if (!lengthsOnly || (batch != count && !sameSymbol))
+      if (batch != count && !sameSymbol)
         return b.unsupported("a mask of rank 1 with " + Twine(count) + " elements");
       Value lengths = castTo(b, reshapeTo(b, mask, {-1, 1, 1, 1}), b.ops().getI64Type());
       Value seen = binary<LessOp>(b, iota(b, keys, 3, 4), lengths);
@@ -82,8 +82,20 @@ struct ContribAttention {
     }
   }
 
-  void causal(NodeBuilder &b, int64_t left = -1) {
-    form.seen = bothSeen(b, form.seen, windowMask(b, queries, keys, past, left, 0));
+  void causal(NodeBuilder &b) {
+    form.seen = bothSeen(b, form.seen, windowMask(b, queries, keys, past, -1, 0));
+  }
+
+  /// Everything after query, key and value; the node's first output.
+  void finish(NodeBuilder &b, Value mask, float filter, Value bias, bool isCausal) {
+    setLengths(b);
+    setScale(b);
+    maskKeys(b, mask, filter);
+    addBias(b, bias);
+    if (isCausal)
+      causal(b);
+    form.expand(b);
+    b.out(0, mergeHeads(b, form.output));
   }
 };
 
@@ -114,8 +126,9 @@ void upgradeAttention(NodeBuilder &b) {
   int64_t width = staticDim(weights, 1);
   if (!sizes)
     sizes = SmallVector<int64_t>(3, width / 3);
-  if (ShapedType::isDynamic(width) || sizes->size() != 3 ||
-      (*sizes)[0] + (*sizes)[1] + (*sizes)[2] != width)
+  auto fits = [&](int64_t size) { return size >= 0 && size <= width; };
+  if (ShapedType::isDynamic(width) || sizes->size() != 3 || !llvm::all_of(*sizes, fits) ||
+      (*sizes)[0] + (*sizes)[1] != width - (*sizes)[2])
     return b.error("the weight has " + Twine(width) +
                    " columns, expected the sum of the hidden sizes of query, key and value");
   Value all = binary<MatMulOp>(b, x, weights);
@@ -138,14 +151,7 @@ void upgradeAttention(NodeBuilder &b) {
   node.form.query = parts[0];
   node.form.key = node.append(b, cache(0), parts[1]);
   node.form.value = node.append(b, cache(1), parts[2]);
-  node.setLengths(b);
-  node.setScale(b);
-  node.maskKeys(b, b.optional(Mask), filter, true);
-  node.addBias(b, b.optional(ScoreBias));
-  if (causal)
-    node.causal(b);
-  node.form.expand(b);
-  b.out(0, mergeHeads(b, node.form.output));
+  node.finish(b, b.optional(Mask), filter, b.optional(ScoreBias), causal);
   if (b.wants(1)) {
     SmallVector<Value> present{unsqueeze(b, node.form.key, {0}),
                                unsqueeze(b, node.form.value, {0})};
@@ -182,14 +188,7 @@ void upgradeMultiHeadAttention(NodeBuilder &b) {
   node.form.key = node.append(b, b.optional(PastKey), split ? k : splitHeads(b, k, heads, "key"));
   node.form.value =
       node.append(b, b.optional(PastValue), split ? v : splitHeads(b, v, heads, "value"));
-  node.setLengths(b);
-  node.setScale(b);
-  node.maskKeys(b, b.optional(Mask), filter, true);
-  node.addBias(b, b.optional(ScoreBias));
-  if (causal)
-    node.causal(b);
-  node.form.expand(b);
-  b.out(0, mergeHeads(b, node.form.output));
+  node.finish(b, b.optional(Mask), filter, b.optional(ScoreBias), causal);
   b.out(1, node.form.key);
   b.out(2, node.form.value);
 }

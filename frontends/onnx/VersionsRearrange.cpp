@@ -132,6 +132,8 @@ Blocks blocksOf(NodeBuilder &b, Value x) {
 
 /// Dim `axis` of `x` over `size`, an i64[1]; the Reshape that takes it finds a remainder.
 Value over(NodeBuilder &b, Value x, int64_t axis, int64_t size) {
+  if (b.stopped())
+    return {};
   auto type = cast<RankedTensorType>(x.getType());
   if (!type.isDynamicDim(axis) && type.getDimSize(axis) % size != 0)
     b.error("dim " + Twine(axis) + " is " + Twine(type.getDimSize(axis)) +

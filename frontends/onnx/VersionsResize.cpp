@@ -67,6 +67,7 @@ void upgradePad(NodeBuilder &b) {
 // --- Resize --------------------------------------------------------------------------------------
 /// Scales outside of 1/limit to limit are taken for mistakes.
 constexpr double maxScale = 65536;
+constexpr int64_t maxSize = int64_t(1) << 31;
 
 /// What a Resize node says, one entry an axis of `axes`.
 struct ResizeForm {
@@ -124,8 +125,8 @@ void setSizes(NodeBuilder &b, Value x, ResizeForm &form, ArrayRef<int64_t> sizes
   SmallVector<int64_t> result(sizes);
   for (auto [axis, size] : llvm::zip(form.axes, sizes)) {
     int64_t dim = type.getDimSize(axis);
-    if (size < 1)
-      return b.error("'sizes' has " + Twine(size) + ", expected at least 1");
+    if (size < 1 || size > maxSize)
+      return b.error("'sizes' has " + Twine(size) + ", expected 1 to " + Twine(maxSize));
     if (policy != "stretch" && ShapedType::isDynamic(dim))
       return b.unsupported("attribute 'keep_aspect_ratio_policy' with a dim that is not constant");
     form.scales.push_back(ShapedType::isDynamic(dim) || dim == 0
@@ -135,8 +136,12 @@ void setSizes(NodeBuilder &b, Value x, ResizeForm &form, ArrayRef<int64_t> sizes
   if (policy != "stretch" && !form.scales.empty()) {
     double scale =
         policy == "not_larger" ? *llvm::min_element(form.scales) : *llvm::max_element(form.scales);
-    for (auto [axis, size] : llvm::zip(form.axes, result))
-      size = static_cast<int64_t>(scale * static_cast<double>(type.getDimSize(axis)) + 0.5);
+    for (auto [axis, size] : llvm::zip(form.axes, result)) {
+      double scaled = scale * static_cast<double>(type.getDimSize(axis)) + 0.5;
+      if (scaled > static_cast<double>(maxSize))
+        return b.error("'sizes' scale axis " + Twine(axis) + " to more than " + Twine(maxSize));
+      size = static_cast<int64_t>(scaled);
+    }
     form.scales.assign(form.scales.size(), scale);
   }
   form.sizes = b.makeInts(result);

@@ -173,19 +173,22 @@ bool isMatrixProduct(Value x, Value w, Value bias, const Windows &windows, int64
                    biasType.getElementType() == xType.getElementType());
 }
 
-void upgradeConv(NodeBuilder &b) {
-  Value x = b.in(0), w = b.in(1), bias = b.optional(2);
+/// The windows over `x` with the kernel of `w`, and the number of groups.
+std::pair<Windows, int64_t> readConvolution(NodeBuilder &b, Value x, Value w) {
   if (b.rank(w) != b.rank(x))
     b.error("input 'W' has rank " + Twine(b.rank(w)) + ", expected " + Twine(b.rank(x)) + " as X");
-  if (b.stopped())
-    return;
-  Windows windows =
-      readWindows(b, x,
-                  b.rank(w) > 2 ? cast<RankedTensorType>(w.getType()).getShape().drop_front(2)
-                                : ArrayRef<int64_t>());
   int64_t group = b.intAttr("group", 1);
   if (group < 1 || group > maxWindow)
-    b.error("attribute 'group' is " + Twine(group) + ", expected at least 1");
+    b.error("attribute 'group' is " + Twine(group) + ", expected 1 to " + Twine(maxWindow));
+  if (b.stopped())
+    return {};
+  auto shape = cast<RankedTensorType>(w.getType()).getShape();
+  return {readWindows(b, x, shape.drop_front(std::min<size_t>(shape.size(), 2))), group};
+}
+
+void upgradeConv(NodeBuilder &b) {
+  Value x = b.in(0), w = b.in(1), bias = b.optional(2);
+  auto [windows, group] = readConvolution(b, x, w);
   if (b.stopped())
     return;
   resolveSame(b, windows);
@@ -205,17 +208,8 @@ void upgradeConv(NodeBuilder &b) {
 
 void upgradeConvTranspose(NodeBuilder &b) {
   Value x = b.in(0), w = b.in(1), bias = b.optional(2);
-  if (b.rank(w) != b.rank(x))
-    b.error("input 'W' has rank " + Twine(b.rank(w)) + ", expected " + Twine(b.rank(x)) + " as X");
-  if (b.stopped())
-    return;
-  Windows windows =
-      readWindows(b, x,
-                  b.rank(w) > 2 ? cast<RankedTensorType>(w.getType()).getShape().drop_front(2)
-                                : ArrayRef<int64_t>());
-  int64_t group = b.intAttr("group", 1), rank = windows.rank();
-  if (group < 1 || group > maxWindow)
-    b.error("attribute 'group' is " + Twine(group) + ", expected at least 1");
+  auto [windows, group] = readConvolution(b, x, w);
+  int64_t rank = windows.rank();
   SmallVector<int64_t> extra = numbers(b, "output_padding", rank, 0, 0);
   std::optional<SmallVector<int64_t>> wanted;
   if (b.has("output_shape"))
