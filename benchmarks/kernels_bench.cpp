@@ -1,7 +1,8 @@
 //===- kernels_bench.cpp - How near single kernels come to the FMA peak --------*- C++ -*-===//
 //
-// rapt-kernel-bench [avx2] [8x48]...: GEMM with bias and GELU at BERT-base's and MiniLM's shapes,
-// attention at head dims 32 and 64, LayerNorm. Each kernel is checked against the interpreter at a
+// rapt-kernel-bench [avx2] [8x48 | sparse]...: GEMM with bias and GELU at BERT-base's and MiniLM's
+// shapes, attention at head dims 32 and 64, LayerNorm; `sparse`: attention whose mask excludes
+// whole tiles, against the dense kernel in turn. Each kernel is checked against the interpreter at a
 // small size before it is timed. Printed: GFLOP/s and % of a loop of FMAs measured right before,
 // the gain of a second thread, and the % with weights that come from memory (200 MB of them in
 // turn).
@@ -11,6 +12,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <functional>
 #include <immintrin.h>
 
 using namespace rapt::kernels;
@@ -69,7 +71,8 @@ static KernelSpec linear(const Schedule &s, int64_t depth, int64_t columns, bool
   return b.spec;
 }
 
-static KernelSpec attention(int64_t heads, int64_t headDim) {
+static KernelSpec attention(int64_t heads, int64_t headDim,
+                            const std::function<void(Builder &, AttentionStage &)> &exclude = {}) {
   Builder b(1);
   int64_t width = heads * headDim;
   int qkv = b.input({dim(0), fixed(3 * width)}), mask = b.input({dim(0)});
@@ -82,6 +85,8 @@ static KernelSpec attention(int64_t heads, int64_t headDim) {
   stage.scale = 1 / std::sqrt(static_cast<double>(headDim));
   stage.query = part(0), stage.key = part(width), stage.value = part(2 * width);
   stage.bias = b.at(mask, {loop(3)});
+  if (exclude)
+    exclude(b, stage);
   int attended = b.attention(stage);
   b.spec.outputs = {
       b.map({dim(0), fixed(width)},
@@ -115,6 +120,59 @@ static int64_t weightBytes(const KernelSpec &spec) {
     if (tensor.panel)
       bytes += 4 * tensor.shape[0].factor * tensor.shape[1].factor;
   return bytes;
+}
+
+/// Attention over one packed QKV with the exclusions that `exclude` adds to the stage; true in
+/// `seen` says that query i sees key j.
+struct SparseCase {
+  const char *name;
+  std::function<void(Builder &, AttentionStage &)> exclude;
+  std::function<bool(int64_t, int64_t)> seen;
+};
+
+/// Time of attention with tiles left out, as a share of the dense kernel's, beside the share of
+/// tiles of 32 queries by 32 keys in which a query sees a key.
+static void benchSparse(const SparseCase &self, const KernelSpec &dense, const Schedule &s,
+                        int64_t heads, int64_t headDim, const std::vector<int64_t> &sizes) {
+  KernelSpec spec = attention(heads, headDim, self.exclude);
+  LoadedKernel sparse(spec, s, hostCpu(s.vector <= 8)), full(dense, s, hostCpu(s.vector <= 8));
+  if (!sparse.ok() || !full.ok()) {
+    printf("%s: %s%s\n", self.name, sparse.error.c_str(), full.error.c_str());
+    return;
+  }
+  auto fill = [&](int64_t size) {
+    std::vector<Values> inputs = randomInputs(spec, {size}, 0.05);
+    if (inputs.size() > 2)
+      for (int64_t i = 0; i < size * size; ++i)
+        inputs[2][i] = self.seen(i / size, i % size);
+    return inputs;
+  };
+  double error =
+      difference(sparse.run({70}, fill(70))[0], interpret(spec, {70}, fill(70))[spec.outputs[0]]);
+  if (error > 1e-4) {
+    printf("%s: wrong by %g\n", self.name, error);
+    return;
+  }
+  for (int64_t size : sizes) {
+    int64_t tiles = (size + 31) / 32, seen = 0;
+    for (int64_t tile = 0; tile < tiles * tiles; ++tile) {
+      bool any = false;
+      for (int64_t i = tile / tiles * 32; i < std::min(size, tile / tiles * 32 + 32); ++i)
+        for (int64_t j = tile % tiles * 32; j < std::min(size, tile % tiles * 32 + 32); ++j)
+          any |= self.seen(i, j);
+      seen += any;
+    }
+    std::vector<Values> inputs = fill(size), none(inputs.begin(), inputs.begin() + 2);
+    double fast = 1e30, slow = 1e30;
+    for (int round = 0; round < 5; ++round) {
+      fast = std::min(fast, sparse.time({size}, 3, 1, 1, &inputs));
+      slow = std::min(slow, full.time({size}, 3, 1, 1, &none));
+    }
+    printf("%-28s %4ld rows  %8.1f us  %5.1f %% of the dense kernel's time for %5.1f %% of the "
+           "tiles\n",
+           self.name, static_cast<long>(size), fast * 1e6, 100 * fast / slow,
+           100.0 * static_cast<double>(seen) / static_cast<double>(tiles * tiles));
+  }
 }
 
 /// Compiles, checks at 9 rows, then prints one line per row count; `flops` is the work of `rows`
@@ -155,11 +213,35 @@ int main(int argc, char **argv) {
   if (narrow)
     --argc, ++argv;
   printf("peak %.1f GFLOP/s\n", measurePeak());
+  if (argc == 2 && std::string(argv[1]) == "sparse") {
+    auto causal = [](Builder &, AttentionStage &stage) { stage.causalOffset = whole(0); };
+    auto window = [](Builder &, AttentionStage &stage) {
+      stage.causalOffset = whole(0), stage.windowOffset = whole(-255);
+    };
+    auto masked = [](Builder &b, AttentionStage &stage) {
+      stage.mask = b.at(b.input({dim(0), dim(0)}, ScalarType::Bool), {loop(2), loop(3)});
+    };
+    const SparseCase cases[] = {
+        {"causal", causal, [](int64_t i, int64_t j) { return j <= i; }},
+        {"causal window of 256", window,
+         [](int64_t i, int64_t j) { return j <= i && j > i - 256; }},
+        {"block-sparse mask", masked,
+         [](int64_t i, int64_t j) { // BigBird: the first block, the neighbours, some others
+           int64_t a = i / 64, b = j / 64;
+           return b == 0 || std::abs(a - b) <= 1 || (a * 7 + b * 3) % 11 == 0;
+         }},
+        {"mask that sees everything", masked, [](int64_t, int64_t) { return true; }}};
+    for (const SparseCase &self : cases)
+      benchSparse(self, attention(12, 64), schedule(Schedule::Recipe::Attention, narrow), 12, 64,
+                  {128, 512, 1024, 2048});
+    return 0;
+  }
   std::vector<std::pair<int64_t, int64_t>> tiles;
   for (int i = 1; i < argc; ++i) {
     long rows = 0, columns = 0;
     if (sscanf(argv[i], "%ldx%ld", &rows, &columns) != 2) {
-      fprintf(stderr, "usage: %s [avx2] [rows x columns of a GEMM tile, as 8x48]...\n", argv[0]);
+      fprintf(stderr, "usage: %s [avx2] [sparse | rows x columns of a GEMM tile, as 8x48]...\n",
+              argv[0]);
       return 1;
     }
     tiles.emplace_back(rows, columns);

@@ -26,6 +26,7 @@ static Report::Fields describe(attn::SdpaOp op) {
           {"bias", bool(op.getBias())},
           {"mask", bool(op.getMask())},
           {"causal", bool(op.getCausalOffset())},
+          {"window", bool(op.getWindowOffset())},
           {"empty_rows", stringifyEmptyRow(op.getEmptyRow())}};
 }
 
@@ -92,7 +93,7 @@ static void printDetail(llvm::raw_ostream &os, const Report::Fields &detail) {
   if (kvHeads != heads)
     os << " on " << kvHeads;
   os << ", head_dim " << *fields.getInteger("head_dim");
-  for (const char *operand : {"bias", "mask", "causal"})
+  for (const char *operand : {"bias", "mask", "causal", "window"})
     if (*fields.getBoolean(operand))
       os << ", " << operand;
   os << ", empty rows " << *fields.getString("empty_rows");

@@ -26,7 +26,7 @@ struct Report {
     std::string node;   // name of the Softmax node
     bool fused = false; // it became attn.sdpa
     std::string reason; // why not
-    Fields detail;      // fused: heads, kv_heads, head_dim, bias, mask, causal, empty_rows
+    Fields detail;      // fused: heads, kv_heads, head_dim, bias, mask, causal, window, empty_rows
   };
   struct Kernel {
     std::string name;

@@ -40,7 +40,8 @@ struct AttentionMatch {
 
   // What separateTerms (AttentionTerms.h) finds.
   std::optional<onnx::SymbolicExpr> causal; // key j is seen by query i iff j <= i + causal
-  std::optional<double> sentinel;           // score of the keys that masks and causality exclude
+  std::optional<onnx::SymbolicExpr> window; // ... and iff j >= i + window
+  std::optional<double> sentinel;           // score of the keys that masks and the band exclude
 };
 
 /// Follows `softmax` down to its MatMul and up to the scores. Without a match `reason` says why.

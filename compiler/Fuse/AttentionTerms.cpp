@@ -53,6 +53,30 @@ public:
     return std::nullopt;
   }
 
+  /// The w with (value == seenWhenTrue) == (|i + w.second - j| <= w.first), from |x| <= w.
+  std::optional<std::pair<SymbolicExpr, SymbolicExpr>> widthOf(Value value,
+                                                               bool seenWhenTrue) const {
+    while (auto expand = value.getDefiningOp<onnx::ExpandOp>())
+      value = expand.getInput();
+    Operation *op = value.getDefiningOp();
+    if (!op || !seenWhenTrue || op->getNumOperands() != 2)
+      return std::nullopt;
+    bool less = isa<onnx::LessOp, onnx::LessOrEqualOp>(op);
+    if (!less && !isa<onnx::GreaterOp, onnx::GreaterOrEqualOp>(op))
+      return std::nullopt;
+    bool strict = isa<onnx::LessOp, onnx::GreaterOp>(op);
+    auto distance = op->getOperand(less ? 0 : 1).getDefiningOp<onnx::AbsOp>();
+    std::optional<Plane> most = planeOf(op->getOperand(less ? 1 : 0));
+    std::optional<Plane> x = distance ? planeOf(distance.getInput()) : std::nullopt;
+    if (!x || !most || !most->row.is(0) || !most->column.is(0))
+      return std::nullopt;
+    bool rowFirst = x->row.is(1) && x->column.is(-1), keyFirst = x->row.is(-1) && x->column.is(1);
+    if (!rowFirst && !keyFirst)
+      return std::nullopt;
+    return std::pair(most->base - SymbolicExpr(strict ? 1 : 0),
+                     rowFirst ? x->base : SymbolicExpr(0) - x->base);
+  }
+
 private:
   static bool isOne(const SymbolicExpr &dim) { return dim.is(1); }
 
@@ -235,7 +259,7 @@ public:
       conjuncts(mask, parts);
       bool found = false;
       for (MaskTerm &part : parts)
-        if (!found && takeCausal(part.condition, part.seenWhenTrue)) {
+        if (takeBand(part.condition, part.seenWhenTrue)) {
           found = true;
           part.condition = {};
         }
@@ -312,10 +336,39 @@ private:
   bool takeCausal(Value condition, bool seenWhenTrue) {
     if (match.causal)
       return false;
-    match.causal = causalOffset(condition, seenWhenTrue, match.scores.getOutput(), shapes);
+    std::optional<SymbolicExpr> offset =
+        causalOffset(condition, seenWhenTrue, match.scores.getOutput(), shapes);
+    // Both ends of a band are counted from the first key, or both from the last.
+    if (offset && match.window &&
+        offset->constant().has_value() != match.window->constant().has_value())
+      return false;
+    match.causal = offset;
     if (match.causal && isFloat(condition))
       match.sentinel = -HUGE_VAL;
     return match.causal.has_value();
+  }
+
+  /// A mask that is a diagonal or two: keys up to one, keys from one on, or both around a query.
+  bool takeBand(Value condition, bool seenWhenTrue) {
+    Value scores = match.scores.getOutput();
+    if (match.window.has_value() || !tensorType(condition).getElementType().isInteger(1))
+      return takeCausal(condition, seenWhenTrue);
+    if (!match.causal)
+      if (auto width = bandWidth(condition, seenWhenTrue, scores, shapes)) {
+        match.causal = width->second + width->first;
+        match.window = width->second - width->first;
+        return true;
+      }
+    if (takeCausal(condition, seenWhenTrue))
+      return true;
+    // Not seen up to a diagonal is seen from the next one on.
+    std::optional<SymbolicExpr> before = causalOffset(condition, !seenWhenTrue, scores, shapes);
+    bool sameOrigin = !before || !match.causal ||
+                      before->constant().has_value() == match.causal->constant().has_value();
+    if (!before || !sameOrigin)
+      return false;
+    match.window = *before + SymbolicExpr(1);
+    return true;
   }
 
   AttentionMatch &match;
@@ -335,6 +388,18 @@ std::optional<SymbolicExpr> causalOffset(Value condition, bool seenWhenTrue, Val
     return offset;
   SymbolicExpr fromEnd = *offset - (all.back() - all[all.size() - 2]);
   return fromEnd.constant() ? offset : std::nullopt;
+}
+
+std::optional<std::pair<SymbolicExpr, SymbolicExpr>>
+bandWidth(Value condition, bool seenWhenTrue, Value scores, const onnx::ShapeInference &shapes) {
+  ArrayRef<SymbolicExpr> own = shapes.shape(condition), all = shapes.shape(scores);
+  if (own.size() < 2 || own.take_back(2) != all.take_back(2))
+    return std::nullopt;
+  auto width = Causality(shapes).widthOf(condition, seenWhenTrue);
+  if (!width || !width->first.constant())
+    return std::nullopt;
+  SymbolicExpr fromEnd = width->second - (all.back() - all[all.size() - 2]);
+  return width->second.constant() || fromEnd.constant() ? width : std::nullopt;
 }
 
 void separateTerms(AttentionMatch &match, onnx::ShapeInference &shapes) {

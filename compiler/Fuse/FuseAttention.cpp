@@ -66,13 +66,13 @@ public:
       return failure();
     }
     Value bias = joinBiases(), mask = joinMasks();
-    auto [causal, fromEnd] = causalAttributes();
+    auto [causal, window, fromEnd] = bandAttributes();
     RankedTensorType scoreType = tensorType(match.scores.getOutput());
     auto output = attn::SdpaOp::create(
         builder, loc, withRank4(tensorType(match.output.getOutput())), toRank4(query), toRank4(key),
         toRank4(value), bias ? termToRank4(bias, scoreType) : Value(),
         mask ? termToRank4(mask, scoreType) : Value(), builder.getF64FloatAttr(scale),
-        builder.getF64FloatAttr(match.softcap), causal, fromEnd,
+        builder.getF64FloatAttr(match.softcap), causal, window, fromEnd,
         attn::EmptyRowAttr::get(builder.getContext(), emptyRow()));
     // A later site may read this one's result directly, and asks for its dims.
     Value old = match.output.getOutput(), result = fromRank4(output.getOutput());
@@ -301,16 +301,21 @@ private:
     return !match.sentinel && match.biases.empty() ? attn::EmptyRow::Zero : attn::EmptyRow::Mean;
   }
 
-  /// causal_offset and causal_from_end.
-  std::pair<IntegerAttr, UnitAttr> causalAttributes() {
-    if (!match.causal)
-      return {};
-    if (std::optional<int64_t> offset = match.causal->constant())
-      return {builder.getI64IntegerAttr(*offset), UnitAttr()};
+  /// causal_offset, window_offset and causal_from_end.
+  std::tuple<IntegerAttr, IntegerAttr, UnitAttr> bandAttributes() {
     ArrayRef<onnx::SymbolicExpr> scores = shapes.shape(match.scores.getOutput());
     onnx::SymbolicExpr earlier = scores[rank - 1] - scores[rank - 2];
-    return {builder.getI64IntegerAttr(*(*match.causal - earlier).constant()),
-            builder.getUnitAttr()};
+    UnitAttr fromEnd;
+    auto attribute = [&](const std::optional<onnx::SymbolicExpr> &offset) {
+      if (!offset)
+        return IntegerAttr();
+      if (std::optional<int64_t> constant = offset->constant())
+        return builder.getI64IntegerAttr(*constant);
+      fromEnd = builder.getUnitAttr();
+      return builder.getI64IntegerAttr(*(*offset - earlier).constant());
+    };
+    IntegerAttr causal = attribute(match.causal), window = attribute(match.window);
+    return {causal, window, fromEnd};
   }
 
   Value unsqueeze(Value value, ArrayRef<int64_t> axes) {

@@ -283,12 +283,18 @@ private:
     stage.valueDim = value.shape[3].factor;
     stage.scale = op.getScale().convertToDouble();
     stage.softcap = op.getSoftcap().convertToDouble();
-    if (auto offset = op.getCausalOffset())
-      stage.causalOffset = Expr::makeInt(*offset);
-    if (op.getCausalFromEnd())
-      stage.causalOffset = Expr::makeBinary(
-          BinaryOp::Add, *stage.causalOffset,
+    auto diagonal = [&](int64_t offset) {
+      ExprRef expr = Expr::makeInt(offset);
+      if (!op.getCausalFromEnd())
+        return expr;
+      return Expr::makeBinary(
+          BinaryOp::Add, expr,
           Expr::makeBinary(BinaryOp::Sub, extentExpr(stage.keys), extentExpr(stage.queries)));
+    };
+    if (auto offset = op.getCausalOffset())
+      stage.causalOffset = diagonal(*offset);
+    if (auto offset = op.getWindowOffset())
+      stage.windowOffset = diagonal(*offset);
     switch (op.getEmptyRow()) {
     case attn::EmptyRow::Zero:
       stage.emptyRow = AttentionStage::EmptyRow::Zero;

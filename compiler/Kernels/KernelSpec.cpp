@@ -340,6 +340,8 @@ static void printAttention(std::string &text, const AttentionStage &attention) {
   printBody(text, "mask", attention.mask);
   if (attention.causalOffset)
     printBody(text, "causal", *attention.causalOffset);
+  if (attention.windowOffset)
+    printBody(text, "window", *attention.windowOffset);
 }
 
 static void printLoop(std::string &text, const LoopStage &loop) {

@@ -132,7 +132,8 @@ struct AttentionStage {
   int64_t heads = 1, kvHeads = 1, headDim = 1, valueDim = 1;
   double scale = 1.0;
   double softcap = 0.0;                // 0: none
-  std::optional<ExprRef> causalOffset; // key j is seen by query i iff j <= i + offset (I64)
+  std::optional<ExprRef> causalOffset; // key j is seen by query i only if j <= i + offset (I64)
+  std::optional<ExprRef> windowOffset; // and only if j >= i + offset (I64)
   enum class EmptyRow { Zero, Mean, Nan } emptyRow = EmptyRow::Zero;
   ExprRef query, key, value, bias, mask; // bias and mask may be null
 };

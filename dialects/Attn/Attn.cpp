@@ -123,8 +123,8 @@ LogicalResult SdpaOp::verify() {
   if (!std::isfinite(softcap) || softcap < 0)
     return emitOpError() << "expects a finite softcap of at least 0, but it is " << softcap;
   // sdpa_c8
-  if (getCausalFromEnd() && !getCausalOffset())
-    return emitOpError() << "expects causal_offset beside causal_from_end";
+  if (getCausalFromEnd() && !getCausalOffset() && !getWindowOffset())
+    return emitOpError() << "expects causal_offset or window_offset beside causal_from_end";
   return success();
 }
 

@@ -39,14 +39,16 @@ def Attn_SdpaOp : Op<Attn_Dialect, "sdpa", [Pure, AttrSizedOperandSegments]> {
     ```
     Rules:
     - S1 (score): score(b,h,i,j) = scale * sum_d query(b,h,i,d) * key(b,g,j,d); with `softcap` c > 0 it
-      becomes c * tanh(score / c); then `bias` is added; then `mask` and `causal_offset` exclude keys.
+      becomes c * tanh(score / c); then `bias` is added; then `mask`, `causal_offset` and
+        `window_offset` exclude keys.
     - S2 (exclusion): an excluded key has weight exactly 0 in a row that has a key left. A key whose
       score is -infinity counts as excluded. In a row where every key is excluded, `empty_row` says the
       result: `zero`, `mean` (the average of value over all keys, which is what a finite sentinel
       such as the lowest float gives in the source graph), or `nan` (what -infinity gives there).
     - S3 (precision): sums are accumulated in f32, in f64 for f64 operands.
-    - S4 (causal): with `causal_offset` = o, key j is seen by query i iff j <= i + o; with
-      `causal_from_end` too, iff j <= i + o + (J - I): at o = 0 the last query sees the last key.
+    - S4 (band): with `causal_offset` = o, key j is seen by query i only if j <= i + o; with
+      `window_offset` = w, only if j >= i + w. With `causal_from_end` both are counted from the end,
+      J - I is added to them: at o = 0 the last query sees the last key.
     - S5 (heads): query head h reads key and value head g = h / (H / G). They are never copied.
 
     Constraints:
@@ -57,12 +59,12 @@ def Attn_SdpaOp : Op<Attn_Dialect, "sdpa", [Pure, AttrSizedOperandSegments]> {
     - C5: `mask` has rank 4, element type i1 (true = may be seen), and each dim is 1 or the score's.
     - C6: the result is [B, H, I, E].
     - C7: `scale` is finite; `softcap` is finite and not negative.
-    - C8: `causal_from_end` comes with `causal_offset`.
+    - C8: `causal_from_end` comes with `causal_offset` or `window_offset`.
   }];
   let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value,
                    Optional<AnyRankedTensor>:$bias, Optional<AnyRankedTensor>:$mask, F64Attr:$scale,
                    DefaultValuedAttr<F64Attr, "0.0">:$softcap, OptionalAttr<I64Attr>:$causal_offset,
-                   UnitAttr:$causal_from_end,
+                   OptionalAttr<I64Attr>:$window_offset, UnitAttr:$causal_from_end,
                    DefaultValuedAttr<Attn_EmptyRowAttr, "::rapt::attn::EmptyRow::Zero">:$empty_row);
   let results = (outs AnyRankedTensor:$output);
   let assemblyFormat = [{

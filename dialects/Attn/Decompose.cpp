@@ -144,17 +144,23 @@ private:
     Value excluded = constant(b, -std::numeric_limits<double>::infinity());
     if (op.getMask())
       score = arith::SelectOp::create(b, values[next++], score, excluded);
-    if (std::optional<int64_t> offset = op.getCausalOffset()) {
+    auto keepIf = [&](arith::CmpIPredicate predicate, int64_t offset) {
       Value query = linalg::IndexOp::create(b, 2), key = linalg::IndexOp::create(b, 3);
-      Value last = arith::AddIOp::create(b, query, arith::ConstantIndexOp::create(b, *offset));
+      Value bound = arith::AddIOp::create(b, query, arith::ConstantIndexOp::create(b, offset));
       if (op.getCausalFromEnd()) {
-        last = arith::AddIOp::create(b, last, getValueOrCreateConstantIndexOp(b, b.getLoc(), keys));
-        last =
-            arith::SubIOp::create(b, last, getValueOrCreateConstantIndexOp(b, b.getLoc(), queries));
+        auto dim = [&](OpFoldResult value) {
+          return getValueOrCreateConstantIndexOp(b, b.getLoc(), value);
+        };
+        bound = arith::AddIOp::create(b, bound, dim(keys));
+        bound = arith::SubIOp::create(b, bound, dim(queries));
       }
-      Value seen = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, key, last);
+      Value seen = arith::CmpIOp::create(b, predicate, key, bound);
       score = arith::SelectOp::create(b, seen, score, excluded);
-    }
+    };
+    if (std::optional<int64_t> offset = op.getCausalOffset())
+      keepIf(arith::CmpIPredicate::sle, *offset);
+    if (std::optional<int64_t> offset = op.getWindowOffset())
+      keepIf(arith::CmpIPredicate::sge, *offset);
     return score;
   }
 

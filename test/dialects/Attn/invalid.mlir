@@ -111,7 +111,7 @@ func.func @sdpa_c7_scale(%q: tensor<1x4x5x16xf32>, %k: tensor<1x4x7x16xf32>) -> 
 // -----
 
 func.func @sdpa_c8_from_end(%q: tensor<1x4x5x16xf32>, %k: tensor<1x4x7x16xf32>) -> tensor<1x4x5x16xf32> {
-  // expected-error @+1 {{expects causal_offset beside causal_from_end}}
+  // expected-error @+1 {{expects causal_offset or window_offset beside causal_from_end}}
   %o = attn.sdpa query(%q) key(%k) value(%k) {scale = 1.0 : f64, causal_from_end}
      : (tensor<1x4x5x16xf32>, tensor<1x4x7x16xf32>, tensor<1x4x7x16xf32>) -> tensor<1x4x5x16xf32>
   return %o : tensor<1x4x5x16xf32>

@@ -179,6 +179,73 @@ TEST(Attention, CausalOffsetSoftcapAndGroupedHeads) {
   }
 }
 
+/// Dims: queries, keys. A mask [queries, keys], if any, comes as the last input.
+static KernelSpec banded(std::optional<int64_t> causal, std::optional<int64_t> window, bool mask,
+                         EmptyRow empty, int64_t headDim = 32, int64_t valueDim = 16) {
+  Builder b(2);
+  int q = b.input({fixed(1), fixed(4), dim(0), fixed(headDim)}),
+      k = b.input({fixed(1), fixed(2), dim(1), fixed(headDim)}),
+      v = b.input({fixed(1), fixed(2), dim(1), fixed(valueDim)});
+  auto plain = [&](int t) { return b.at(t, {loop(0), loop(1), loop(2), loop(3)}); };
+  AttentionStage stage;
+  stage.batch = fixed(1), stage.queries = dim(0), stage.keys = dim(1);
+  stage.heads = 4, stage.kvHeads = 2, stage.headDim = headDim, stage.valueDim = valueDim;
+  stage.scale = 0.2, stage.emptyRow = empty;
+  ExprRef fromEnd = Expr::makeDim(1) - Expr::makeDim(0);
+  if (causal)
+    stage.causalOffset = fromEnd + whole(*causal);
+  if (window)
+    stage.windowOffset = fromEnd + whole(*window);
+  if (mask)
+    stage.mask = b.at(b.input({dim(0), dim(1)}, ScalarType::Bool), {loop(2), loop(3)});
+  stage.query = plain(q), stage.key = plain(k), stage.value = plain(v);
+  b.spec.outputs = {b.attention(stage)};
+  return b.spec;
+}
+
+TEST(Attention, TilesThatNoQuerySees) {
+  // Rows of every kind of emptiness: before the first key, after the last, between two windows.
+  using Offset = std::optional<int64_t>;
+  auto check = [](Offset causal, Offset window, EmptyRow empty, Schedule::Variant variant) {
+    KernelSpec spec = banded(causal, window, false, empty);
+    LoadedKernel kernel(spec, attentionSchedule(false, variant), hostCpu());
+    ASSERT_TRUE(kernel.ok()) << kernel.error;
+    for (auto [queries, keys] : std::vector<std::pair<int64_t, int64_t>>{
+             {1, 1}, {1, 50}, {7, 40}, {33, 20}, {40, 140}, {290, 290}})
+      checkAccuracy(kernel, spec, {queries, keys}, randomInputs(spec, {queries, keys}),
+                    "causal " + std::to_string(causal.value_or(-1)) + " window " +
+                        std::to_string(window.value_or(-1)) + " queries " +
+                        std::to_string(queries) + " keys " + std::to_string(keys));
+  };
+  auto strip = Schedule::Variant::Strip, unfused = Schedule::Variant::Unfused;
+  for (EmptyRow empty : {EmptyRow::Zero, EmptyRow::Mean, EmptyRow::Nan})
+    check(-40, {}, empty, strip), check(-64, -70, empty, strip);
+  check(0, {}, EmptyRow::Mean, strip), check(1LL << 40, {}, EmptyRow::Zero, strip);
+  check(3, -100, EmptyRow::Zero, strip), check({}, -5, EmptyRow::Mean, strip);
+  check(-64, -70, EmptyRow::Mean, unfused);
+}
+
+TEST(Attention, BlockSparseMask) {
+  for (auto variant : {Schedule::Variant::Strip, Schedule::Variant::Unfused})
+    for (int64_t valueDim : {16, 20})
+      for (EmptyRow empty : {EmptyRow::Zero, EmptyRow::Mean}) {
+        if (variant == Schedule::Variant::Unfused && valueDim != 16)
+          continue;
+        KernelSpec spec = banded({}, {}, true, empty, 32, valueDim);
+        LoadedKernel kernel(spec, attentionSchedule(false, variant), hostCpu());
+        ASSERT_TRUE(kernel.ok()) << kernel.error;
+        for (auto [queries, keys] :
+             std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {7, 40}, {33, 140}, {290, 290}}) {
+          std::vector<Values> inputs = randomInputs(spec, {queries, keys});
+          for (int64_t i = 0; i < queries; ++i)
+            for (int64_t j = 0; j < keys; ++j) // every third tile; query 40 sees nothing
+              inputs[3][i * keys + j] = (i / 32 + j / 32) % 3 == 1 && i != 40;
+          checkAccuracy(kernel, spec, {queries, keys}, inputs,
+                        "queries " + std::to_string(queries));
+        }
+      }
+}
+
 TEST(Attention, MaskMadeByAStageBefore) {
   Self self(2, 16, Mask::None, EmptyRow::Mean);
   ExprRef kept = op(BinaryOp::Ne, self.b.at(self.mask, {loop(0), loop(1)}), whole(0));

@@ -247,6 +247,23 @@ struct LoadedKernel::Call {
     buffer.dim = shapes.back().data(); // heap memory: survives the vector's moves
     buffers.push_back(buffer);
   }
+
+  /// Puts inputs in the interpreter's form where the kernel reads them.
+  void fill(const KernelSpec &spec, const std::vector<int64_t> &dims,
+            const std::vector<Values> &inputs) {
+    for (int t = 0; t < spec.numInputs; ++t) {
+      const Tensor &tensor = spec.tensors[t];
+      for (size_t i = 0; i < inputs[t].size(); ++i) {
+        int64_t at = i;
+        if (tensor.panel) {
+          int64_t k = evaluate(tensor.shape[0], dims), n = evaluate(tensor.shape[1], dims);
+          int64_t row = i / n, column = i % n;
+          at = (column / tensor.panel * k + row) * tensor.panel + column % tensor.panel;
+        }
+        store(tensor.type, memory[t].data, at, inputs[t][i]);
+      }
+    }
+  }
 };
 
 void *LoadedKernel::variant(const std::vector<int64_t> &dims) const {
@@ -265,18 +282,7 @@ std::vector<Values> LoadedKernel::run(const std::vector<int64_t> &dims,
                                       const std::vector<Values> &inputs, int threads, Guard guard) {
   Call call(spec, dims, guard);
   call.context.threads = threads;
-  for (int t = 0; t < spec.numInputs; ++t) {
-    const Tensor &tensor = spec.tensors[t];
-    for (size_t i = 0; i < inputs[t].size(); ++i) {
-      int64_t at = i;
-      if (tensor.panel) {
-        int64_t k = evaluate(tensor.shape[0], dims), n = evaluate(tensor.shape[1], dims);
-        int64_t row = i / n, column = i % n;
-        at = (column / tensor.panel * k + row) * tensor.panel + column % tensor.panel;
-      }
-      store(tensor.type, call.memory[t].data, at, inputs[t][i]);
-    }
-  }
+  call.fill(spec, dims, inputs);
   scratchNow = scratchPeak = 0;
   auto function = reinterpret_cast<int (*)(void **)>(variant(dims));
   function(call.arguments.data());
@@ -297,13 +303,16 @@ std::vector<Values> LoadedKernel::run(const std::vector<int64_t> &dims,
   return outputs;
 }
 
-double LoadedKernel::time(const std::vector<int64_t> &dims, int repeat, int threads, int copies) {
+double LoadedKernel::time(const std::vector<int64_t> &dims, int repeat, int threads, int copies,
+                          const std::vector<Values> *inputs) {
   std::vector<std::unique_ptr<Call>> calls;
   for (int copy = 0; copy < copies; ++copy) {
     calls.push_back(std::make_unique<Call>(spec, dims, Guard::Before));
     Call &call = *calls.back();
     call.context.threads = threads;
-    for (int t = 0; t < spec.numInputs; ++t) {
+    if (inputs)
+      call.fill(spec, dims, *inputs);
+    for (int t = 0; t < spec.numInputs && !inputs; ++t) {
       if (spec.tensors[t].type != ScalarType::F32)
         continue;
       size_t count = 1;

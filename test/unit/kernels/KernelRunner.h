@@ -35,10 +35,11 @@ public:
   /// Runs on inputs in the interpreter's form; gives the outputs in the same form.
   std::vector<Values> run(const std::vector<int64_t> &dims, const std::vector<Values> &inputs,
                           int threads = 1, Guard guard = Guard::After);
-  /// Best seconds of one call, of `repeat`, on random f32 buffers (integers zero). With several
-  /// `copies` the calls take turns on as many sets of buffers, so that none is in a cache when its
-  /// turn comes.
-  double time(const std::vector<int64_t> &dims, int repeat, int threads, int copies = 1);
+  /// Best seconds of one call, of `repeat`, on `inputs`, or on random f32 buffers (integers zero).
+  /// With several `copies` the calls take turns on as many sets of buffers, so that none is in a
+  /// cache when its turn comes.
+  double time(const std::vector<int64_t> &dims, int repeat, int threads, int copies = 1,
+              const std::vector<Values> *inputs = nullptr);
 
   /// The last run's largest scratch memory of any thread, and what the kernel announced for it.
   int64_t scratchUsed = 0, scratchBound = 0;

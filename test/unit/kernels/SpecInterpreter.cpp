@@ -251,6 +251,8 @@ struct Interpreter {
               excluded[j] = true;
             if (attention.causalOffset && j > i + value(*attention.causalOffset, {b, h, i, j}))
               excluded[j] = true;
+            if (attention.windowOffset && j < i + value(*attention.windowOffset, {b, h, i, j}))
+              excluded[j] = true;
             if (!excluded[j]) {
               largest = std::max(largest, scores[j]);
               empty = false;
