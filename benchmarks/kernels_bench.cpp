@@ -2,8 +2,8 @@
 //
 // rapt-kernel-bench [avx2] [8x48 | sparse]...: GEMM with bias and GELU at BERT-base's and MiniLM's
 // shapes, attention at head dims 32 and 64, LayerNorm; `sparse`: attention whose mask excludes
-// whole tiles, against the dense kernel in turn. Each kernel is checked against the interpreter at a
-// small size before it is timed. Printed: GFLOP/s and % of a loop of FMAs measured right before,
+// whole tiles, against the dense kernel in turn. Each kernel is checked against the interpreter at
+// a small size before it is timed. Printed: GFLOP/s and % of a loop of FMAs measured right before,
 // the gain of a second thread, and the % with weights that come from memory (200 MB of them in
 // turn).
 //
