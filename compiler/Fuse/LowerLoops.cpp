@@ -219,6 +219,8 @@ LogicalResult Lowering::lowerLoop(onnx::LoopOp op) {
   for (Value scanned : op.getScanned())
     tensor(scanned);
   OpFoldResult count = trips.isKnown() ? size(trips) : OpFoldResult(builder.getIndexAttr(0));
+  Value condition = op.getCondition() ? tensor(op.getCondition()) : Value();
+  View limit = op.getCount() ? View(view(op.getCount())) : View();
   IndexMath math{builder, loc};
   Value zero = math.number(0), one = math.number(1);
   frames.push_back({&op.getBody(), nullptr, {}, {}});
@@ -226,7 +228,6 @@ LogicalResult Lowering::lowerLoop(onnx::LoopOp op) {
     frames.back().loop = loop;
     frames.back().slots.assign(slots.begin(), slots.end());
   };
-  OpBuilder::InsertPoint after;
   Operation *loop = nullptr;
   LogicalResult done = success();
   size_t first = 0; // of the loop's results, the one of state 0
@@ -242,14 +243,13 @@ LogicalResult Lowering::lowerLoop(onnx::LoopOp op) {
   } else {
     SmallVector<Value> inits{zero};
     llvm::append_range(inits, starts);
-    if (op.getCondition())
-      inits.push_back(tensor(op.getCondition()));
+    if (condition)
+      inits.push_back(condition);
     SmallVector<Type> types = llvm::to_vector(TypeRange(ValueRange(inits)));
-    View limit = op.getCount() ? View(view(op.getCount())) : View();
     auto made = scf::WhileOp::create(
         builder, loc, types, inits,
         [&](OpBuilder &b, Location at, ValueRange carried) {
-          Value go = op.getCondition()
+          Value go = condition
                          ? tensor::ExtractOp::create(b, at, carried.back(), ValueRange()).getResult()
                          : arith::ConstantIntOp::create(b, at, 1, 1).getResult();
           if (op.getCount()) {

@@ -28,7 +28,7 @@ CASES = [
                                             activation_beta=[0.1, 0.7])),
     ("RNN", "forward", "B", dict(activations=["LeakyRelu"], activation_alpha=[0.2], clip=0.4)),
     ("RNN", "forward", "B", dict(activations=["Softsign"])),
-    ("RNN", "forward", "B", dict(activations=["Softplus"])),
+    ("RNN", "forward", "B", dict(activations=["Softplus"], clip=3.0)),
     ("RNN", "forward", "B", dict(activations=["Elu"], activation_alpha=[0.9])),
     ("RNN", "forward", "B", dict(activations=["ThresholdedRelu"], activation_alpha=[0.1])),
     ("RNN", "forward", "B", dict(activations=["HardSigmoid"], activation_alpha=[0.3], activation_beta=[0.4])),
@@ -54,7 +54,7 @@ def node(number, case, rng):
     arrays = {"W": (directions, gates * HIDDEN, INPUTS), "R": (directions, gates * HIDDEN, HIDDEN),
               "B": (directions, 2 * gates * HIDDEN), "P": (directions, 3 * HIDDEN)}
     given = given.split()
-    constants = [numpy_helper.from_array((0.6 * rng.standard_normal(shape)).astype(np.float32), f"{name}{number}")
+    constants = [numpy_helper.from_array((0.4 * rng.standard_normal(shape)).astype(np.float32), f"{name}{number}")
                  for name, shape in arrays.items() if name in "WR" or name in given]
     names = ["x", f"W{number}", f"R{number}", f"B{number}" if "B" in given else "",
              "lens" if "lens" in given else "", f"h{directions}" if "h" in given else "",
