@@ -62,7 +62,7 @@ func.func @swap(%a: tensor<4xf32>, %b: tensor<4xf32>, %x: tensor<3x4xf32>) -> (t
 // CHECK: scf.condition(%[[BOTH]])
 // CHECK: return %[[LOOP]]#1
 func.func @condition(%n: tensor<i64>, %c: tensor<i1>, %h: tensor<f32>) -> tensor<f32> {
-  %one = onnx.Constant dense<1.0> : tensor<f32>
+  %one = onnx.Constant dense<1.0> : tensor<f32> : tensor<f32>
   %0 = onnx.Loop count(%n) while(%c) states(%h) scanned() {scanned_reverse = array<i1>, stacked_reverse = array<i1>}
       : (tensor<i64>, tensor<i1>, tensor<f32>) -> tensor<f32> {
   ^bb0(%i: tensor<i64>, %s: tensor<f32>):
