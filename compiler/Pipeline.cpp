@@ -159,6 +159,7 @@ bool Compilation::importStage() {
     return fail(std::move(error));
   onnx::ImportOptions import;
   import.dims = options.dims;
+  import.values = options.values;
   module = onnx::importModel(*model, import, context);
   if (!module)
     return false;

@@ -38,6 +38,7 @@ struct CompileOptions {
   std::vector<std::string> writes;     // files to be written; none may be one that is read
   std::string externalDataDir;         // where external data lies; empty: beside the model
   std::map<std::string, int64_t> dims; // symbolic dims to specialise
+  std::map<std::string, std::vector<std::string>> values; // elements of inputs made constants
   std::string targetCpu = "native";
   bool referenceKernels = false; // --kernels=reference
   std::string linker;            // empty: the one found when Rapt was built

@@ -92,9 +92,9 @@ public:
         return failure();
     for (Operation &op : body) {
       bool tensors = llvm::any_of(op.getResultTypes(), llvm::IsaPred<TensorType>);
-      if (tensors &&
+      if (tensors && !fuse::isLoop(&op) &&
           !isa<linalg::GenericOp, linalg::FillOp, attn::SdpaOp, tensor::EmptyOp,
-               tensor::ExpandShapeOp, tensor::CollapseShapeOp, kernel::WeightOp, scf::ForOp>(op))
+               tensor::ExpandShapeOp, tensor::CollapseShapeOp, kernel::WeightOp>(op))
         return op.emitError()
                << "form-regions expects a function that fuse-lower has lowered, but '"
                << op.getName() << "' of " << onnx::nodeText(&op) << " gives a tensor";
@@ -184,7 +184,7 @@ private:
       while (kernel::isView(source.getDefiningOp()))
         source = source.getDefiningOp()->getOperand(0);
       Operation *op = source.getDefiningOp();
-      if (isa_and_nonnull<linalg::GenericOp, attn::SdpaOp, scf::ForOp>(op) &&
+      if ((isa_and_nonnull<linalg::GenericOp, attn::SdpaOp>(op) || fuse::isLoop(op)) &&
           returned.insert(source).second)
         continue;
       auto type = tensorType(operand.get());
@@ -234,7 +234,9 @@ private:
     if (auto fill = dyn_cast<linalg::FillOp>(op))
       return dynamicSizes(fill.getOutputs()[0]);
     if (auto loop = dyn_cast<scf::ForOp>(op))
-      return dynamicSizes(loop.getInitArgs()[0]);
+      return dynamicSizes(loop.getInitArgs()[cast<OpResult>(value).getResultNumber()]);
+    if (auto loop = dyn_cast<scf::WhileOp>(op))
+      return dynamicSizes(loop.getInits()[cast<OpResult>(value).getResultNumber()]);
     if (auto empty = dyn_cast<tensor::EmptyOp>(op))
       return llvm::to_vector(empty.getDynamicSizes());
     if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op))
@@ -321,9 +323,11 @@ private:
     SmallVector<Value> outputs;
     for (Operation *op : group.members) {
       collect(op, group, members, dims, inputs);
-      if (llvm::any_of(fuse::usersOf(op),
-                       [&](Operation *user) { return groups.of(user) != &group; }))
-        outputs.push_back(op->getResult(0));
+      for (Value result : op->getResults())
+        if (llvm::any_of(result.getUsers(), [&](Operation *user) {
+              return groups.of(body.findAncestorOpInBlock(*user)) != &group;
+            }))
+          outputs.push_back(result);
     }
     ArrayAttr inputShapes = shapesOf(inputs.getArrayRef(), dims),
               resultShapes = shapesOf(outputs, dims);

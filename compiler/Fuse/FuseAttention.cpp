@@ -390,6 +390,12 @@ struct FuseAttention : PassWrapper<FuseAttention, OperationPass<func::FuncOp>> {
       softmax->setAttr("attn.not_fused", StringAttr::get(&getContext(), reason));
       softmax.emitRemark() << "attention not fused: " << reason;
     }
+    getOperation().walk([&](onnx::SoftmaxOp softmax) {
+      if (softmax->getBlock() != &body)
+        softmax->setAttr("attn.not_fused",
+                         StringAttr::get(&getContext(), "it is in the body of a loop, and all of a "
+                                                        "loop is one kernel"));
+    });
     eraseDead(body);
   }
 };

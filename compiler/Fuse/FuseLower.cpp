@@ -12,6 +12,7 @@
 //===-------------------------------------------------------------------------------------===//
 
 #include "compiler/EraseDead.h"
+#include "compiler/HoistInvariants.h"
 #include "compiler/Fuse/Fuse.h"
 #include "compiler/Fuse/Lowering.h"
 #include "dialects/Attn/Attn.h"
@@ -116,6 +117,8 @@ LogicalResult Lowering::lower(Operation *op) {
     return lowerPad(pad);
   if (auto resize = dyn_cast<onnx::ResizeOp>(op))
     return lowerResize(resize);
+  if (auto loop = dyn_cast<onnx::LoopOp>(op))
+    return lowerLoop(loop);
   for (auto family : {&Lowering::lowerElementwise, &Lowering::lowerReduction, &Lowering::lowerView,
                       &Lowering::lowerIndexing, &Lowering::lowerWindows, &Lowering::lowerScatter}) {
     if (std::optional<LogicalResult> done = (this->*family)(op))
@@ -177,6 +180,7 @@ struct FuseLower : PassWrapper<FuseLower, OperationPass<func::FuncOp>> {
     if (getOperation().isExternal())
       return;
     func::FuncOp func = getOperation();
+    hoistInvariants(func);
     onnx::ShapeInference shapes;
     if (failed(shapes.run(func)) || failed(fuse::Lowering(func, shapes).run()))
       return signalPassFailure();

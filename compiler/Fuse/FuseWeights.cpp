@@ -8,6 +8,7 @@
 //===-------------------------------------------------------------------------------------===//
 
 #include "compiler/EraseDead.h"
+#include "compiler/HoistInvariants.h"
 #include "compiler/Fuse/Fuse.h"
 #include "compiler/Fuse/Match.h"
 #include "dialects/Kernel/Kernel.h"
@@ -104,6 +105,7 @@ struct FuseWeights : PassWrapper<FuseWeights, OperationPass<func::FuncOp>> {
     if (getOperation().isExternal())
       return;
     Block &body = getOperation().getBody().front();
+    hoistInvariants(getOperation());
     makeWeights(getOperation());
     for (Operation &op : llvm::make_early_inc_range(body)) {
       auto weight =

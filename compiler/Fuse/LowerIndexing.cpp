@@ -5,6 +5,7 @@
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "compiler/Fuse/LowerIndices.h"
 #include "compiler/Fuse/Lowering.h"
 
 #include "dialects/Kernel/Kernel.h"
@@ -82,7 +83,7 @@ Value Lowering::wrapIndex(OpBuilder &b, Location at, Value index, OpFoldResult e
 
 Indices Lowering::checkIndices(Operation *op, Value indices, Value data, int64_t axis,
                                std::optional<int64_t> column) {
-  const SymbolicExpr &extent = shape(data)[axis];
+  const SymbolicExpr extent = shape(data)[axis];
   View taken = view(indices);
   Sizes taking = sizes(indices);
   if (column) {
@@ -121,15 +122,22 @@ Indices Lowering::checkIndices(Operation *op, Value indices, Value data, int64_t
         });
     result = {View::of(checked), true};
   }
-  SmallVector<Value> dynamic;
-  for (OpFoldResult dim : taking)
-    if (auto value = dyn_cast<Value>(dim))
-      dynamic.push_back(value);
   std::string message = onnx::nodeText(op) + ": index %lld at position %lld is outside dim " +
                         std::to_string(axis) + " (" + extent.str() + ") of its data";
-  kernel::CheckIndicesOp::create(builder, loc, checked, dynamic,
-                                 builder.getI64IntegerAttr(fixed ? -*fixed : 0), indexValue(size),
-                                 builder.getStringAttr(message));
+  int64_t lower = fixed ? -*fixed : 0;
+  if (inLoop()) {
+    requireNonEmpty(SymbolicExpr(extent));
+    Value nearest =
+        map(taking, type, {View::of(checked)}, [&](OpBuilder &b, Location at, ValueRange args) {
+          IndexMath math{b, at};
+          Value index = arith::IndexCastOp::create(b, at, b.getIndexType(), args[0]);
+          Value last = math.sub(math.size(size), math.number(1));
+          Value inside = math.max(math.min(index, last), math.number(lower));
+          return arith::IndexCastOp::create(b, at, storageType(type), inside).getResult();
+        });
+    result = {View::of(nearest), !fixed};
+  }
+  check(checked, taking, lower, size, message);
   return result;
 }
 

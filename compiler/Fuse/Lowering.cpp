@@ -169,6 +169,8 @@ View Lowering::elementsView(Value value) {
 const View &Lowering::view(Value value) {
   if (auto it = views.find(value); it != views.end())
     return it->second;
+  OpBuilder::InsertionGuard guard(builder);
+  leaveLoops(value);
   View result;
   if (auto constant = value.getDefiningOp<onnx::ConstantOp>())
     result = constantView(constant);
@@ -183,6 +185,8 @@ Value Lowering::tensor(Value value) {
   Value &known = tensors[value];
   if (known)
     return known;
+  OpBuilder::InsertionGuard guard(builder);
+  leaveLoops(value);
   View source = view(value);
   Value result = materialize(source, sizes(value), tensorType(value).getElementType());
   return tensors[value] = result;

@@ -109,6 +109,11 @@ public:
   /// dim less.
   Indices checkIndices(mlir::Operation *op, mlir::Value indices, mlir::Value data, int64_t axis,
                        std::optional<int64_t> column = std::nullopt);
+  /// Has the run fail unless the elements of `indices`, of shape `taking`, are in [lower, upper).
+  void check(mlir::Value indices, mlir::ArrayRef<mlir::OpFoldResult> taking, int64_t lower,
+             mlir::OpFoldResult upper, const std::string &message);
+  /// Whether the operation being lowered is in the body of a loop: nothing can be checked before.
+  bool inLoop() const { return !frames.empty(); }
   /// Inside a body: `index` as an index into a dim of `extent`, a negative one counted from the
   /// end.
   mlir::Value wrapIndex(mlir::OpBuilder &b, mlir::Location loc, mlir::Value index,
@@ -126,12 +131,32 @@ public:
   std::optional<mlir::LogicalResult> lowerScatter(mlir::Operation *op);
   mlir::LogicalResult lowerPad(onnx::PadOp op);
   mlir::LogicalResult lowerResize(onnx::ResizeOp op);
+  mlir::LogicalResult lowerLoop(onnx::LoopOp op);
 
   mlir::OpBuilder builder;
   mlir::Location loc; ///< of the operation being lowered
 
 private:
+  /// A loop whose body is being lowered.
+  struct LoopFrame {
+    struct Check {
+      mlir::Value first; ///< i64[1]: the first wrong index so far
+      int64_t lower;
+      mlir::OpFoldResult upper;
+      std::string message;
+    };
+    mlir::Region *body;    ///< of the onnx.Loop
+    mlir::Operation *loop; ///< the scf loop that it becomes
+    llvm::SmallVector<mlir::Value> slots; ///< carried, i64[1]: one for each check there may be
+    llvm::SmallVector<Check> checks;      ///< that were asked for
+  };
+
   mlir::LogicalResult lower(mlir::Operation *op);
+  /// Lowers the body of `op`; `carried` are states, stacked results, slots, and the condition.
+  mlir::LogicalResult lowerBody(onnx::LoopOp op, mlir::Value index, mlir::OpFoldResult count,
+                                mlir::ValueRange carried, llvm::SmallVectorImpl<mlir::Value> &next);
+  /// Goes in front of the loops that `value` comes from outside of.
+  void leaveLoops(mlir::Value value);
   mlir::Value generic(mlir::ArrayRef<mlir::OpFoldResult> shape, mlir::Type element, int64_t reduced,
                       mlir::TypedAttr init, mlir::ArrayRef<View> inputs, Body body);
   void retypeArguments();
@@ -150,6 +175,7 @@ private:
   llvm::DenseMap<mlir::Value, onnx::SymbolicExpr> exprOfSize;
   llvm::SmallVector<onnx::SymbolicExpr> nonEmpty; ///< what requireNonEmpty has seen
   llvm::SmallVector<mlir::Operation *> retyped;   ///< stand for unsigned arguments
+  std::vector<LoopFrame> frames;                  ///< outermost first
   mlir::Operation *lastSize = nullptr; ///< sizes stand at the top of the function, after this one
 };
 

@@ -50,8 +50,10 @@ bool isPointwise(Operation *op) {
   return generic && generic.getNumReductionLoops() == 0;
 }
 
+bool isLoop(Operation *op) { return isa_and_nonnull<scf::ForOp, scf::WhileOp>(op); }
+
 static bool isNode(Operation *op) {
-  return isa<linalg::GenericOp, attn::SdpaOp, scf::ForOp>(op) || kernel::isView(op);
+  return isa<linalg::GenericOp, attn::SdpaOp>(op) || isLoop(op) || kernel::isView(op);
 }
 
 SmallVector<Value> tensorsRead(Operation *op) {
@@ -62,10 +64,12 @@ SmallVector<Value> tensorsRead(Operation *op) {
       read.insert(operand);
   if (generic)
     generic.getRegion().walk([&](tensor::ExtractOp extract) { read.insert(extract.getTensor()); });
-  if (isa<scf::ForOp>(op))
-    op->walk([&](tensor::ExtractOp extract) {
-      if (extract.getTensor().getParentBlock() == op->getBlock())
-        read.insert(extract.getTensor());
+  if (isLoop(op))
+    op->walk([&](Operation *inner) {
+      for (Value operand : inner->getOperands())
+        if (isa<RankedTensorType>(operand.getType()) &&
+            operand.getParentBlock() == op->getBlock())
+          read.insert(operand);
     });
   return read.takeVector();
 }
@@ -353,7 +357,7 @@ void RegionGroups::run() {
     if (isNode(&op))
       nodes.push_back(&op);
   for (Operation *op : nodes)
-    if (isa<scf::ForOp>(op))
+    if (isLoop(op))
       open(GroupKind::Loops, op);
   for (Operation *op : nodes)
     if (isa<attn::SdpaOp>(op))

@@ -27,6 +27,8 @@ struct Group {
 
 /// linalg.generic whose body only moves an element: index arithmetic and one load.
 bool isMovement(mlir::Operation *op);
+/// A nest of scf loops that carries tensors.
+bool isLoop(mlir::Operation *op);
 /// linalg.generic without a reduced loop.
 bool isPointwise(mlir::Operation *op);
 

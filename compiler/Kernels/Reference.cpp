@@ -165,11 +165,34 @@ LogicalResult bufferize(ModuleOp module) {
   bufferization::BufferizationState state;
   if (failed(bufferization::runOneShotBufferize(module, options, state)))
     return failure();
-  // Bodies are straight-line code: what a block allocates lives to its end.
-  module.walk([](memref::AllocOp alloc) {
+  return success();
+}
+
+/// What a loop allocates is allocated once, in front of it: sizes come from outside, and no buffer
+/// goes from one iteration to the next. Canonicalisation has made them so.
+LogicalResult placeAllocations(ModuleOp module) {
+  SmallVector<memref::AllocOp> allocations;
+  module.walk([&](memref::AllocOp alloc) { allocations.push_back(alloc); });
+  for (memref::AllocOp alloc : allocations) {
+    while (!isa<func::FuncOp>(alloc->getParentOp())) {
+      Operation *parent = alloc->getParentOp();
+      for (Value size : alloc->getOperands()) {
+        Operation *maker = size.getDefiningOp();
+        if (!parent->isAncestor(size.getParentBlock()->getParentOp()))
+          continue;
+        if (!maker || maker->getNumRegions() > 0 || !isMemoryEffectFree(maker) ||
+            llvm::any_of(maker->getOperands(), [&](Value operand) {
+              return parent->isAncestor(operand.getParentBlock()->getParentOp());
+            }))
+          return alloc.emitOpError("has a size that changes from one iteration to the next");
+        maker->moveBefore(parent);
+      }
+      alloc->moveBefore(parent);
+    }
+    // Around the loops bodies are straight-line code: what they allocate lives to their end.
     OpBuilder builder(alloc->getBlock()->getTerminator());
     memref::DeallocOp::create(builder, alloc.getLoc(), alloc);
-  });
+  }
   castExpandedShapes(module);
   return success();
 }
@@ -352,9 +375,11 @@ struct ReferenceKernels : PassWrapper<ReferenceKernels, OperationPass<ModuleOp>>
       buildBody(inner, kernel, signatures.back());
       kernel.erase();
     }
-    OpPassManager pm(ModuleOp::getOperationName());
+    OpPassManager cleanUp(ModuleOp::getOperationName()), pm(ModuleOp::getOperationName());
+    cleanUp.addPass(createCanonicalizerPass());
     addLowering(pm);
-    if (failed(bufferize(nested)) || failed(runPipeline(pm, nested)))
+    if (failed(bufferize(nested)) || failed(runPipeline(cleanUp, nested)) ||
+        failed(placeAllocations(nested)) || failed(runPipeline(pm, nested)))
       return signalPassFailure();
     adopt(nested);
     if (signatures.empty())

@@ -9,6 +9,7 @@
 //===-------------------------------------------------------------------------------------===//
 
 #include "compiler/EraseDead.h"
+#include "compiler/HoistInvariants.h"
 #include "compiler/Simplify/Rewrite.h"
 #include "compiler/Simplify/Simplify.h"
 
@@ -74,6 +75,7 @@ struct SimplifyShapes : PassWrapper<SimplifyShapes, OperationPass<func::FuncOp>>
     func::FuncOp function = getOperation();
     if (function.isExternal())
       return;
+    hoistInvariants(function);
     // What one run assumes makes the next one more precise, until nothing new is assumed.
     std::vector<onnx::Requirement> assumed;
     std::unique_ptr<ShapeInference> shapes;
@@ -92,14 +94,15 @@ struct SimplifyShapes : PassWrapper<SimplifyShapes, OperationPass<func::FuncOp>>
         }
     }
     OpBuilder builder(function);
-    for (Operation &op : llvm::make_early_inc_range(function.getBody().front())) {
-      if (!isa_and_nonnull<onnx::OnnxDialect>(op.getDialect()) || isa<onnx::ConstantOp>(op))
-        continue;
-      builder.setInsertionPoint(&op);
-      for (Value result : op.getResults())
-        if (Value known = result.use_empty() ? Value() : knownValue(builder, *shapes, &op, result))
+    function.getBody().walk([&](Operation *op) {
+      if (!isa_and_nonnull<onnx::OnnxDialect>(op->getDialect()) || isa<onnx::ConstantOp>(op))
+        return;
+      builder.setInsertionPoint(op);
+      for (Value result : op->getResults())
+        if (Value known = result.use_empty() ? Value() : knownValue(builder, *shapes, op, result))
           result.replaceAllUsesWith(known);
-    }
+    });
+    hoistInvariants(function);
     eraseDead(function.getBody().front());
     emitRequirements(function, assumed);
   }

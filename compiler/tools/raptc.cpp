@@ -51,6 +51,10 @@ static cl::opt<Stage> compileTo(
 static cl::list<std::string>
     dims("dim", cl::value_desc("name=size"), cl::cat(model),
          cl::desc("Fix a symbolic dim, for example --dim seq=128 (repeatable)"));
+static cl::list<std::string> values(
+    "set", cl::value_desc("name=value"), cl::cat(model),
+    cl::desc("Make a graph input a constant, for example --set use_cache=true or --set n=1,2,3 "
+             "(row-major, repeatable)"));
 static cl::opt<std::string>
     externalDataDir("external-data-dir", cl::value_desc("dir"), cl::cat(model),
                     cl::desc("Folder of the model's external data (default: the model's own)"));
@@ -121,6 +125,22 @@ static std::string parseDims(rapt::CompileOptions &options) {
       return "expected --dim name=size with a size of at least 1, but got '" + word + "'";
     if (!options.dims.emplace(name.str(), size).second)
       return "--dim gives '" + name.str() + "' twice";
+  }
+  return "";
+}
+
+/// Fills options.values from "name=a,b,c" words; an empty text, or what is wrong.
+static std::string parseValues(rapt::CompileOptions &options) {
+  for (const std::string &word : values) {
+    auto [name, text] = StringRef(word).split('=');
+    if (name.empty() || name.size() == word.size())
+      return "expected --set name=value or name=value,value,..., but got '" + word + "'";
+    std::vector<std::string> elements;
+    if (!text.empty())
+      for (StringRef element : split(text, ','))
+        elements.push_back(element.trim().str());
+    if (!options.values.emplace(name.str(), elements).second)
+      return "--set gives '" + name.str() + "' twice";
   }
   return "";
 }
@@ -230,6 +250,8 @@ int main(int argc, char **argv) {
   options.verbose = verbose;
   options.progress = sys::Process::StandardErrIsDisplayed() && !verbose;
   if (std::string wrong = parseDims(options); !wrong.empty())
+    return usageError(wrong);
+  if (std::string wrong = parseValues(options); !wrong.empty())
     return usageError(wrong);
   if (std::string wrong = checkOutput(printsIr); !wrong.empty()) {
     errorStream() << wrong << "\n";

@@ -45,6 +45,7 @@ void addHostOps(InferTable &table);
 void addWindows(InferTable &table);
 void addResize(InferTable &table);
 void addScatter(InferTable &table);
+void addLoops(InferTable &table);
 
 inline mlir::Type elementTypeOf(mlir::Value value) {
   return mlir::cast<mlir::ShapedType>(value.getType()).getElementType();

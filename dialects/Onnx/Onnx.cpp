@@ -23,6 +23,8 @@ void OnnxDialect::initialize() {
       >();
 }
 
+SmallVector<Region *> LoopOp::getLoopRegions() { return {&getBody()}; }
+
 OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
 
 } // namespace rapt::onnx

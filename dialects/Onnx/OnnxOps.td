@@ -12,6 +12,7 @@
 include "mlir/IR/OpBase.td"
 include "mlir/IR/BuiltinAttributes.td"
 include "mlir/IR/EnumAttr.td"
+include "mlir/Interfaces/LoopLikeInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
 def Onnx_Dialect : Dialect {
@@ -393,6 +394,44 @@ def Onnx_ConstantOp : Onnx_Op<"Constant", [ConstantLike]> {
   let results = (outs AnyTensor:$output);
   let assemblyFormat = "attr-dict $value `:` type($output)";
   let hasFolder = 1;
+}
+
+// --- Loops -------------------------------------------------------------------------------------------
+def Onnx_LoopOp : Onnx_Op<"Loop", [AttrSizedOperandSegments, SingleBlock,
+                                   DeclareOpInterfaceMethods<LoopLikeOpInterface>]> {
+  let summary = "runs `body` once for each index of the scanned operands, or `count` times, or while a condition holds";
+  let description = [{
+    ```
+    %final, %stacked = onnx.Loop states(%h) scanned(%x) {scanned_reverse = array<i1: false>,
+                                                         stacked_reverse = array<i1: false>}
+        : (tensor<2x4xf32>, tensor<?x2x3xf32>) -> (tensor<2x4xf32>, tensor<?x2x4xf32>) {
+    ^bb0(%i: tensor<i64>, %state: tensor<2x4xf32>, %slice: tensor<2x3xf32>):
+      ...
+      onnx.Yield %next, %element : tensor<2x4xf32>, tensor<2x4xf32>
+    }
+    ```
+    The body gets the number of the iteration (from 0), the states and one slice along dim 0 of each
+    scanned operand, which `scanned_reverse` takes from the last to the first. It yields the condition of
+    the next iteration (only when there is a `while` operand), the next states, whose shapes are those of
+    the first ones, and the elements to stack along a new dim 0, from the last to the first where
+    `stacked_reverse` says so. Results are the last states, then the stacked elements. Where the number of
+    iterations is not known before the run, there are no stacked elements. The body may use values from
+    outside.
+  }];
+  let arguments = (ins Optional<AnyTensor>:$count, Optional<AnyTensor>:$condition,
+                   Variadic<AnyTensor>:$states, Variadic<AnyTensor>:$scanned,
+                   DenseBoolArrayAttr:$scanned_reverse, DenseBoolArrayAttr:$stacked_reverse);
+  let results = (outs Variadic<AnyTensor>:$outputs);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    (`count` `(` $count^ `)`)? (`while` `(` $condition^ `)`)? `states` `(` $states `)` `scanned` `(` $scanned `)`
+    attr-dict `:` functional-type(operands, results) $body
+  }];
+}
+def Onnx_YieldOp : Onnx_Op<"Yield", [Terminator, HasParent<"LoopOp">]> {
+  let summary = "what one iteration of an onnx.Loop gives";
+  let arguments = (ins Variadic<AnyTensor>:$values);
+  let assemblyFormat = "($values^ `:` type($values))? attr-dict";
 }
 
 #endif // RAPT_DIALECTS_ONNX_ONNXOPS

@@ -34,6 +34,7 @@ const InferTable &inferTable() {
     addWindows(table);
     addResize(table);
     addScatter(table);
+    addLoops(table);
     return table;
   }();
   return table;

@@ -132,7 +132,12 @@ void AttentionForm::expand(NodeBuilder &b) {
   biased = total ? binary<AddOp>(b, capped, total) : capped;
   if (b.stopped())
     return;
-  Value normal = b.make<SoftmaxOp>(castTo(b, biased, softmaxType ? softmaxType : type), 3);
+  Value exponents = castTo(b, biased, softmaxType ? softmaxType : type);
+  if (scoreMod)
+    exponents = scoreMod(exponents);
+  Value normal = b.stopped() ? Value() : b.make<SoftmaxOp>(exponents, 3);
+  if (probMod)
+    normal = probMod(normal);
   probabilities = castTo(b, normal, type);
   if (total) {
     Value largest = reduce<ReduceMaxOp>(b, total, {b.rank(total) - 1});

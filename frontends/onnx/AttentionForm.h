@@ -13,6 +13,8 @@
 
 #include "frontends/onnx/Compose.h"
 
+#include <functional>
+
 namespace rapt::onnx {
 
 struct AttentionForm {
@@ -25,6 +27,8 @@ struct AttentionForm {
   bool scaleByHeadDim = false; ///< also divide by the square root of D, which need not be static
   double softcap = 0.0;        ///< 0: none
   mlir::Type softmaxType;      ///< null: the type of query
+  /// What is done to the scores before, and to the probabilities after softmax; may be empty.
+  std::function<mlir::Value(mlir::Value)> scoreMod, probMod;
 
   // What expand() gives.
   mlir::Value scores;        ///< scale * q k^T

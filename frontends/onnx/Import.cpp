@@ -5,11 +5,13 @@
 #include "dialects/Kernel/Kernel.h"
 #include "frontends/onnx/Constants.h"
 #include "frontends/onnx/Errors.h"
+#include "frontends/onnx/InputValues.h"
 #include "frontends/onnx/Versions.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Verifier.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/ScopeExit.h"
 
 using namespace mlir;
 
@@ -46,12 +48,14 @@ private:
   llvm::MapVector<std::string, std::vector<std::string>, std::map<std::string, unsigned>> nodes;
 };
 
-class Importer {
+class Importer : public SubgraphImporter {
 public:
   Importer(const Model &model, const ImportOptions &options, MLIRContext &context)
       : model(model), options(options), context(context), builder(&context) {}
 
   OwningOpRef<ModuleOp> run();
+  FailureOr<SmallVector<Value>> importSubgraph(const Graph &graph,
+                                               ArrayRef<Value> inputs) override;
 
 private:
   Location locationOf(StringRef name) { return NameLoc::get(builder.getStringAttr(escaped(name))); }
@@ -59,11 +63,15 @@ private:
     return emitError(locationOf(name)) << what.str();
   }
   LogicalResult importInput(const ValueInfo &input);
+  /// Makes a constant of an input whose elements are given by the options.
+  LogicalResult fixInput(const ValueInfo &input, Type elementType);
   LogicalResult checkOptions();
   func::FuncOp makeFunction(ModuleOp module);
-  void collectUses();
+  void collectUses(const Graph &graph);
   LogicalResult importNode(const Node &node);
-  LogicalResult importOutputs(func::FuncOp function);
+  /// Gives `name` a value until the current subgraph ends.
+  void define(StringRef name, Value value);
+  LogicalResult importOutputs();
   /// The value of that name, importing the initialiser if it is one; null for what an unsupported
   /// node would have made.
   FailureOr<Value> valueOf(const Node *user, StringRef name);
@@ -88,8 +96,27 @@ private:
   /// SequenceAt picks one, and nothing else may read it.
   llvm::StringMap<SmallVector<Value>> sequences;
   llvm::StringMap<const Tensor *> initializers;
+  llvm::StringMap<ElementsAttr> fixedInputs;
   UnsupportedList unsupported;
+  /// What names stood for before subgraphs that are being imported defined them.
+  struct Shadowed {
+    StringRef name;
+    std::optional<Value> value;
+    std::optional<SmallVector<Value>> sequence;
+    const Tensor *initializer;
+  };
+  std::vector<Shadowed> shadowed;
+  int depth = 0; ///< of subgraphs around the current node
+  func::FuncOp function;
 };
+
+/// What dim `i`, which has no size, is called.
+static std::string dimName(const ValueInfo &input, size_t i) {
+  const Dim &dim = input.tensor.dims[i];
+  return dim.kind == Dim::Param && !dim.param.empty()
+             ? escaped(dim.param)
+             : escaped(input.name) + "_dim" + std::to_string(i);
+}
 
 LogicalResult Importer::importInput(const ValueInfo &input) {
   std::string what = "input " + quoted(input.name);
@@ -101,6 +128,8 @@ LogicalResult Importer::importInput(const ValueInfo &input) {
                                 ", which is not supported");
   if (!input.tensor.hasShape)
     return fail(input.name, what + " has no shape, expected at least a rank");
+  if (options.values.count(input.name.str()))
+    return fixInput(input, elementType);
   Input result{input.name, {}, {}, {}};
   SmallVector<mlir::Attribute> dims;
   SmallVector<int64_t> sizes;
@@ -114,9 +143,7 @@ LogicalResult Importer::importInput(const ValueInfo &input) {
       sizes.push_back(dim.value);
       continue;
     }
-    std::string name = dim.kind == Dim::Param && !dim.param.empty()
-                           ? escaped(dim.param)
-                           : escaped(input.name) + "_dim" + std::to_string(i);
+    std::string name = dimName(input, i);
     if (auto value = options.dims.find(name); value != options.dims.end()) {
       specialised.insert(name);
       result.shape.push_back(SymbolicExpr(value->second));
@@ -140,7 +167,40 @@ LogicalResult Importer::importInput(const ValueInfo &input) {
   return success();
 }
 
+LogicalResult Importer::fixInput(const ValueInfo &input, Type elementType) {
+  SmallVector<int64_t> sizes;
+  for (auto [i, dim] : llvm::enumerate(input.tensor.dims)) {
+    if (dim.kind == Dim::Value) {
+      sizes.push_back(dim.value);
+      continue;
+    }
+    std::string name = dimName(input, i);
+    auto given = options.dims.find(name);
+    if (given == options.dims.end())
+      return fail(input.name, "input " + quoted(input.name) + " is given, but its dim " + Twine(i) +
+                                  " is not: expected --dim " + name + "=size, too");
+    specialised.insert(name);
+    sizes.push_back(given->second);
+  }
+  auto elements = parseElements(RankedTensorType::get(sizes, elementType),
+                                options.values.at(input.name.str()));
+  if (!elements)
+    return fail(input.name, "input " + quoted(input.name) + " is given as " +
+                                llvm::toString(elements.takeError()));
+  fixedInputs[input.name] = *elements;
+  return success();
+}
+
 LogicalResult Importer::checkOptions() {
+  for (const auto &[name, texts] : options.values) {
+    if (fixedInputs.contains(name))
+      continue;
+    std::string known;
+    for (const ValueInfo &input : model.graph.inputs)
+      known += (known.empty() ? "" : ", ") + quoted(input.name);
+    return emitError(UnknownLoc::get(&context))
+           << "input '" << name << "' is given, but the model's inputs are " << known;
+  }
   for (const auto &[name, value] : options.dims) {
     if (value < 1)
       return emitError(UnknownLoc::get(&context))
@@ -180,12 +240,87 @@ func::FuncOp Importer::makeFunction(ModuleOp module) {
   return function;
 }
 
-void Importer::collectUses() {
-  for (const Node &node : model.graph.nodes)
+/// Names are collected without regard to which graph they belong to: that a value is used is only
+/// asked to leave out what nobody wants.
+void Importer::collectUses(const Graph &graph) {
+  for (const Node &node : graph.nodes) {
     for (StringRef name : node.inputs)
       used.insert(name);
-  for (const ValueInfo &output : model.graph.outputs)
+    for (const Attribute &attribute : node.attributes)
+      for (const Graph &subgraph : attribute.graphs)
+        collectUses(subgraph);
+  }
+  for (const ValueInfo &output : graph.outputs)
     used.insert(output.name);
+}
+
+// --- Subgraphs -----------------------------------------------------------------------------------
+void Importer::define(StringRef name, Value value) {
+  if (depth > 0) {
+    Shadowed before{name, std::nullopt, std::nullopt, initializers.lookup(name)};
+    if (auto known = values.find(name); known != values.end())
+      before.value = known->second;
+    if (auto known = sequences.find(name); known != sequences.end())
+      before.sequence = known->second;
+    shadowed.push_back(std::move(before));
+    sequences.erase(name);
+  }
+  values[name] = value;
+}
+
+FailureOr<SmallVector<Value>> Importer::importSubgraph(const Graph &graph,
+                                                       ArrayRef<Value> inputs) {
+  constexpr int deepest = 8;
+  if (depth == deepest)
+    return fail(graph.name, "graph " + quoted(graph.name) + " is nested deeper than " +
+                                Twine(deepest) + " graphs in nodes");
+  size_t outer = shadowed.size();
+  ++depth;
+  auto leave = llvm::make_scope_exit([&] {
+    --depth;
+    for (; shadowed.size() > outer; shadowed.pop_back()) {
+      Shadowed &before = shadowed.back();
+      if (before.value)
+        values[before.name] = *before.value;
+      else
+        values.erase(before.name);
+      if (before.sequence)
+        sequences[before.name] = *before.sequence;
+      else
+        sequences.erase(before.name);
+      if (before.initializer)
+        initializers[before.name] = before.initializer;
+      else
+        initializers.erase(before.name);
+    }
+  });
+  for (auto [input, value] : llvm::zip_equal(graph.inputs, inputs))
+    define(input.name, value);
+  for (const Tensor &initializer : graph.initializers) {
+    define(initializer.name, Value());
+    values.erase(initializer.name);
+    initializers[initializer.name] = &initializer;
+  }
+  for (const Node &node : graph.nodes)
+    if (failed(importNode(node)))
+      return failure();
+  SmallVector<Value> outputs;
+  for (const ValueInfo &output : graph.outputs) {
+    FailureOr<Value> value = valueOf(nullptr, output.name);
+    if (failed(value))
+      return failure();
+    outputs.push_back(*value);
+  }
+  return outputs;
+}
+
+/// Where a constant is made that every graph around the current node may use: in front of the
+/// operation of the function's own block.
+static void moveToFunction(OpBuilder &builder, func::FuncOp function) {
+  Block &body = function.getBody().front();
+  Operation *parent = builder.getInsertionBlock()->getParentOp();
+  if (parent != function.getOperation())
+    builder.setInsertionPoint(body.findAncestorOpInBlock(*parent));
 }
 
 FailureOr<Value> Importer::valueOf(const Node *user, StringRef name) {
@@ -197,16 +332,20 @@ FailureOr<Value> Importer::valueOf(const Node *user, StringRef name) {
     return failure();
   }
   auto found = initializers.find(name);
-  if (found == initializers.end()) {
+  ElementsAttr data = fixedInputs.lookup(name);
+  if (!data && found == initializers.end()) {
     (void)fail(name, where + quoted(name) + ", which nothing produces");
     return failure();
   }
-  ElementsAttr data = elementsFor(&context, *found->second, name);
+  if (!data)
+    data = elementsFor(&context, *found->second, name);
   if (!data) {
     (void)fail(name, where + "initializer " + quoted(name) + " of element type " +
                          nameOf(found->second->elementType) + ", which is not supported");
     return failure();
   }
+  OpBuilder::InsertionGuard guard(builder);
+  moveToFunction(builder, function);
   auto constant = ConstantOp::create(builder, locationOf(name), data.getType(), data);
   if (failed(shapes.infer(constant)))
     return failure();
@@ -248,12 +387,12 @@ LogicalResult Importer::importNode(const Node &node) {
   // What follows from an unsupported node is only looked at by name.
   if (poisoned) {
     for (StringRef name : node.outputs)
-      values[name] = Value();
+      define(name, Value());
     return success();
   }
   std::string name = node.name.empty() ? node.describe() : escaped(node.name);
   Location loc = NameLoc::get(builder.getStringAttr(name));
-  NodeBuilder nodeBuilder(builder, shapes, node, *version, loc, operands, used);
+  NodeBuilder nodeBuilder(builder, shapes, *this, node, *version, loc, operands, used);
   known->upgrade(nodeBuilder);
   nodeBuilder.checkAllSeen();
   if (nodeBuilder.isWrong())
@@ -261,16 +400,18 @@ LogicalResult Importer::importNode(const Node &node) {
   if (!nodeBuilder.unsupportedReason().empty())
     unsupported.add(node, version, nodeBuilder.unsupportedReason());
   if (node.opType == "SplitToSequence" && !nodeBuilder.stopped() && !node.outputs.empty()) {
+    define(node.outputs.front(), Value());
+    values.erase(node.outputs.front());
     sequences[node.outputs.front()] = SmallVector<Value>(nodeBuilder.results());
     return success();
   }
   for (auto [output, value] : llvm::zip(node.outputs, nodeBuilder.results()))
     if (!output.empty())
-      values[output] = nodeBuilder.stopped() ? Value() : value;
+      define(output, nodeBuilder.stopped() ? Value() : value);
   return success();
 }
 
-LogicalResult Importer::importOutputs(func::FuncOp function) {
+LogicalResult Importer::importOutputs() {
   SmallVector<Value> results;
   SmallVector<Type> types;
   for (const ValueInfo &output : model.graph.outputs) {
@@ -297,8 +438,8 @@ OwningOpRef<ModuleOp> Importer::run() {
     return {};
   OwningOpRef<ModuleOp> module = ModuleOp::create(locationOf(model.graph.name));
   (*module)->setAttr(kModelNameAttr, builder.getStringAttr(model.graph.name));
-  func::FuncOp function = makeFunction(*module);
-  collectUses();
+  function = makeFunction(*module);
+  collectUses(model.graph);
   for (const Tensor &initializer : model.graph.initializers)
     initializers[initializer.name] = &initializer;
   for (const Node &node : model.graph.nodes)
@@ -308,7 +449,7 @@ OwningOpRef<ModuleOp> Importer::run() {
     unsupported.report(context);
     return {};
   }
-  if (failed(importOutputs(function)) || failed(verify(*module)))
+  if (failed(importOutputs()) || failed(verify(*module)))
     return {};
   return module;
 }

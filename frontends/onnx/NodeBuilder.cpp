@@ -151,6 +151,27 @@ std::optional<SmallVector<int64_t>> NodeBuilder::intsAttr(StringRef name) {
   return SmallVector<int64_t>(found->ints.begin(), found->ints.end());
 }
 
+std::optional<SmallVector<float>> NodeBuilder::floatsAttr(StringRef name) {
+  const Attribute *found = attribute(name, AttributeType::Floats);
+  if (!found)
+    return std::nullopt;
+  return SmallVector<float>(found->floats.begin(), found->floats.end());
+}
+
+std::optional<SmallVector<StringRef>> NodeBuilder::stringsAttr(StringRef name) {
+  const Attribute *found = attribute(name, AttributeType::Strings);
+  if (!found)
+    return std::nullopt;
+  return SmallVector<StringRef>(found->strings.begin(), found->strings.end());
+}
+
+const Graph *NodeBuilder::graphAttr(StringRef name) {
+  if (!has(name))
+    error("attribute '" + name + "' is missing");
+  const Attribute *found = attribute(name, AttributeType::Graph);
+  return found ? &found->g() : nullptr;
+}
+
 const Tensor *NodeBuilder::tensorAttr(StringRef name) {
   const Attribute *found = attribute(name, AttributeType::Tensor);
   return found ? &found->t() : nullptr;
@@ -217,6 +238,27 @@ Value NodeBuilder::makeScalar(Type type, double value) {
 Value NodeBuilder::makeInts(ArrayRef<int64_t> values) {
   auto type = RankedTensorType::get({static_cast<int64_t>(values.size())}, builder.getI64Type());
   return makeConstant(DenseElementsAttr::get(type, values));
+}
+
+SmallVector<Value> NodeBuilder::importGraph(const Graph &graph, ArrayRef<Value> inputs) {
+  SmallVector<Value> nothing(graph.outputs.size());
+  if (stopped())
+    return nothing;
+  if (graph.inputs.size() != inputs.size()) {
+    error("graph " + quoted(graph.name) + " has " + Twine(graph.inputs.size()) +
+          " inputs, expected " + Twine(inputs.size()));
+    return nothing;
+  }
+  FailureOr<SmallVector<Value>> imported = subgraphs.importSubgraph(graph, inputs);
+  if (failed(imported)) {
+    wrong = true;
+    return nothing;
+  }
+  if (llvm::is_contained(*imported, Value())) {
+    unsupported("its graph " + quoted(graph.name) + " has nodes that are not supported");
+    return nothing;
+  }
+  return *imported;
 }
 
 void NodeBuilder::out(size_t i, Value value) {

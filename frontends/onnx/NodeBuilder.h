@@ -19,13 +19,25 @@
 
 namespace rapt::onnx {
 
+/// Imports the graphs that are attributes of nodes.
+class SubgraphImporter {
+public:
+  virtual ~SubgraphImporter() = default;
+  /// Imports the nodes of `graph` at the insertion point, with `inputs` for its inputs, and gives
+  /// its outputs, which are null where they follow from an unsupported node. Values of enclosing
+  /// graphs are seen by their names. Failure: after an error.
+  virtual mlir::FailureOr<llvm::SmallVector<mlir::Value>>
+  importSubgraph(const Graph &graph, llvm::ArrayRef<mlir::Value> inputs) = 0;
+};
+
 class NodeBuilder {
 public:
   /// `inputs` has null for omitted ones; `used` holds the names that something reads.
-  NodeBuilder(mlir::OpBuilder &builder, ShapeInference &shapes, const Node &node, int64_t opset,
-              mlir::Location loc, llvm::ArrayRef<mlir::Value> inputs, const llvm::StringSet<> &used)
-      : builder(builder), shapes(shapes), node(node), version(opset), loc(loc), inputs(inputs),
-        used(used), outputs(node.outputs.size()) {}
+  NodeBuilder(mlir::OpBuilder &builder, ShapeInference &shapes, SubgraphImporter &subgraphs,
+              const Node &node, int64_t opset, mlir::Location loc,
+              llvm::ArrayRef<mlir::Value> inputs, const llvm::StringSet<> &used)
+      : builder(builder), shapes(shapes), subgraphs(subgraphs), node(node), version(opset),
+        loc(loc), inputs(inputs), used(used), outputs(node.outputs.size()) {}
 
   int64_t opset() const { return version; }
   mlir::MLIRContext *context() const { return builder.getContext(); }
@@ -55,13 +67,19 @@ public:
   llvm::SmallVector<double> floatConstants(size_t i, llvm::StringRef name);
   int64_t rank(mlir::Value value) const;
   mlir::Type elementType(mlir::Value value) const;
+  /// What is known of the values; block arguments that an upgrade makes are bound here.
+  ShapeInference &analysis() { return shapes; }
 
   // --- Attributes --------------------------------------------------------------------------------
   int64_t intAttr(llvm::StringRef name, int64_t otherwise);
   float floatAttr(llvm::StringRef name, float otherwise);
   llvm::StringRef stringAttr(llvm::StringRef name, llvm::StringRef otherwise);
   std::optional<llvm::SmallVector<int64_t>> intsAttr(llvm::StringRef name);
+  std::optional<llvm::SmallVector<float>> floatsAttr(llvm::StringRef name);
+  std::optional<llvm::SmallVector<llvm::StringRef>> stringsAttr(llvm::StringRef name);
   const Tensor *tensorAttr(llvm::StringRef name);
+  /// The graph of a required attribute; null after an error.
+  const Graph *graphAttr(llvm::StringRef name);
   bool has(llvm::StringRef name) const { return node.find(name) != nullptr; }
   /// The attribute of that name and type, or null; error if it has another type.
   const Attribute *attribute(llvm::StringRef name, AttributeType type);
@@ -94,6 +112,9 @@ public:
   mlir::Value makeInts(llvm::ArrayRef<int64_t> values);
   /// Infers `op`, which was built outside of make; null after an error.
   mlir::Value finish(mlir::Operation *op);
+  /// The outputs of a subgraph that is imported here; as many as it has, null ones after an error.
+  llvm::SmallVector<mlir::Value> importGraph(const Graph &graph,
+                                             llvm::ArrayRef<mlir::Value> inputs);
   void out(size_t i, mlir::Value value);
   /// The results become the parts of a sequence, which is the only output.
   void outParts(llvm::ArrayRef<mlir::Value> parts) { outputs.assign(parts.begin(), parts.end()); }
@@ -119,6 +140,7 @@ public:
 private:
   mlir::OpBuilder &builder;
   ShapeInference &shapes;
+  SubgraphImporter &subgraphs;
   const Node &node;
   int64_t version;
   mlir::Location loc;

@@ -16,11 +16,14 @@ const std::vector<Operator> &table() {
     addMicrosoftAttention(rows);
     addMovement(rows);
     addConstants(rows);
+    addControlFlow(rows);
+    addRecurrent(rows);
     addWindows(rows);
     addResize(rows);
     addScatter(rows);
     addReductions(rows);
     addNorms(rows);
+    addLinearAttention(rows);
     addLosses(rows);
     addEinsum(rows);
     addRearrangements(rows);

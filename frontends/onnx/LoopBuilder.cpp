@@ -1,0 +1,76 @@
+//===- LoopBuilder.cpp - Loops of the onnx dialect -------------------------------------------===//
+
+#include "frontends/onnx/LoopBuilder.h"
+
+using namespace mlir;
+
+namespace rapt::onnx {
+
+namespace {
+/// The block of a loop with its arguments bound to the shapes that they have in each iteration.
+Block &makeBlock(NodeBuilder &b, LoopOp loop) {
+  Block &block = loop.getBody().emplaceBlock();
+  ShapeInference &shapes = b.analysis();
+  auto argument = [&](RankedTensorType type, ArrayRef<SymbolicExpr> dims) {
+    shapes.bindArgument(block.addArgument(type, b.location()), dims);
+  };
+  argument(RankedTensorType::get({}, b.ops().getI64Type()), {});
+  for (Value state : loop.getStates())
+    argument(cast<RankedTensorType>(state.getType()), shapes.shapeOf(state));
+  for (Value scanned : loop.getScanned()) {
+    auto type = cast<RankedTensorType>(scanned.getType());
+    Shape dims = shapes.shapeOf(scanned);
+    argument(RankedTensorType::get(type.getShape().drop_front(), type.getElementType()),
+             ArrayRef(dims).drop_front());
+  }
+  return block;
+}
+} // namespace
+
+SmallVector<Value> makeLoop(NodeBuilder &b, const LoopInputs &inputs, LoopBody body) {
+  if (b.stopped() || llvm::is_contained(inputs.states, Value()) ||
+      llvm::is_contained(inputs.scanned, Value()))
+    return {};
+  for (auto [i, scanned] : llvm::enumerate(inputs.scanned))
+    if (b.rank(scanned) == 0) {
+      b.error("scanned input " + Twine(i) + " has rank 0, expected at least 1");
+      return {};
+    }
+  OpBuilder &ops = b.ops();
+  SmallVector<Type> types(inputs.states.size() + inputs.stackedReverse.size(),
+                          UnrankedTensorType::get(ops.getI1Type()));
+  auto loop = LoopOp::create(ops, b.location(), types, inputs.count, inputs.condition,
+                             inputs.states, inputs.scanned, inputs.scannedReverse,
+                             inputs.stackedReverse);
+  Block &block = makeBlock(b, loop);
+  OpBuilder::InsertionGuard guard(ops);
+  ops.setInsertionPointToEnd(&block);
+  ValueRange arguments = block.getArguments();
+  LoopStep step = body(arguments[0], arguments.slice(1, inputs.states.size()),
+                       arguments.drop_front(1 + inputs.states.size()));
+  SmallVector<Value> yielded(step.states);
+  llvm::append_range(yielded, step.stacked);
+  if (b.stopped() || llvm::is_contained(yielded, Value()))
+    return {};
+  auto holds = [&](Value condition) {
+    std::optional<double> known = condition ? b.number(condition) : 1.0;
+    return known && *known != 0;
+  };
+  if (holds(inputs.condition) && holds(step.condition)) {
+    loop.getConditionMutable().clear();
+  } else {
+    if (!inputs.condition) {
+      OpBuilder::InsertionGuard outside(ops);
+      ops.setInsertionPoint(loop);
+      loop.getConditionMutable().assign(b.makeScalar(ops.getI1Type(), 1));
+    }
+    yielded.insert(yielded.begin(),
+                   step.condition ? step.condition : b.makeScalar(ops.getI1Type(), 1));
+  }
+  YieldOp::create(ops, b.location(), yielded);
+  if (!b.finish(loop))
+    return {};
+  return SmallVector<Value>(loop.getOutputs());
+}
+
+} // namespace rapt::onnx
