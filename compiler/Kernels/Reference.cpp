@@ -146,7 +146,48 @@ void castExpandedShapes(ModuleOp module) {
   }
 }
 
-LogicalResult bufferize(ModuleOp module) {
+/// Buffers that have room for one element in each dim that is 0: what is read there is dropped, but
+/// must be there to be read.
+void giveRoom(ModuleOp module) {
+  SmallVector<memref::AllocOp> found;
+  module.walk([&](memref::AllocOp op) {
+    if (!op.getType().hasStaticShape())
+      found.push_back(op);
+  });
+  for (memref::AllocOp op : found) {
+    OpBuilder b(op);
+    Location loc = op.getLoc();
+    MemRefType type = op.getType();
+    int64_t factor = 1;
+    for (int64_t size : type.getShape())
+      factor *= ShapedType::isDynamic(size) ? 1 : size;
+    Value one = arith::ConstantIndexOp::create(b, loc, 1),
+          count = arith::ConstantIndexOp::create(b, loc, factor);
+    for (Value size : op.getDynamicSizes())
+      count = arith::MulIOp::create(b, loc, count, arith::MaxSIOp::create(b, loc, size, one));
+    Value flat = memref::AllocOp::create(
+        b, loc, MemRefType::get({ShapedType::kDynamic}, type.getElementType()), ValueRange{count});
+    SmallVector<OpFoldResult> sizes = op.getMixedSizes(), strides(type.getRank());
+    Value step;
+    int64_t fixed = 1; // the stride while no dynamic dim was met
+    for (int64_t dim = type.getRank() - 1; dim >= 0; --dim) {
+      strides[dim] = step ? OpFoldResult(step) : b.getIndexAttr(fixed);
+      if (!step && !type.isDynamicDim(dim)) {
+        fixed *= type.getDimSize(dim);
+        continue;
+      }
+      Value inner = step ? step : arith::ConstantIndexOp::create(b, loc, fixed).getResult();
+      step =
+          arith::MulIOp::create(b, loc, inner, getValueOrCreateConstantIndexOp(b, loc, sizes[dim]));
+    }
+    Value view =
+        memref::ReinterpretCastOp::create(b, loc, type, flat, b.getIndexAttr(0), sizes, strides);
+    op.getResult().replaceAllUsesWith(view);
+    op.erase();
+  }
+}
+
+LogicalResult bufferize(ModuleOp module, bool maybeEmpty) {
   SmallVector<attn::SdpaOp> attention;
   module.walk([&](attn::SdpaOp op) { attention.push_back(op); });
   for (attn::SdpaOp op : attention)
@@ -165,6 +206,8 @@ LogicalResult bufferize(ModuleOp module) {
   bufferization::BufferizationState state;
   if (failed(bufferization::runOneShotBufferize(module, options, state)))
     return failure();
+  if (maybeEmpty)
+    giveRoom(module);
   // Bodies are straight-line code: what a block allocates lives to its end.
   module.walk([](memref::AllocOp alloc) {
     OpBuilder builder(alloc->getBlock()->getTerminator());
@@ -354,7 +397,9 @@ struct ReferenceKernels : PassWrapper<ReferenceKernels, OperationPass<ModuleOp>>
     }
     OpPassManager pm(ModuleOp::getOperationName());
     addLowering(pm);
-    if (failed(bufferize(nested)) || failed(runPipeline(pm, nested)))
+    bool maybeEmpty = false;
+    getOperation().walk([&](kernel::DimOp dim) { maybeEmpty |= dim.getMaybeEmpty(); });
+    if (failed(bufferize(nested, maybeEmpty)) || failed(runPipeline(pm, nested)))
       return signalPassFailure();
     adopt(nested);
     if (signatures.empty())
