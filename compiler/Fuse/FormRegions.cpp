@@ -206,7 +206,7 @@ private:
       if (dim.getSymbol() == symbol)
         return dim.getValue();
     OpBuilder start(&body, body.begin());
-    return kernel::DimOp::create(start, func.getLoc(), start.getStringAttr(symbol)).getValue();
+    return kernel::DimOp::create(start, func.getLoc(), symbol, kernel::mayBeEmpty(func, symbol));
   }
 
   /// The values of the `?`s of a tensor's type, in order.

@@ -281,13 +281,15 @@ LogicalResult lowerGatherND(Lowering &lowering, onnx::GatherNDOp op) {
   return success();
 }
 
-/// Every part is read at a place that exists, whichever is chosen: indices are clamped.
+/// Every part is read at a place that exists, whichever is chosen: indices are clamped. A part that
+/// is empty is read at 0, where the host has room for one element in each empty dim.
 LogicalResult lowerConcat(Lowering &lowering, onnx::ConcatOp op) {
   int64_t axis = op.getAxis(), rank = tensorType(op.getConcatResult()).getRank();
   if (op.getInputs().size() == 1)
     return lowering.bind(op.getConcatResult(), View(lowering.view(op.getInputs()[0]))), success();
   SmallVector<View> parts;
   SmallVector<Value> lasts, starts;
+  SmallVector<bool> maybeEmpties;
   SymbolicExpr start = 0;
   for (Value input : op.getInputs()) {
     const SymbolicExpr &extent = lowering.shape(input)[axis];
@@ -297,6 +299,7 @@ LogicalResult lowerConcat(Lowering &lowering, onnx::ConcatOp op) {
     parts.push_back(lowering.view(input));
     starts.push_back(lowering.indexValue(lowering.size(start)));
     lasts.push_back(lowering.indexValue(lowering.size(extent - SymbolicExpr(1))));
+    maybeEmpties.push_back(extent.lowerBound() < 1);
     start = start + extent;
   }
   Type element = tensorType(op.getConcatResult()).getElementType();
@@ -305,10 +308,13 @@ LogicalResult lowerConcat(Lowering &lowering, onnx::ConcatOp op) {
       [&](OpBuilder &b, Location loc, ValueRange) {
         SmallVector<Value> position = loopIndices(b, loc, rank);
         Value along = position[axis], zero = arith::ConstantIndexOp::create(b, loc, 0), chosen;
-        for (auto [part, start, last] : llvm::zip_equal(parts, starts, lasts)) {
+        for (auto [part, start, last, maybeEmpty] :
+             llvm::zip_equal(parts, starts, lasts, maybeEmpties)) {
           Value inside = arith::SubIOp::create(b, loc, along, start);
-          Value clamped =
-              arith::MinSIOp::create(b, loc, arith::MaxSIOp::create(b, loc, inside, zero), last);
+          Value clamped = arith::MinSIOp::create(
+              b, loc, maybeEmpty ? inside : arith::MaxSIOp::create(b, loc, inside, zero), last);
+          if (maybeEmpty)
+            clamped = arith::MaxSIOp::create(b, loc, clamped, zero);
           position[axis] = clamped;
           Value loaded = lowering.load(b, loc, part, element, position);
           Value here = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge, inside, zero);

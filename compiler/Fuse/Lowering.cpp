@@ -59,7 +59,7 @@ OpFoldResult Lowering::size(const onnx::SymbolicExpr &expr) {
 }
 
 void Lowering::requireNonEmpty(const onnx::SymbolicExpr &expr) {
-  if (expr.lowerBound() >= 1 || expr.constant() || llvm::is_contained(nonEmpty, expr) ||
+  if (expr.isPositiveUnlessInputsEmpty() || expr.constant() || llvm::is_contained(nonEmpty, expr) ||
       shapes.atMost(onnx::SymbolicExpr(1), expr))
     return;
   nonEmpty.push_back(expr);

@@ -72,7 +72,8 @@ public:
   const onnx::Content &content(mlir::Value value) { return shapes.content(value); }
   mlir::OpFoldResult size(const onnx::SymbolicExpr &expr);
   /// Has the host refuse a run in which `expr`, a dim that kernels loop over or clamp to, is below
-  /// 1. Nothing is emitted where that is provable or said already.
+  /// 1. Nothing is emitted where that is provable or said already, nor for dims of inputs that may
+  /// be empty: the importer knows that all operations on those take them.
   void requireNonEmpty(const onnx::SymbolicExpr &expr);
   Sizes sizes(mlir::Value value);
   mlir::Value indexValue(mlir::OpFoldResult size);

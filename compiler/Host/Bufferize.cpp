@@ -88,13 +88,16 @@ private:
     to.setArgAttr(numInputs + numOutputs, kWeightsArgAttr, builder.getUnitAttr());
     if (Attribute symbols = from->getAttr(kernel::kSymbolsAttr))
       to->setAttr(kernel::kSymbolsAttr, symbols);
+    if (Attribute symbols = from->getAttr(kernel::kMaybeEmptyAttr))
+      to->setAttr(kernel::kMaybeEmptyAttr, symbols);
   }
 
   /// The one kernel.dim of a symbol: equal dims are the same value from here on.
   Value dimOf(StringAttr symbol) {
     Value &dim = dims[symbol];
     if (!dim)
-      dim = kernel::DimOp::create(builder, from.getLoc(), builder.getIndexType(), symbol);
+      dim = kernel::DimOp::create(builder, from.getLoc(), symbol.getValue(),
+                                  kernel::mayBeEmpty(from, symbol.getValue()));
     return dim;
   }
 
@@ -294,6 +297,7 @@ private:
       for (auto symbol : symbols.getAsRange<StringAttr>()) {
         numbers[symbol] = result.symbols.size();
         result.symbols.push_back(symbol.str());
+        result.least.push_back(!kernel::mayBeEmpty(from, symbol));
       }
     for (BlockArgument argument : from.getArguments()) {
       unsigned index = argument.getArgNumber();

@@ -101,6 +101,8 @@ LogicalResult HostCode::emitIndex(Operation *op) {
     value = code.min(operand(0), operand(1));
   else if (isa<arith::AndIOp>(op))
     value = LLVM::AndOp::create(code, operand(0), operand(1));
+  else if (isa<arith::OrIOp>(op))
+    value = LLVM::OrOp::create(code, operand(0), operand(1));
   else if (auto compare = dyn_cast<arith::CmpIOp>(op))
     value = code.is(predicateOf(compare.getPredicate()), operand(0), operand(1));
   else if (isa<arith::SelectOp>(op))

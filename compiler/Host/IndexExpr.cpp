@@ -27,6 +27,34 @@ std::optional<int64_t> host::constantIndex(Value value) {
   return integer ? std::optional(integer.getValue().getSExtValue()) : std::nullopt;
 }
 
+/// What is known of an index from the operations that made it.
+static int64_t leastOf(Value value, int depth = 8) {
+  constexpr int64_t unknown = -1; // also where it would be more than 1
+  if (std::optional<int64_t> number = constantIndex(value))
+    return std::clamp<int64_t>(*number, unknown, 1);
+  Operation *op = value.getDefiningOp();
+  if (auto dim = dyn_cast_or_null<kernel::DimOp>(op))
+    return !dim.getMaybeEmpty();
+  if (!isa_and_nonnull<arith::AddIOp, arith::MulIOp, arith::MaxSIOp, arith::MinSIOp>(op) ||
+      depth == 0)
+    return unknown;
+  int64_t a = leastOf(op->getOperand(0), depth - 1), b = leastOf(op->getOperand(1), depth - 1);
+  if (isa<arith::MaxSIOp>(op) || (isa<arith::AddIOp>(op) && std::min(a, b) >= 0))
+    return std::max(a, b);
+  return std::min(a, b) >= 0 || isa<arith::MinSIOp>(op) ? std::min(a, b) : unknown;
+}
+
+static bool dependsOnMaybeEmpty(Value value, int depth = 8) {
+  Operation *op = value.getDefiningOp();
+  if (auto dim = dyn_cast_or_null<kernel::DimOp>(op))
+    return dim.getMaybeEmpty();
+  return op && (depth == 0 || llvm::any_of(op->getOperands(), [&](Value operand) {
+                  return dependsOnMaybeEmpty(operand, depth - 1);
+                }));
+}
+
+bool host::mayBeEmpty(Value value) { return leastOf(value) < 1 && dependsOnMaybeEmpty(value); }
+
 /// Wraps around instead of overflowing: such sizes fail the checks that `plan` makes.
 void Product::multiply(int64_t value) { factor = int64_t(uint64_t(factor) * uint64_t(value)); }
 

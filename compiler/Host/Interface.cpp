@@ -66,6 +66,7 @@ DictionaryAttr host::toAttr(MLIRContext *context, const Interface &interface) {
     return b.getStringAttr(name);
   });
   return b.getDictionaryAttr({b.getNamedAttr("symbols", b.getArrayAttr(symbols)),
+                              b.getNamedAttr("least", b.getDenseI32ArrayAttr(interface.least)),
                               b.getNamedAttr("inputs", ::toAttr(b, interface.inputs)),
                               b.getNamedAttr("outputs", ::toAttr(b, interface.outputs))});
 }
@@ -98,6 +99,10 @@ FailureOr<Interface> host::readInterface(ModuleOp module) {
   auto symbols = attr ? attr.getAs<ArrayAttr>("symbols") : ArrayAttr();
   bool valid = symbols && read(attr.getAs<ArrayAttr>("inputs"), result.inputs) &&
                read(attr.getAs<ArrayAttr>("outputs"), result.outputs);
+  auto least = attr ? attr.getAs<DenseI32ArrayAttr>("least") : DenseI32ArrayAttr();
+  valid = valid && least && static_cast<size_t>(least.size()) == symbols.size();
+  if (valid)
+    result.least.assign(least.asArrayRef().begin(), least.asArrayRef().end());
   for (Attribute symbol : symbols ? symbols.getValue() : ArrayRef<Attribute>()) {
     valid &= isa<StringAttr>(symbol);
     result.symbols.push_back(isa<StringAttr>(symbol) ? cast<StringAttr>(symbol).str() : "");

@@ -26,6 +26,7 @@ struct InterfaceTensor {
 };
 struct Interface {
   std::vector<std::string> symbols;
+  std::vector<int32_t> least; // of each symbol: 0 or 1
   std::vector<InterfaceTensor> inputs, outputs;
 };
 

@@ -5,6 +5,10 @@
 //      index arithmetic on the dims; the function's last result is the arena's size in bytes.
 //      Module attribute kernel.memory: what --report prints.
 //
+// What may be empty has room for one element in each empty dim, as kernels read there (a Concat its
+// part that has no elements) and drop what they have read: buffers are that large, and for an input
+// or output that is empty kernels get memory of the arena.
+//
 // A buffer lives from its first use to the last use of any of its views: the function is
 // straight-line code. MemoryPlan.h decides who shares.
 //
@@ -16,12 +20,15 @@
 #include "compiler/Host/WeightTable.h"
 
 #include "dialects/Kernel/Kernel.h"
+#include "dialects/Onnx/Names.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
 #include "mlir/Pass/Pass.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
 using namespace rapt;
@@ -36,6 +43,7 @@ public:
         builder(function.getLoc(), function) {}
 
   LogicalResult run() {
+    giveRoom();
     number();
     Block::iterator first = block.begin();
     while (isIndexArithmetic(&*first))
@@ -69,6 +77,56 @@ private:
     return success();
   }
 
+  /// Puts a buffer of their own in the place of inputs and outputs whose dims are 0.
+  void giveRoom() {
+    llvm::StringMap<Value> dims;
+    for (auto dim : block.getOps<kernel::DimOp>())
+      if (dim.getMaybeEmpty())
+        dims[dim.getSymbol()] = dim;
+    if (dims.empty())
+      return;
+    Block::iterator first = block.begin();
+    while (isIndexArithmetic(&*first))
+      ++first;
+    builder.setInsertionPoint(&block, first);
+    ValueRange outputSizes = block.getTerminator()->getOperands();
+    for (BlockArgument argument : block.getArguments()) {
+      auto type = cast<MemRefType>(argument.getType());
+      SmallVector<Value> sizes;
+      if (function.getArgAttr(argument.getArgNumber(), kWeightsArgAttr)) {
+        continue;
+      } else if (function.getArgAttr(argument.getArgNumber(), kOutputAttr)) {
+        sizes = llvm::to_vector(outputSizes.take_front(type.getNumDynamicDims()));
+        outputSizes = outputSizes.drop_front(type.getNumDynamicDims());
+      } else {
+        auto names = function.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(), onnx::kDimsAttr);
+        for (auto [size, name] : llvm::zip(type.getShape(), names))
+          if (ShapedType::isDynamic(size))
+            sizes.push_back(dimOf(cast<StringAttr>(name)));
+      }
+      Value isEmpty;
+      for (Value size : sizes)
+        if (mayBeEmpty(size)) {
+          Value none = arith::CmpIOp::create(builder, arith::CmpIPredicate::eq, size, number(0));
+          isEmpty = isEmpty ? arith::OrIOp::create(builder, isEmpty, none).getResult() : none;
+        }
+      if (!isEmpty)
+        continue;
+      Value room = memref::AllocOp::create(builder, type, sizes);
+      Value chosen = arith::SelectOp::create(builder, isEmpty, room, argument);
+      argument.replaceUsesWithIf(chosen, [&](OpOperand &use) {
+        return use.getOwner() != chosen.getDefiningOp() && !isa<memref::CopyOp>(use.getOwner());
+      });
+    }
+  }
+
+  Value dimOf(StringAttr symbol) {
+    for (auto dim : block.getOps<kernel::DimOp>())
+      if (dim.getSymbolAttr() == symbol)
+        return dim;
+    return {};
+  }
+
   /// Steps of the function, sizes and lifetimes of its buffers.
   void number() {
     int64_t step = 0;
@@ -80,7 +138,7 @@ private:
       unsigned next = 0;
       for (int64_t size : alloc.getType().getShape()) {
         if (ShapedType::isDynamic(size))
-          bytes.multiply(alloc.getDynamicSizes()[next++]);
+          bytes.multiply(roomFor(alloc.getDynamicSizes()[next++]));
         else
           bytes.multiply(size);
       }
@@ -90,6 +148,19 @@ private:
       products.push_back(bytes);
       lifetimes.push_back(lifetime);
     }
+  }
+
+  /// A dim, or 1 when it is 0.
+  Value roomFor(Value size) {
+    if (!mayBeEmpty(size))
+      return size;
+    Value &room = rooms[size];
+    if (!room) {
+      builder.setInsertionPointAfterValue(size);
+      Value one = number(1);
+      room = arith::MaxSIOp::create(builder, size, one);
+    }
+    return room;
   }
 
   void extend(Lifetime &lifetime, Value buffer) {
@@ -128,8 +199,7 @@ private:
     }
     std::vector<bool> positive;
     for (Value atom : atoms)
-      positive.push_back(
-          bool(atom.getDefiningOp<kernel::DimOp>())); // dims of the model are at least 1
+      positive.push_back(isa_and_nonnull<kernel::DimOp>(atom.getDefiningOp()) || isRoom(atom));
     SlotPlan plan = planSlots(lifetimes, sizes, positive);
     numSlots = plan.slots.size();
     Value offset = number(0);
@@ -141,6 +211,10 @@ private:
     for (auto [place, slot] : llvm::zip(offsets, plan.slotOf))
       place = slotOffsets[slot];
     return offset;
+  }
+
+  bool isRoom(Value atom) const {
+    return llvm::any_of(rooms, [&](const auto &room) { return room.second == atom; });
   }
 
   int atomNumber(Value atom) {
@@ -224,6 +298,7 @@ private:
   std::vector<Lifetime> lifetimes;
   SmallVector<Value> offsets;
   SmallVector<Value> atoms;
+  llvm::MapVector<Value, Value> rooms; // of dims that may be empty: at least 1
   int64_t numSlots = 0;
   struct Share {
     std::string maximum; // text of a slot with several terms; empty: the product below

@@ -16,6 +16,7 @@
 #include "compiler/Host/HostCode.h"
 #include "compiler/Host/WeightTable.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
 #include "mlir/Pass/Pass.h"
@@ -41,8 +42,12 @@ public:
     if (failed(bindSymbols()))
       return failure();
     for (auto [name, dim] : symbolValues())
-      require(dim, code.number(1), code.number(halideLimit),
-              ("dim '" + name + "' is %lld, but it can be from 1 to %lld").str());
+      if (kernel::mayBeEmpty(main, name))
+        require(dim, code.number(0), code.number(halideLimit),
+                ("dim '" + name + "' is %lld, but it can be from 0 to %lld").str());
+      else
+        require(dim, code.number(1), code.number(halideLimit),
+                ("dim '" + name + "' is %lld, but it can be from 1 to %lld").str());
     for (Operation &op : main.getBody().front()) {
       if (isIndexArithmetic(&op)) {
         if (failed(emitIndex(&op)))
@@ -85,10 +90,12 @@ private:
     return LLVM::TruncOp::create(code, code.word(), least);
   }
 
-  Value saturatingProduct(const Product &product) {
+  /// The product with 1 in the place of dims that are 0.
+  Value roomFor(const Product &product) {
     Value value = code.number(product.factor);
     for (Value atom : product.atoms)
-      value = saturatingProduct(value, lookup(atom));
+      value = saturatingProduct(value, mayBeEmpty(atom) ? code.max(lookup(atom), code.number(1))
+                                                        : lookup(atom));
     return value;
   }
 
@@ -102,7 +109,7 @@ private:
     if (llvm::any_of(checked, known))
       return;
     checked.push_back({elements, limit});
-    require(saturatingProduct(elements), code.number(0), code.number(limit), message);
+    require(roomFor(elements), code.number(0), code.number(limit), message);
   }
 
   void checkCall(kernel::CallOp call) {
@@ -153,7 +160,7 @@ private:
       Product product{term.factor, {}};
       for (int dim : term.dims)
         product.multiply(call.getDims()[dim]);
-      Value bytes = saturatingProduct(product);
+      Value bytes = roomFor(product);
       sum = sum ? code.add(sum, bytes) : bytes;
     }
     if (sum)
@@ -223,6 +230,9 @@ private:
       bind(view.getResult(), code.at(lookup(view.getSource()), lookup(view.getByteShift())));
     else if (auto view = dyn_cast<ViewLikeOpInterface>(op)) // the same bytes in another shape
       bind(op->getResult(0), lookup(view.getViewSource()));
+    else if (auto select = dyn_cast<arith::SelectOp>(op)) // of two buffers
+      bind(select, code.select(lookup(select.getCondition()), lookup(select.getTrueValue()),
+                               lookup(select.getFalseValue())));
     else if (auto call = dyn_cast<kernel::CallOp>(op))
       emitCall(call);
     else if (auto copy = dyn_cast<memref::CopyOp>(op))
@@ -236,7 +246,42 @@ private:
     return success();
   }
 
+  /// Whether one of the dims of result number `index` is 0; null when none can be.
+  Value isEmpty(kernel::CallOp call, unsigned index) {
+    Value result;
+    for (int64_t number : kernel::dynamicDims(call.getResultShapes(), index)) {
+      Value dim = call.getDims()[number];
+      if (!mayBeEmpty(dim))
+        continue;
+      Value none = code.is(Code::Compare::eq, lookup(dim), code.number(0));
+      result = result ? LLVM::OrOp::create(code, result, none).getResult() : none;
+    }
+    return result;
+  }
+
+  /// A kernel whose results all are empty has nothing to do, and is not called.
   void emitCall(kernel::CallOp call) {
+    Value idle;
+    for (unsigned index = 0; index < call.getOuts().size(); ++index) {
+      Value empty = isEmpty(call, index);
+      idle = index && idle && empty ? LLVM::AndOp::create(code, idle, empty).getResult()
+             : index                ? Value()
+                                    : empty;
+    }
+    if (!idle)
+      return emitBusyCall(call);
+    Block *current = code.getInsertionBlock(), *busy = code.createBlock(current->getParent());
+    Block *next = code.createBlock(current->getParent());
+    busy->moveBefore(next);
+    code.setInsertionPointToEnd(current);
+    LLVM::CondBrOp::create(code, idle, next, busy);
+    code.setInsertionPointToEnd(busy);
+    emitBusyCall(call);
+    LLVM::BrOp::create(code, ValueRange(), next);
+    code.setInsertionPointToEnd(next);
+  }
+
+  void emitBusyCall(kernel::CallOp call) {
     SmallVector<Value> operands{argument(0)};
     for (Value operand : call.getOperands())
       operands.push_back(lookup(operand));

@@ -146,6 +146,47 @@ void castExpandedShapes(ModuleOp module) {
   }
 }
 
+/// Buffers that have room for one element in each dim that is 0: what is read there is dropped, but
+/// must be there to be read.
+void giveRoom(ModuleOp module) {
+  SmallVector<memref::AllocOp> found;
+  module.walk([&](memref::AllocOp op) {
+    if (!op.getType().hasStaticShape())
+      found.push_back(op);
+  });
+  for (memref::AllocOp op : found) {
+    OpBuilder b(op);
+    Location loc = op.getLoc();
+    MemRefType type = op.getType();
+    int64_t factor = 1;
+    for (int64_t size : type.getShape())
+      factor *= ShapedType::isDynamic(size) ? 1 : size;
+    Value one = arith::ConstantIndexOp::create(b, loc, 1),
+          count = arith::ConstantIndexOp::create(b, loc, factor);
+    for (Value size : op.getDynamicSizes())
+      count = arith::MulIOp::create(b, loc, count, arith::MaxSIOp::create(b, loc, size, one));
+    Value flat = memref::AllocOp::create(
+        b, loc, MemRefType::get({ShapedType::kDynamic}, type.getElementType()), ValueRange{count});
+    SmallVector<OpFoldResult> sizes = op.getMixedSizes(), strides(type.getRank());
+    Value step;
+    int64_t fixed = 1; // the stride while no dynamic dim was met
+    for (int64_t dim = type.getRank() - 1; dim >= 0; --dim) {
+      strides[dim] = step ? OpFoldResult(step) : b.getIndexAttr(fixed);
+      if (!step && !type.isDynamicDim(dim)) {
+        fixed *= type.getDimSize(dim);
+        continue;
+      }
+      Value inner = step ? step : arith::ConstantIndexOp::create(b, loc, fixed).getResult();
+      step =
+          arith::MulIOp::create(b, loc, inner, getValueOrCreateConstantIndexOp(b, loc, sizes[dim]));
+    }
+    Value view =
+        memref::ReinterpretCastOp::create(b, loc, type, flat, b.getIndexAttr(0), sizes, strides);
+    op.getResult().replaceAllUsesWith(view);
+    op.erase();
+  }
+}
+
 LogicalResult bufferize(ModuleOp module) {
   SmallVector<attn::SdpaOp> attention;
   module.walk([&](attn::SdpaOp op) { attention.push_back(op); });
@@ -170,10 +211,10 @@ LogicalResult bufferize(ModuleOp module) {
 
 /// What a loop allocates is allocated once, in front of it: sizes come from outside, and no buffer
 /// goes from one iteration to the next. Canonicalisation has made them so.
-LogicalResult placeAllocations(ModuleOp module) {
+LogicalResult hoistAllocations(ModuleOp module) {
   SmallVector<memref::AllocOp> allocations;
   module.walk([&](memref::AllocOp alloc) { allocations.push_back(alloc); });
-  for (memref::AllocOp alloc : allocations) {
+  for (memref::AllocOp alloc : allocations)
     while (!isa<func::FuncOp>(alloc->getParentOp())) {
       Operation *parent = alloc->getParentOp();
       for (Value size : alloc->getOperands()) {
@@ -189,12 +230,15 @@ LogicalResult placeAllocations(ModuleOp module) {
       }
       alloc->moveBefore(parent);
     }
-    // Around the loops bodies are straight-line code: what they allocate lives to their end.
+  return success();
+}
+
+/// Bodies are straight-line code around their loops: what they allocate lives to their end.
+void freeAllocations(ModuleOp module) {
+  module.walk([](memref::AllocOp alloc) {
     OpBuilder builder(alloc->getBlock()->getTerminator());
     memref::DeallocOp::create(builder, alloc.getLoc(), alloc);
-  }
-  castExpandedShapes(module);
-  return success();
+  });
 }
 
 /// The canonicaliser merges integer -> f32 -> bf16 into one operation, which arith-expand does not
@@ -378,8 +422,16 @@ struct ReferenceKernels : PassWrapper<ReferenceKernels, OperationPass<ModuleOp>>
     OpPassManager cleanUp(ModuleOp::getOperationName()), pm(ModuleOp::getOperationName());
     cleanUp.addPass(createCanonicalizerPass());
     addLowering(pm);
+    bool maybeEmpty = false;
+    getOperation().walk([&](kernel::DimOp dim) { maybeEmpty |= dim.getMaybeEmpty(); });
     if (failed(bufferize(nested)) || failed(runPipeline(cleanUp, nested)) ||
-        failed(placeAllocations(nested)) || failed(runPipeline(pm, nested)))
+        failed(hoistAllocations(nested)))
+      return signalPassFailure();
+    if (maybeEmpty)
+      giveRoom(nested);
+    freeAllocations(nested);
+    castExpandedShapes(nested);
+    if (failed(runPipeline(pm, nested)))
       return signalPassFailure();
     adopt(nested);
     if (signatures.empty())

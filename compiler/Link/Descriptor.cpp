@@ -91,9 +91,11 @@ Error link::addDescriptor(Module &module, const host::Interface &interface,
     return createStringError("the host module lacks '" + Twine(host::kPlanName) + "' or '" +
                              host::kRunName + "'");
   Builder b(module);
-  SmallVector<Constant *> symbols;
+  SmallVector<Constant *> symbols, least;
   for (const std::string &name : interface.symbols)
     symbols.push_back(b.text(name));
+  for (int32_t number : interface.least)
+    least.push_back(b.i32(number));
   Constant *model = b.record({
       b.i32(RAPT_ABI_MAGIC),
       b.i32(RAPT_ABI_VERSION),
@@ -106,6 +108,7 @@ Error link::addDescriptor(Module &module, const host::Interface &interface,
       b.i32(interface.outputs.size()),
       b.i32(0),
       b.table(symbols),
+      b.table(least),
       b.tensors(interface.inputs),
       b.tensors(interface.outputs),
       facts.weightsPath.empty() ? b.null() : b.weights(facts.weightsPath),
@@ -114,7 +117,7 @@ Error link::addDescriptor(Module &module, const host::Interface &interface,
       plan,
       run,
   });
-  static_assert(sizeof(rapt_abi_model) == 120 && sizeof(rapt_abi_tensor) == 24 &&
+  static_assert(sizeof(rapt_abi_model) == 128 && sizeof(rapt_abi_tensor) == 24 &&
                     sizeof(rapt_abi_dim) == 16,
                 "the records above follow rapt_abi.h field by field");
   b.global(model, GlobalValue::ExternalLinkage, facts.symbol);

@@ -43,6 +43,14 @@ MemRefType bufferOf(Type tensor) {
   return MemRefType::get(type.getShape(), type.getElementType());
 }
 
+bool mayBeEmpty(Operation *function, StringRef symbol) {
+  auto symbols = function->getAttrOfType<ArrayAttr>(kMaybeEmptyAttr);
+  return symbols && llvm::any_of(symbols, [&](Attribute attr) {
+           auto name = dyn_cast<StringAttr>(attr);
+           return name && name.getValue() == symbol;
+         });
+}
+
 bool isView(Operation *op) {
   return isa_and_nonnull<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op);
 }

@@ -27,6 +27,11 @@ namespace rapt::kernel {
 
 /// Attribute of the model's func.func: array of strings, the symbolic dims in interface order.
 inline constexpr llvm::StringLiteral kSymbolsAttr = "kernel.symbols";
+/// Attribute of the model's func.func: array of strings, the symbolic dims that may be 0.
+inline constexpr llvm::StringLiteral kMaybeEmptyAttr = "kernel.maybe_empty";
+
+/// Whether `symbol` is in the function's kernel.maybe_empty.
+bool mayBeEmpty(mlir::Operation *function, llvm::StringRef symbol);
 
 /// The dims that the `?`s of tensor number `index` in `shapes` stand for, in order.
 llvm::ArrayRef<int64_t> dynamicDims(mlir::ArrayAttr shapes, unsigned index);

@@ -60,12 +60,13 @@ class Kernel_Op<string mnemonic, list<Trait> traits = []> : Op<Kernel_Dialect, m
 def Kernel_DimOp : Kernel_Op<"dim", [Pure]> {
   let summary = "the value of a symbolic dim of the model's inputs";
   let description = [{
-    `%seq = kernel.dim "seq"`: at least 1, bound by the runtime before anything runs. The function's
-    `kernel.symbols` attribute lists all of them in the order of the model's interface.
+    `%seq = kernel.dim "seq"`: at least 1, bound by the runtime before anything runs;
+    `%past = kernel.dim "past" maybe_empty`: at least 0. The function's attribute `kernel.symbols`
+    lists all of them in the order of the model's interface, `kernel.maybe_empty` those that may be 0.
   }];
-  let arguments = (ins StrAttr:$symbol);
+  let arguments = (ins StrAttr:$symbol, UnitAttr:$maybe_empty);
   let results = (outs Index:$value);
-  let assemblyFormat = "$symbol attr-dict";
+  let assemblyFormat = "$symbol (`maybe_empty` $maybe_empty^)? attr-dict";
 }
 
 def Kernel_RequireOp : Kernel_Op<"require"> {

@@ -18,7 +18,7 @@ namespace rapt::onnx {
 
 namespace {
 LogicalResult inferDim(ShapeInference &shapes, kernel::DimOp op) {
-  shapes.bindScalar(op.getResult(), SymbolicExpr::symbol(op.getSymbol()));
+  shapes.bindScalar(op.getResult(), SymbolicExpr::symbol(op.getSymbol(), !op.getMaybeEmpty()));
   return success();
 }
 

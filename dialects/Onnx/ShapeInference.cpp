@@ -332,7 +332,8 @@ LogicalResult ShapeInference::run(func::FuncOp function) {
                                       << " dims but " << dims.size() << " in onnx.dims";
       for (auto [dim, attribute] : llvm::zip(info.shape, dims)) {
         if (auto symbol = dyn_cast<StringAttr>(attribute))
-          dim = SymbolicExpr::symbol(symbol.getValue());
+          dim = SymbolicExpr::symbol(symbol.getValue(),
+                                     !kernel::mayBeEmpty(function, symbol.getValue()));
         else if (auto value = dyn_cast<IntegerAttr>(attribute))
           dim = SymbolicExpr(value.getValue().getSExtValue());
       }
@@ -355,7 +356,7 @@ LogicalResult ShapeInference::run(func::FuncOp function) {
 // --- Expressions as code -------------------------------------------------------------------------
 static Value materializeAtom(OpBuilder &builder, Location loc, const SymbolicAtom &atom) {
   if (atom.kind == SymbolicAtom::Symbol)
-    return kernel::DimOp::create(builder, loc, builder.getStringAttr(atom.name));
+    return kernel::DimOp::create(builder, loc, atom.name, /*maybe_empty=*/atom.least == 0);
   Value lhs = ShapeInference::materialize(builder, loc, atom.lhs);
   Value rhs = ShapeInference::materialize(builder, loc, atom.rhs);
   switch (atom.kind) {

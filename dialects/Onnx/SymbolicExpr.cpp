@@ -72,7 +72,7 @@ Interval bounds(const SymbolicExpr &expr) { return {expr.lowerBound(), expr.uppe
 
 Interval boundsOf(const SymbolicAtom &atom) {
   if (atom.kind == SymbolicAtom::Symbol)
-    return {1, highest};
+    return {atom.least, highest};
   Interval a = bounds(atom.lhs), b = bounds(atom.rhs);
   switch (atom.kind) {
   case SymbolicAtom::Min:
@@ -101,9 +101,10 @@ SymbolicExpr::SymbolicExpr(int64_t value) {
   poly = std::move(terms);
 }
 
-SymbolicExpr SymbolicExpr::symbol(llvm::StringRef name) {
+SymbolicExpr SymbolicExpr::symbol(llvm::StringRef name, int64_t least) {
   auto atom = std::make_shared<SymbolicAtom>();
   atom->name = name.str();
+  atom->least = least;
   SymbolicTerm term{1, {}};
   term.factors.push_back(std::move(atom));
   return fromTerms({std::move(term)});
@@ -315,32 +316,48 @@ bool SymbolicExpr::contains(llvm::StringRef symbol) const {
   });
 }
 
-SymbolicExpr SymbolicExpr::substitute(llvm::StringRef symbol, const SymbolicExpr &value) const {
-  if (!contains(symbol))
-    return *this;
+/// The expression with each symbol replaced by what `choose` gives for its atom.
+static SymbolicExpr replaceSymbols(const SymbolicExpr &expr,
+                                   llvm::function_ref<SymbolicExpr(const SymbolicAtom &)> choose) {
   auto replaced = [&](const SymbolicAtom &atom) {
     if (atom.kind == SymbolicAtom::Symbol)
-      return atom.name == symbol ? value : SymbolicExpr::symbol(atom.name);
-    SymbolicExpr a = atom.lhs.substitute(symbol, value), b = atom.rhs.substitute(symbol, value);
+      return choose(atom);
+    SymbolicExpr a = replaceSymbols(atom.lhs, choose), b = replaceSymbols(atom.rhs, choose);
     switch (atom.kind) {
     case SymbolicAtom::FloorDiv:
-      return floorDiv(a, b);
+      return SymbolicExpr::floorDiv(a, b);
     case SymbolicAtom::Mod:
-      return mod(a, b);
+      return SymbolicExpr::mod(a, b);
     case SymbolicAtom::Min:
-      return min(a, b);
+      return SymbolicExpr::min(a, b);
     default:
-      return max(a, b);
+      return SymbolicExpr::max(a, b);
     }
   };
   SymbolicExpr sum(0);
-  for (const SymbolicTerm &term : terms()) {
+  for (const SymbolicTerm &term : expr.terms()) {
     SymbolicExpr product(term.coefficient);
     for (const Atom &factor : term.factors)
       product = product * replaced(*factor);
     sum = sum + product;
   }
   return sum;
+}
+
+SymbolicExpr SymbolicExpr::substitute(llvm::StringRef symbol, const SymbolicExpr &value) const {
+  if (!contains(symbol))
+    return *this;
+  return replaceSymbols(*this, [&](const SymbolicAtom &atom) {
+    return atom.name == symbol ? value : SymbolicExpr::symbol(atom.name, atom.least);
+  });
+}
+
+bool SymbolicExpr::isPositiveUnlessInputsEmpty() const {
+  if (lowerBound() >= 1)
+    return true;
+  SymbolicExpr filled = replaceSymbols(
+      *this, [](const SymbolicAtom &atom) { return SymbolicExpr::symbol(atom.name); });
+  return isKnown() && filled.lowerBound() >= 1;
 }
 
 int64_t SymbolicExpr::lowerBound() const {

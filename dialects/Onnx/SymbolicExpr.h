@@ -4,7 +4,8 @@
 // atoms, where an atom is a symbol (`batch`) or one of floordiv, mod, min, max of two expressions.
 // Expressions are immutable and kept in normal form, so that equal expressions compare equal.
 //
-// Every symbol is at least 1: it is a dim of an input, and inputs have no empty dims.
+// A symbol is a dim of an input. It is at least 1, or at least 0 where the importer found that the
+// graph works with such an input empty (frontends/onnx/EmptyDims.h).
 // Arithmetic that leaves int64, or grows past a fixed size, gives the unknown expression.
 //
 //===-------------------------------------------------------------------------------------===//
@@ -36,7 +37,8 @@ class SymbolicExpr {
 public:
   SymbolicExpr() = default; ///< unknown
   SymbolicExpr(int64_t value);
-  static SymbolicExpr symbol(llvm::StringRef name);
+  /// `least` is 0 or 1, and the same wherever the symbol stands.
+  static SymbolicExpr symbol(llvm::StringRef name, int64_t least = 1);
 
   bool isKnown() const { return poly != nullptr; }
   /// The value, when the expression has no symbols.
@@ -70,6 +72,9 @@ public:
   /// What holds for all values of the symbols; INT64_MIN and INT64_MAX stand for no bound.
   int64_t lowerBound() const;
   int64_t upperBound() const;
+  /// Whether the expression is at least 1 wherever all symbols are: what is empty then is so
+  /// because an input is.
+  bool isPositiveUnlessInputsEmpty() const;
   /// a != b for all values of the symbols.
   static bool provablyDifferent(const SymbolicExpr &a, const SymbolicExpr &b);
   /// a <= b for all values of the symbols.
@@ -96,6 +101,7 @@ private:
 struct SymbolicAtom {
   enum Kind { Symbol, FloorDiv, Mod, Min, Max } kind = Symbol;
   std::string name;      ///< of a Symbol
+  int64_t least = 1;     ///< of a Symbol: 0 when it may be empty
   SymbolicExpr lhs, rhs; ///< of the others
   unsigned size = 1;     ///< atoms in it, itself included
 };

@@ -4,6 +4,7 @@
 
 #include "dialects/Kernel/Kernel.h"
 #include "frontends/onnx/Constants.h"
+#include "frontends/onnx/EmptyDims.h"
 #include "frontends/onnx/Errors.h"
 #include "frontends/onnx/InputValues.h"
 #include "frontends/onnx/Versions.h"
@@ -50,12 +51,19 @@ private:
 
 class Importer : public SubgraphImporter {
 public:
-  Importer(const Model &model, const ImportOptions &options, MLIRContext &context)
-      : model(model), options(options), context(context), builder(&context) {}
+  /// `maybeEmpty`: the symbolic dims (strings) that may be 0.
+  Importer(const Model &model, const ImportOptions &options, MLIRContext &context,
+           ArrayRef<mlir::Attribute> maybeEmpty = {})
+      : model(model), options(options), context(context), builder(&context),
+        maybeEmpty(maybeEmpty) {}
 
   OwningOpRef<ModuleOp> run();
   FailureOr<SmallVector<Value>> importSubgraph(const Graph &graph,
                                                ArrayRef<Value> inputs) override;
+  /// After a run: the symbolic dims with which the function that it made works when they are 0.
+  SmallVector<mlir::Attribute> findMaybeEmpty(ModuleOp module) const {
+    return dimsThatMayBeEmpty(*module.getOps<func::FuncOp>().begin(), shapes, symbols);
+  }
 
 private:
   Location locationOf(StringRef name) { return NameLoc::get(builder.getStringAttr(escaped(name))); }
@@ -87,6 +95,7 @@ private:
   const ImportOptions &options;
   MLIRContext &context;
   OpBuilder builder;
+  ArrayRef<mlir::Attribute> maybeEmpty;
   ShapeInference shapes;
   std::vector<Input> inputs;
   SmallVector<mlir::Attribute> symbols;
@@ -151,10 +160,11 @@ LogicalResult Importer::importInput(const ValueInfo &input) {
       sizes.push_back(value->second);
       continue;
     }
+    StringAttr symbol = builder.getStringAttr(name);
     if (symbolNames.insert(name).second)
-      symbols.push_back(builder.getStringAttr(name));
-    result.shape.push_back(SymbolicExpr::symbol(name));
-    dims.push_back(builder.getStringAttr(name));
+      symbols.push_back(symbol);
+    result.shape.push_back(SymbolicExpr::symbol(name, !llvm::is_contained(maybeEmpty, symbol)));
+    dims.push_back(symbol);
     sizes.push_back(ShapedType::kDynamic);
   }
   __int128 bytes = elementType.getIntOrFloatBitWidth();
@@ -227,6 +237,8 @@ func::FuncOp Importer::makeFunction(ModuleOp module) {
   auto function = func::FuncOp::create(builder, locationOf(model.graph.name), "main",
                                        builder.getFunctionType(types, {}));
   function->setAttr(kernel::kSymbolsAttr, builder.getArrayAttr(symbols));
+  if (!maybeEmpty.empty())
+    function->setAttr(kernel::kMaybeEmptyAttr, builder.getArrayAttr(maybeEmpty));
   Block *body = function.addEntryBlock();
   for (auto [i, input] : llvm::enumerate(inputs)) {
     function.setArgAttr(i, kNameAttr, builder.getStringAttr(input.name));
@@ -458,7 +470,18 @@ OwningOpRef<ModuleOp> Importer::run() {
 OwningOpRef<ModuleOp> importModel(const Model &model, const ImportOptions &options,
                                   MLIRContext &context) {
   context.loadDialect<OnnxDialect, kernel::KernelDialect, func::FuncDialect>();
-  return Importer(model, options, context).run();
+  Importer importer(model, options, context);
+  OwningOpRef<ModuleOp> module = importer.run();
+  if (!module)
+    return module;
+  SmallVector<mlir::Attribute> maybeEmpty = importer.findMaybeEmpty(*module);
+  if (maybeEmpty.empty())
+    return module;
+  // What the first import took for granted about these dims may have shaped what it made, so the
+  // model is imported with what is known now. A graph that needs one of them after all keeps them.
+  ScopedDiagnosticHandler silence(&context, [](Diagnostic &) { return success(); });
+  OwningOpRef<ModuleOp> general = Importer(model, options, context, maybeEmpty).run();
+  return general ? std::move(general) : std::move(module);
 }
 
 } // namespace rapt::onnx

@@ -8,6 +8,7 @@
 //         -> (tensor<?x?x384xf32> {onnx.name = "last_hidden_state"}, ...)
 //         attributes {kernel.symbols = ["batch", "seq"]}
 //
+// and kernel.maybe_empty beside kernel.symbols, when some of those may be 0 (EmptyDims.h),
 // whose operations are in the newest form (Versions.h) with inferred types (ShapeInference.h), each
 // at the location of its node. Large constants are views of the Model's bytes: the Model must
 // outlive the module.

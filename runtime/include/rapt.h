@@ -51,7 +51,7 @@ typedef enum rapt_status {
   RAPT_ERROR_NAME = 7,       /* an unknown, missing or repeated input or output */
   RAPT_ERROR_DTYPE = 8,      /* an element type that is not the model's */
   RAPT_ERROR_RANK = 9,       /* a number of dims that is not the model's */
-  RAPT_ERROR_SHAPE = 10,     /* a dim that contradicts the model or another input, or is below 1 */
+  RAPT_ERROR_SHAPE = 10,     /* a dim that contradicts the model or another input, or is too low */
   RAPT_ERROR_WORKSPACE = 11, /* the caller's workspace memory is too small */
   RAPT_ERROR_RUN = 12        /* the model refused the values, e.g. an index outside its table */
 } rapt_status;
@@ -80,7 +80,8 @@ struct rapt_abi_model; /* rapt_abi.h */
 /* A tensor in the caller's memory. */
 typedef struct rapt_tensor {
   const char *name; /* of the input or output; null: the one at this tensor's place in the array */
-  void *data;       /* aligned to the element size; inputs are only read */
+  void *data;       /* aligned to the element size; inputs are only read; any pointer, null too,
+                     * where a dim is 0 */
   int32_t dtype;    /* rapt_dtype */
   int32_t rank;     /* 0 (a scalar) to RAPT_MAX_RANK */
   int64_t dims[RAPT_MAX_RANK]; /* the first `rank` count */
@@ -149,6 +150,11 @@ RAPT_API rapt_status rapt_input_info(const rapt_model *model, int32_t index,
 RAPT_API rapt_status rapt_output_info(const rapt_model *model, int32_t index,
                                       rapt_tensor_info *info);
 
+/* Writes to *least the lowest value that symbol number `index` of rapt_describe may have: 0 where
+ * the model takes empty inputs, such as keys and values before the first step of a decoder, else 1.
+ * Error: RAPT_ERROR_ARGUMENT. Any thread. */
+RAPT_API rapt_status rapt_symbol_least(const rapt_model *model, int32_t index, int64_t *least);
+
 /* Writes name, dtype, rank and dims of every output to outputs[0 .. num_outputs), in the model's
  * order and with null data, for inputs of the given shapes. `inputs` need no data. Errors:
  * _ARGUMENT, _NAME, _DTYPE, _RANK, _SHAPE as rapt_run, _MEMORY. Any thread. */
@@ -181,12 +187,13 @@ RAPT_API void rapt_workspace_destroy(rapt_workspace *workspace);
 /* -- Running ----------------------------------------------------------------------------------- */
 
 /* Computes every output from every input: each must be given exactly once, in any order when named.
- * Input dims must be >= 1 and agree with the model's constants and, where inputs share a symbol,
- * with each other; output dims must be those of rapt_output_shapes. Outputs may overlap neither
- * inputs nor each other. Blocks until done; allocates nothing when the workspace has run or
- * reserved shapes at least as large, or uses the caller's memory. After an error outputs hold
- * unspecified values and the workspace stays usable. Errors: RAPT_ERROR_ARGUMENT (also when another
- * thread is running on this workspace), _NAME, _DTYPE, _RANK, _SHAPE, _WORKSPACE, _MEMORY, _RUN. */
+ * Input dims must be >= 1 (or 0: see rapt_symbol_least) and agree with the model's constants and,
+ * where inputs share a symbol, with each other; output dims must be those of rapt_output_shapes.
+ * Outputs may overlap neither inputs nor each other. Blocks until done; allocates nothing when the
+ * workspace has run or reserved shapes at least as large, or uses the caller's memory. After an error
+ * outputs hold unspecified values and the workspace stays usable. Errors: RAPT_ERROR_ARGUMENT (also
+ * when another thread is running on this workspace), _NAME, _DTYPE, _RANK, _SHAPE, _WORKSPACE,
+ * _MEMORY, _RUN. */
 RAPT_API rapt_status rapt_run(rapt_workspace *workspace, const rapt_tensor *inputs,
                               int32_t num_inputs, const rapt_tensor *outputs, int32_t num_outputs);
 

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define RAPT_ABI_MAGIC 0x54504152u /* "RAPT", little endian */
-#define RAPT_ABI_VERSION 2u
+#define RAPT_ABI_VERSION 3u
 
 /* The symbol that a model shared library exports: `const rapt_abi_model rapt_model`. A model object
  * (-o model.o) exports it as `<stem>_rapt_model`. */
@@ -98,20 +98,21 @@ typedef struct rapt_abi_model {
   int32_t num_outputs;
   int32_t reserved;
   const char *const *symbols; /* names of the symbolic dims, in the order of `dims` below */
+  const int32_t *least;       /* the lowest value of each: 1, or 0 when inputs may be empty there */
   const rapt_abi_tensor *inputs;
   const rapt_abi_tensor *outputs;
   const void *weights; /* page-aligned, read-only; null when weights_file names a side file */
   uint64_t weights_bytes;
   const char *weights_file; /* null, or a file name beside the artifact */
 
-  /* dims: num_symbols values >= 1. Writes the output dims one after the other (sum of output ranks)
-   * and the plan. 0, or what context->fail returned when a requirement of the graph on its dims
-   * does not hold. Only context->fail is called. */
+  /* dims: num_symbols values, none below its `least`. Writes the output dims one after the other
+   * (sum of output ranks) and the plan. 0, or what context->fail returned when a requirement of the
+   * graph on its dims does not hold. Only context->fail is called. */
   int (*plan)(rapt_abi_context *context, const int64_t *dims, int64_t *output_dims,
               rapt_abi_plan *plan);
-  /* inputs/outputs: data pointers in the order of the tables, aligned to their element size; arena:
-   * plan->arena_bytes, 64-byte aligned; weights: as above or the mapped side file. 0, or a code
-   * from context->fail. */
+  /* inputs/outputs: data pointers in the order of the tables, aligned to their element size, and
+   * anything for tensors without elements; arena: plan->arena_bytes, 64-byte aligned; weights: as
+   * above or the mapped side file. 0, or a code from context->fail. */
   int (*run)(rapt_abi_context *context, const int64_t *dims, const void *const *inputs,
              void *const *outputs, void *arena, const void *weights);
 } rapt_abi_model;

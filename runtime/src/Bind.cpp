@@ -33,10 +33,10 @@ void Binding::destroy() { free(dims); }
 
 namespace {
 
-/// Whether a model's tensor has no elements, whatever the symbols are.
-bool isEmpty(const rapt_abi_tensor &tensor) {
+/// Whether a tensor, whose rank was checked, has no elements.
+bool isEmpty(const rapt_tensor &tensor) {
   for (int32_t d = 0; d < tensor.rank; ++d)
-    if (tensor.dims[d].value == 0)
+    if (tensor.dims[d] == 0)
       return true;
   return false;
 }
@@ -101,7 +101,7 @@ struct Side {
 
   /// Dims are those expected here. What is empty may have no data.
   rapt_status checkData(const rapt_tensor &tensor, const rapt_abi_tensor &expected) const {
-    if (isEmpty(expected))
+    if (isEmpty(tensor))
       return RAPT_OK;
     if (!tensor.data)
       return fail(RAPT_ERROR_ARGUMENT, "%s '%s' has a null data pointer", kind, expected.name);
@@ -113,7 +113,7 @@ struct Side {
   }
 
   rapt_status checkBytes(const rapt_tensor &tensor, const rapt_abi_tensor &expected) const {
-    if (rapt_tensor_bytes(&tensor) == 0 && !isEmpty(expected))
+    if (rapt_tensor_bytes(&tensor) == 0 && !isEmpty(tensor))
       return fail(RAPT_ERROR_SHAPE, "%s '%s' has more than 2^63 - 1 bytes", kind, expected.name);
     return RAPT_OK;
   }
@@ -126,9 +126,10 @@ static rapt_status bindDim(const rapt_abi_model *abi, int32_t row, int32_t d, in
                            Binding &binding) {
   const rapt_abi_tensor &input = abi->inputs[row];
   const rapt_abi_dim &dim = input.dims[d];
-  if (value < 1 && dim.value != 0)
-    return fail(RAPT_ERROR_SHAPE, "input '%s' dim %d ('%s') is %lld, expected at least 1",
-                input.name, int(d), dim.text, (long long)value);
+  int64_t least = dim.value < 0 ? abi->least[-1 - dim.value] : dim.value > 0;
+  if (value < least)
+    return fail(RAPT_ERROR_SHAPE, "input '%s' dim %d ('%s') is %lld, expected at least %lld",
+                input.name, int(d), dim.text, (long long)value, (long long)least);
   if (dim.value >= 0) {
     if (value != dim.value)
       return fail(RAPT_ERROR_SHAPE, "input '%s' dim %d is %lld, expected %lld", input.name, int(d),
@@ -136,7 +137,7 @@ static rapt_status bindDim(const rapt_abi_model *abi, int32_t row, int32_t d, in
     return RAPT_OK;
   }
   int64_t symbol = -1 - dim.value;
-  if (binding.dims[symbol] == 0) {
+  if (binding.dims[symbol] < 0) {
     binding.dims[symbol] = value;
     binding.boundInput[symbol] = row;
     binding.boundDim[symbol] = d;
@@ -155,7 +156,8 @@ rapt_status rapt::bindInputs(const rapt_model *model, const rapt_tensor *tensors
                              bool withData, Binding &binding) {
   const rapt_abi_model *abi = model->abi;
   Side side = {"input", abi->inputs, abi->num_inputs, tensors, count};
-  memset(binding.dims, 0, size_t(abi->num_symbols) * sizeof *binding.dims);
+  for (int32_t i = 0; i < abi->num_symbols; ++i)
+    binding.dims[i] = -1;
   memset(binding.seen, 0, size_t(abi->num_inputs));
   if (rapt_status status = side.checkArray())
     return status;
@@ -192,11 +194,10 @@ rapt_status rapt::planFor(const rapt_model *model, Binding &binding, rapt_abi_pl
     const rapt_abi_tensor &output = model->abi->outputs[i];
     rapt_tensor tensor = {output.name, nullptr, output.dtype, output.rank, {}};
     memcpy(tensor.dims, dims, size_t(output.rank) * sizeof *dims);
-    if (rapt_tensor_bytes(&tensor) == 0 && !isEmpty(output))
-      return fail(
-          RAPT_ERROR_SHAPE,
-          "output '%s' would be empty or have more than 2^63 - 1 bytes for these input dims",
-          output.name);
+    if (rapt_tensor_bytes(&tensor) == 0 && !isEmpty(tensor))
+      return fail(RAPT_ERROR_SHAPE,
+                  "output '%s' would have more than 2^63 - 1 bytes for these input dims",
+                  output.name);
     dims += output.rank;
   }
   return RAPT_OK;

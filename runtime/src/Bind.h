@@ -13,7 +13,7 @@ namespace rapt {
 
 /// The values of one call, in the order of the model's tables; one allocation, made by `create`.
 struct Binding {
-  int64_t *dims;       ///< [num_symbols]; 0: not bound yet
+  int64_t *dims;       ///< [num_symbols]; -1: not bound yet
   int64_t *outputDims; ///< [sum of output ranks]
   const void **inputs; ///< [num_inputs] data
   void **outputs;      ///< [num_outputs] data

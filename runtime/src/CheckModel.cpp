@@ -1,8 +1,8 @@
 //===- CheckModel.cpp - Is what an artifact exports a model for this runtime? -*- C++ -*-===//
 //
 // After these checks the rest of the runtime may index the tables without asking again: ranks are
-// at most RAPT_MAX_RANK, dims are constants >= 1 or symbols that exist, every symbol is in some
-// input.
+// at most RAPT_MAX_RANK, dims are constants >= 0 or symbols that exist, every symbol is in some
+// input and is at least 0 or 1.
 //===------------------------------------------------------------------------------------===//
 #include "CpuFeatures.h"
 #include "Error.h"
@@ -42,7 +42,7 @@ static rapt_status checkTables(const rapt_abi_model *abi, const char *path) {
   if (abi->num_symbols < 0 || abi->num_inputs < 0 || abi->num_outputs < 0 ||
       abi->num_symbols > most || abi->num_inputs > most || abi->num_outputs > most)
     return damaged(path, "a table has a negative or absurd size");
-  if ((abi->num_symbols && !abi->symbols) || (abi->num_inputs && !abi->inputs) ||
+  if ((abi->num_symbols && (!abi->symbols || !abi->least)) || (abi->num_inputs && !abi->inputs) ||
       (abi->num_outputs && !abi->outputs) || !abi->plan || !abi->run || !abi->name ||
       !abi->producer || !abi->cpu)
     return damaged(path, "a table, text or entry point is missing");
@@ -52,6 +52,9 @@ static rapt_status checkTables(const rapt_abi_model *abi, const char *path) {
   for (int32_t i = 0; i < abi->num_outputs; ++i)
     if (rapt_status status = checkTensor(abi, abi->outputs[i], false, path))
       return status;
+  for (int32_t i = 0; i < abi->num_symbols; ++i)
+    if (abi->least[i] != 0 && abi->least[i] != 1)
+      return damaged(path, "a symbol starts from neither 0 nor 1");
   for (int32_t i = 0; i < abi->num_symbols; ++i)
     if (!abi->symbols[i] || !inSomeInput(abi, i))
       return damaged(path, "a symbol has no name or is in no input dim");

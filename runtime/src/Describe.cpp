@@ -19,6 +19,17 @@ rapt_status rapt_describe(const rapt_model *model, rapt_model_info *info) {
   return RAPT_OK;
 }
 
+rapt_status rapt_symbol_least(const rapt_model *model, int32_t index, int64_t *least) {
+  if (!model || !least)
+    return fail(RAPT_ERROR_ARGUMENT, "rapt_symbol_least: the %s pointer is null",
+                model ? "least" : "model");
+  if (index < 0 || index >= model->abi->num_symbols)
+    return fail(RAPT_ERROR_ARGUMENT, "symbol index %d is outside the model's %d symbols",
+                int(index), int(model->abi->num_symbols));
+  *least = model->abi->least[index];
+  return RAPT_OK;
+}
+
 static rapt_status tensorInfo(const char *kind, const rapt_abi_tensor *tensors, int32_t count,
                               int32_t index, rapt_tensor_info *info) {
   if (!info)

@@ -61,6 +61,17 @@ private:
   ExitCode describe() {
     printf("model    %s\nproducer %s\ncpu      %s (%s)\nweights  %llu bytes\n", info.name,
            info.producer, info.cpu, info.features, (unsigned long long)info.weights_bytes);
+    const char *before = "may be 0 ";
+    for (int32_t i = 0; i < info.num_symbols; ++i) {
+      int64_t least = 1;
+      rapt_symbol_least(model, i, &least);
+      if (least > 0)
+        continue;
+      printf("%s%s", before, info.symbols[i]);
+      before = ", ";
+    }
+    if (*before == ',')
+      printf("\n");
     for (bool isInput : {true, false})
       for (int32_t i = 0; i < (isInput ? info.num_inputs : info.num_outputs); ++i) {
         rapt_tensor_info tensor;
@@ -164,7 +175,7 @@ private:
       rapt_tensor like = {input.name, nullptr, input.dtype, input.rank, {}};
       for (int32_t d = 0; d < input.rank; ++d) {
         like.dims[d] = input.dims[d] >= 0 ? input.dims[d] : dimValue(input.dim_texts[d], used);
-        if (input.dims[d] < 0 && like.dims[d] == 0) {
+        if (like.dims[d] < 0) {
           error.fail("--random needs --dim %s=VALUE for input '%s'", input.dim_texts[d],
                      input.name);
           return failed(error.text, Usage);
@@ -187,14 +198,14 @@ private:
     return Done;
   }
 
-  /// 0 when there is no --dim of this name.
+  /// -1 when there is no --dim of this name.
   int64_t dimValue(const char *name, List<bool> &used) const {
     for (size_t i = 0; i < options.dims.size(); ++i)
       if (isNamed(options.dims[i], name)) {
         used[i] = true;
         return options.dims[i].value;
       }
-    return 0;
+    return -1;
   }
 
   ExitCode makeOutputs() {

@@ -168,7 +168,7 @@ private:
       if (&other != dim && other.nameLength == dim->nameLength &&
           memcmp(other.name, dim->name, dim->nameLength) == 0)
         return error.fail("--dim gives '%.*s' twice", int(dim->nameLength), dim->name);
-    return integer(equals + 1, 1, INT64_MAX, dim->value);
+    return integer(equals + 1, 0, INT64_MAX, dim->value);
   }
 
   int argc;

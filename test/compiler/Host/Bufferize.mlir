@@ -40,7 +40,7 @@ module {
 
 // What is returned as a view, twice, or straight from an argument. Index arithmetic comes first, and one
 // kernel.dim stands for each symbol.
-// CHECK: kernel.interface = {inputs = [{{.*}}dims = array<i64: -1, -2, 4>{{.*}}], outputs = [
+// CHECK: kernel.interface = {inputs = [{{.*}}dims = array<i64: -1, -2, 4>{{.*}}], least = array<i32: 1, 1>, outputs = [
 // CHECK-SAME: name = "flat", texts = ["batch * seq", "4"]
 // CHECK-LABEL: func.func @main(
 // CHECK-SAME: %[[X:[^:]*]]: memref<?x?x4xf32>

@@ -49,6 +49,7 @@ module {
 
 // A buffer of m elements and one of n: neither is known to be the larger, so they share the maximum.
 // CHECK: bytes = "max({{4 \* [nm], 4 \* [nm]}}) + 4"
+// CHECK-LABEL: func.func @main(
 module {
   func.func @main(%x: tensor<?xf32> {onnx.name = "x", onnx.dims = ["n"]}, %z: tensor<?xf32> {onnx.name = "z", onnx.dims = ["m"]})
       -> (tensor<f32> {onnx.name = "y"}) attributes {kernel.symbols = ["n", "m"]} {
@@ -59,5 +60,34 @@ module {
     %2 = kernel.call @f dims(%m) ins(%z) shapes [array<i64: 0>] -> [array<i64: 0>] : (index, tensor<?xf32>) -> tensor<?xf32>
     %y = kernel.call @add dims(%m) ins(%1, %2) shapes [array<i64>, array<i64: 0>] -> [array<i64>] : (index, tensor<f32>, tensor<?xf32>) -> tensor<f32>
     return %y : tensor<f32>
+  }
+}
+
+// -----
+
+// What may be empty has room for one element: the buffer of %0, and memory of the arena in the place of %x when
+// `past` is 0. `past + seq` is never empty, and neither is what has no dim of that kind.
+// CHECK: least = array<i32: 0, 1>
+// CHECK-SAME: bytes = "16 * max(past, 1)"
+// CHECK-LABEL: func.func @main(
+// CHECK-SAME: %[[X:[^:]*]]: memref<?x4xf32> {onnx.dims = ["past", 4], onnx.name = "x"}, %[[K:[^:]*]]: memref
+// CHECK: %[[PAST:.*]] = kernel.dim "past" maybe_empty
+// CHECK: arith.maxsi %[[PAST]], %c1
+// CHECK: %[[EMPTY:.*]] = arith.cmpi eq, %[[PAST]], %c0
+// CHECK: %[[ROOM:.*]] = memref.view %{{.*}}[%{{.*}}][%[[PAST]]] : memref<?xi8> to memref<?x4xf32>
+// CHECK: %[[GIVEN:.*]] = arith.select %[[EMPTY]], %[[ROOM]], %[[X]] : memref<?x4xf32>
+// CHECK-NOT: arith.select
+// CHECK: kernel.call @f dims(%[[PAST]]) ins(%[[GIVEN]])
+// CHECK: kernel.call @concat {{.*}}, %[[K]])
+module {
+  func.func @main(%x: tensor<?x4xf32> {onnx.name = "x", onnx.dims = ["past", 4]},
+                  %k: tensor<?x4xf32> {onnx.name = "k", onnx.dims = ["seq", 4]})
+      -> (tensor<?x4xf32> {onnx.name = "y"}) attributes {kernel.symbols = ["past", "seq"], kernel.maybe_empty = ["past"]} {
+    %past = kernel.dim "past" maybe_empty
+    %seq = kernel.dim "seq"
+    %total = arith.addi %past, %seq : index
+    %0 = kernel.call @f dims(%past) ins(%x) shapes [array<i64: 0>] -> [array<i64: 0>] : (index, tensor<?x4xf32>) -> tensor<?x4xf32>
+    %y = kernel.call @concat dims(%past, %seq, %total) ins(%0, %k) shapes [array<i64: 0>, array<i64: 1>] -> [array<i64: 2>] : (index, index, index, tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+    return %y : tensor<?x4xf32>
   }
 }

@@ -1,10 +1,12 @@
 // RUN: rapt-opt %s | rapt-opt | FileCheck %s
 
 // CHECK-LABEL: func @region
-func.func @region(%x: tensor<?x?x384xf32>) -> tensor<?x?x1536xf32> attributes {kernel.symbols = ["batch", "seq"]} {
-  // CHECK: kernel.dim "batch"
+func.func @region(%x: tensor<?x?x384xf32>) -> tensor<?x?x1536xf32> attributes {kernel.symbols = ["batch", "seq"], kernel.maybe_empty = ["past"]} {
+  // CHECK: kernel.dim "batch"{{$}}
   %batch = kernel.dim "batch"
   %seq = kernel.dim "seq"
+  // CHECK: kernel.dim "past" maybe_empty{{$}}
+  %past = kernel.dim "past" maybe_empty
   %c512 = arith.constant 512 : index
   // CHECK: kernel.require %{{.*}}, %{{.*}} "seq (%lld) exceeds %lld"
   kernel.require %seq, %c512 "seq (%lld) exceeds %lld"

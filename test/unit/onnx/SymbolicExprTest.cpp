@@ -11,6 +11,7 @@ using rapt::onnx::SymbolicExpr;
 namespace {
 const SymbolicExpr batch = SymbolicExpr::symbol("batch");
 const SymbolicExpr seq = SymbolicExpr::symbol("seq");
+const SymbolicExpr past = SymbolicExpr::symbol("past", /*least=*/0);
 const SymbolicExpr one(1), two(2);
 constexpr int64_t highest = std::numeric_limits<int64_t>::max();
 constexpr int64_t lowest = std::numeric_limits<int64_t>::min();
@@ -84,6 +85,28 @@ TEST(SymbolicExpr, Substitutes) {
   EXPECT_EQ(expr.substitute("other", 1), expr);
   EXPECT_TRUE(expr.contains("batch"));
   EXPECT_FALSE(expr.contains("other"));
+}
+
+TEST(SymbolicExpr, SymbolsThatMayBeZero) {
+  EXPECT_EQ(past.lowerBound(), 0);
+  EXPECT_EQ((past + seq).lowerBound(), 1);
+  EXPECT_EQ((batch * past).lowerBound(), 0);
+  EXPECT_TRUE(SymbolicExpr::provablyAtMost(seq, past + seq));
+  EXPECT_FALSE(SymbolicExpr::provablyAtMost(1, past));
+  EXPECT_FALSE(SymbolicExpr::provablyDifferent(past + seq, seq));
+  // No division by what may be 0, not even where all factors cancel.
+  EXPECT_FALSE(SymbolicExpr::floorDiv(batch * past, past).isKnown());
+  EXPECT_FALSE(SymbolicExpr::mod(seq, past).isKnown());
+  EXPECT_TRUE(SymbolicExpr::floorDiv(past, seq).isKnown());
+  // The bound survives substitution.
+  EXPECT_EQ((past * batch).substitute("batch", 4).lowerBound(), 0);
+  EXPECT_EQ((past * batch).substitute("past", seq).lowerBound(), 1);
+  // Empty with an input, or for other reasons too.
+  EXPECT_TRUE(past.isPositiveUnlessInputsEmpty());
+  EXPECT_TRUE((batch * past).isPositiveUnlessInputsEmpty());
+  EXPECT_TRUE(seq.isPositiveUnlessInputsEmpty());
+  EXPECT_FALSE((past - SymbolicExpr(1)).isPositiveUnlessInputsEmpty());
+  EXPECT_FALSE(SymbolicExpr().isPositiveUnlessInputsEmpty());
 }
 
 TEST(SymbolicExpr, Division) {

@@ -94,6 +94,45 @@ TEST_F(Bind, Dims) {
                "seq is 4097, the position table has 4096");
 }
 
+/// The hand-written model, which says that seq may be 0.
+struct EmptyBind : Bind {
+  void SetUp() override {
+    static const int32_t least[] = {1, 0};
+    abi = test_rapt_model;
+    abi.least = least;
+    ASSERT_EQ(rapt_open_static(&abi, &model), RAPT_OK);
+  }
+  rapt_abi_model abi;
+};
+
+TEST_F(EmptyBind, DimsOf0) {
+  makeWorkspace(1);
+  int64_t first = -1, second = -1;
+  EXPECT_EQ(rapt_symbol_least(model, 0, &first), RAPT_OK);
+  EXPECT_EQ(rapt_symbol_least(model, 1, &second), RAPT_OK);
+  EXPECT_EQ(first, 1);
+  EXPECT_EQ(second, 0);
+  EXPECT_FAILS(rapt_symbol_least(model, 2, &second), RAPT_ERROR_ARGUMENT, "outside the model's 2");
+
+  Problem empty(2, 0);
+  EXPECT_EQ(empty.run(workspace), RAPT_OK) << rapt_last_error();
+  EXPECT_TRUE(empty.right());
+  empty.inputs[0].data = empty.inputs[1].data = empty.outputs[0].data = nullptr;
+  EXPECT_EQ(empty.run(workspace), RAPT_OK) << rapt_last_error();
+  empty.outputs[1].data = nullptr; // total has an element for each batch
+  EXPECT_FAILS(empty.run(workspace), RAPT_ERROR_ARGUMENT, "output 'total' has a null data pointer");
+
+  // 0 is a value like others: the next input must have it too, and -1 is none.
+  empty.inputs[1].dims[1] = 3;
+  EXPECT_FAILS(empty.run(workspace), RAPT_ERROR_SHAPE,
+               "input 'ids' dim 1 ('seq') is 3, expected 0 as in dim 1 of input 'x'");
+  empty.inputs[0].dims[1] = -1;
+  EXPECT_FAILS(empty.run(workspace), RAPT_ERROR_SHAPE, "is -1, expected at least 0");
+  Problem none(0, 3);
+  EXPECT_FAILS(none.run(workspace), RAPT_ERROR_SHAPE,
+               "input 'x' dim 0 ('batch') is 0, expected at least 1");
+}
+
 TEST_F(Bind, Pointers) {
   makeWorkspace(1);
   Problem problem(2, 3);

@@ -219,6 +219,9 @@ TEST(Load, DamagedTables) {
   EXPECT_EQ(refuses([](rapt_abi_model &m) { m.num_symbols = 1; }), RAPT_ERROR_FORMAT);
   EXPECT_EQ(refuses([](rapt_abi_model &m) { m.outputs = nullptr; }), RAPT_ERROR_FORMAT);
   EXPECT_EQ(refuses([](rapt_abi_model &m) { m.run = nullptr; }), RAPT_ERROR_FORMAT);
+  EXPECT_EQ(refuses([](rapt_abi_model &m) { m.least = nullptr; }), RAPT_ERROR_FORMAT);
+  static const int32_t wrong[] = {1, 2};
+  EXPECT_EQ(refuses([](rapt_abi_model &m) { m.least = wrong; }), RAPT_ERROR_FORMAT);
   EXPECT_EQ(refuses([](rapt_abi_model &m) { m.weights = nullptr; }), RAPT_ERROR_FORMAT);
   EXPECT_EQ(refuses([](rapt_abi_model &m) { m.num_inputs = 0; }), RAPT_ERROR_FORMAT);
 }

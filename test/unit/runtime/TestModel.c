@@ -22,6 +22,9 @@
 #ifndef TEST_FEATURES
 #define TEST_FEATURES "sse3,popcnt"
 #endif
+#ifndef TEST_LEAST_SEQ
+#define TEST_LEAST_SEQ 1
+#endif
 #ifdef TEST_WEIGHTS_FILE
 #define TEST_WEIGHTS NULL
 #else
@@ -85,6 +88,7 @@ static int run(rapt_abi_context *context, const int64_t *dims, const void *const
 }
 
 static const char *const symbols[] = {"batch", "seq"};
+static const int32_t least[] = {1, TEST_LEAST_SEQ};
 static const rapt_abi_dim x_dims[] = {{-1, "batch"}, {-2, "seq"}, {Channels, "4"}};
 static const rapt_abi_dim ids_dims[] = {{-1, "batch"}, {-2, "seq"}};
 static const rapt_abi_dim total_dims[] = {{-1, "batch"}};
@@ -105,6 +109,7 @@ const rapt_abi_model TEST_SYMBOL = {TEST_MAGIC,
                                     2,
                                     0,
                                     symbols,
+                                    least,
                                     inputs,
                                     outputs,
                                     TEST_WEIGHTS,

@@ -102,6 +102,11 @@ TEST_F(Tool, RandomInputsAndTiming) {
   EXPECT_EQ(raptRun(run + "7").text, raptRun(run + "7").text);
   EXPECT_NE(raptRun(run + "7").text, raptRun(run + "8").text);
   EXPECT_SAYS(raptRun(good + " --random 1 --dim batch=2"), 2, "--dim seq=VALUE");
+  std::string empty = fixture("empty.so");
+  EXPECT_SAYS(raptRun(empty + " --describe"), 0, "may be 0 seq\ninput    x");
+  EXPECT_SAYS(raptRun(empty + " --random 1 --dim batch=2 --dim seq=0"), 0, "total f32[2]");
+  EXPECT_SAYS(raptRun(good + " --random 1 --dim batch=2 --dim seq=0"), 1,
+              "input 'x' dim 1 ('seq') is 0, expected at least 1");
   EXPECT_SAYS(raptRun(good + " --random 1 --max-int 1000 --dim batch=9 --dim seq=9"), 1,
               "is outside the table");
 }

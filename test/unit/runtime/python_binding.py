@@ -54,6 +54,10 @@ def fails(status, text, call):
         raise AssertionError(f"expected {status}")
 
 
+empty = rapt.InferenceSession(os.path.join(os.path.dirname(model), "empty.so"))
+scaled, total = empty.run(None, make_inputs(2, 0))
+assert scaled.shape == (2, 0, 4) and (total == 0).all()
+
 good = make_inputs(2, 3)
 fails("RAPT_ERROR_NAME", "'ids' is missing", lambda: session.run(None, {"x": good["x"]}))
 fails("RAPT_ERROR_NAME", "'nope'", lambda: session.run(["nope"], good))

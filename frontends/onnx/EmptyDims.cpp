@@ -1,0 +1,66 @@
+//===- EmptyDims.cpp - Which symbolic dims may be 0 ------------------------------------------===//
+//
+// Operations that loop over nothing when a tensor is empty are named here; every other one wants
+// the dims of its operands and results to be at least 1. A symbol may be 0 if all those dims stay
+// so, whatever the symbols that were let through before are.
+//
+//===-------------------------------------------------------------------------------------===//
+
+#include "frontends/onnx/EmptyDims.h"
+
+#include "dialects/Onnx/Onnx.h"
+
+#include "llvm/ADT/StringSet.h"
+
+using namespace mlir;
+
+namespace rapt::onnx {
+
+/// A window or a new split into dims is not among them: what is then read at the first index of an
+/// empty dim lies outside of its operand.
+static bool takesEmptyTensors(Operation *op) {
+  return isa<AbsOp, AddOp, AndOp, CastOp, CeilOp, ClipOp, ConcatOp, CosOp, DivOp, EqualOp, ErfOp,
+             ExpandOp, ExpOp, FloorOp, GeluOp, GreaterOp, GreaterOrEqualOp, IdentityOp, IsNaNOp,
+             LessOp, LessOrEqualOp, LogOp, MaxOp, MinOp, MulOp, NegOp, NotOp, OrOp, PowOp,
+             ReciprocalOp, ReluOp, RoundOp, ShapeOp, SigmoidOp, SignOp, SinOp, SizeOp, SqrtOp,
+             SqueezeOp, SubOp, TanhOp, TransposeOp, UnsqueezeOp, WhereOp, XorOp, func::ReturnOp>(
+      op);
+}
+
+/// Each dim, once, that is at least 1 and that some operation wants to be.
+static SmallVector<SymbolicExpr> dimsToKeep(func::FuncOp function, const ShapeInference &shapes) {
+  SmallVector<SymbolicExpr> dims;
+  llvm::StringSet<> known;
+  auto collect = [&](ValueRange values) {
+    for (Value value : values)
+      for (const SymbolicExpr &dim : shapes.shape(value))
+        if (!dim.constant() && dim.lowerBound() >= 1 && known.insert(dim.str()).second)
+          dims.push_back(dim);
+  };
+  function.walk([&](Operation *op) {
+    if (op == function || takesEmptyTensors(op))
+      return;
+    collect(op->getOperands());
+    collect(op->getResults());
+  });
+  return dims;
+}
+
+SmallVector<mlir::Attribute> dimsThatMayBeEmpty(func::FuncOp function, const ShapeInference &shapes,
+                                                ArrayRef<mlir::Attribute> symbols) {
+  SmallVector<SymbolicExpr> dims = dimsToKeep(function, shapes);
+  SmallVector<mlir::Attribute> result;
+  for (mlir::Attribute attribute : symbols) {
+    StringRef symbol = cast<StringAttr>(attribute).getValue();
+    SmallVector<SymbolicExpr> lowered = dims;
+    for (SymbolicExpr &dim : lowered)
+      dim = dim.substitute(symbol, SymbolicExpr::symbol(symbol, /*least=*/0));
+    if (llvm::any_of(lowered, [](const SymbolicExpr &dim) { return dim.lowerBound() < 1; }))
+      continue;
+    dims = std::move(lowered);
+    result.push_back(attribute);
+  }
+  return result;
+}
+
+} // namespace rapt::onnx
