@@ -256,12 +256,27 @@ private:
            (element && element->kind == onnx::Element::Float && element->number == 0);
   }
 
-  /// Where(seen, 0, lowest) as the only bias: the sum with a score is the lowest float again, so
-  /// the weight is 0 exactly, and a row of nothing else is the mean.
+  /// Where(seen, 0, lowest) beside negligible biases: the sum with a score is the lowest float
+  /// again, so the weight is 0 exactly, and a row of nothing else is the mean.
   bool takeLowest() {
-    if (match.biases.size() != 1 || !match.masks.empty() || match.biases.front().factor != 1)
+    SmallVector<BiasTerm> terms;
+    for (const BiasTerm &whole : match.biases)
+      summands(whole, terms);
+    for (size_t i = 0; i < terms.size() && match.masks.empty(); ++i) {
+      SmallVector<BiasTerm> rest(terms);
+      rest.erase(rest.begin() + i);
+      if (!isNegligible(rest) || !takeLowest(terms[i]))
+        continue;
+      match.biases = rest;
+      return true;
+    }
+    return false;
+  }
+
+  bool takeLowest(const BiasTerm &term) {
+    if (term.factor != 1)
       return false;
-    Value bias = match.biases.front().value;
+    Value bias = term.value;
     while (auto expand = bias.getDefiningOp<onnx::ExpandOp>())
       bias = expand.getInput();
     auto where = bias.getDefiningOp<onnx::WhereOp>();
@@ -272,7 +287,6 @@ private:
         std::isinf(std::min(*x, *y)))
       return false;
     exclude({where.getCondition(), *x == 0, std::min(*x, *y)});
-    match.biases.clear();
     return true;
   }
 
