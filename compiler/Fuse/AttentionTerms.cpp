@@ -347,8 +347,12 @@ std::optional<SymbolicExpr> causalOffset(Value condition, bool seenWhenTrue, Val
   // attn.sdpa says it from the first key on, or to the last one.
   if (!offset || offset->constant())
     return offset;
-  SymbolicExpr fromEnd = *offset - (all.back() - all[all.size() - 2]);
-  return fromEnd.constant() ? offset : std::nullopt;
+  SymbolicExpr keys = all.back(), queries = all[all.size() - 2], end = *offset + queries;
+  if ((end - keys).constant())
+    return offset;
+  // The sizes may have two names: past + seq is total.
+  bool atEnd = shapes.atMost(end, keys) && shapes.atMost(keys, end);
+  return atEnd ? std::optional(keys - queries) : std::nullopt;
 }
 
 void separateTerms(AttentionMatch &match, onnx::ShapeInference &shapes) {
