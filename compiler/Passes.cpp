@@ -31,9 +31,10 @@ void rapt::registerPasses() {
   registerCSEPass();
   for (auto create : {createSimplifyShapesPass, createSimplifyCanonicalizePass,
                       createSimplifyFoldPass, createFuseWeightsPass, createRaiseLayerNormPass,
-                      createRaiseGeluPass, createFuseAttentionPass, createFuseProjectionsPass,
-                      createFuseLowerPass, createFormRegionsPass, selectSchedulesForTests,
-                      createOutlineKernelsPass, createPrintKernelSpecsPass, createHostBufferizePass,
-                      createHostPlanMemoryPass, createReferenceKernelsPass, createHostToLLVMPass})
+                      createRaiseRmsNormPass, createRaiseRotaryEmbeddingPass, createRaiseGeluPass,
+                      createFuseAttentionPass, createFuseProjectionsPass, createFuseLowerPass,
+                      createFormRegionsPass, selectSchedulesForTests, createOutlineKernelsPass,
+                      createPrintKernelSpecsPass, createHostBufferizePass, createHostPlanMemoryPass,
+                      createReferenceKernelsPass, createHostToLLVMPass})
     registerPass(create);
 }

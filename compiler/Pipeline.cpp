@@ -60,6 +60,8 @@ void buildSimplify(OpPassManager &pm) {
 void buildRaise(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createFuseWeightsPass());
   pm.addNestedPass<func::FuncOp>(createRaiseLayerNormPass());
+  pm.addNestedPass<func::FuncOp>(createRaiseRmsNormPass());
+  pm.addNestedPass<func::FuncOp>(createRaiseRotaryEmbeddingPass());
   pm.addNestedPass<func::FuncOp>(createRaiseGeluPass());
   pm.addNestedPass<func::FuncOp>(createFuseAttentionPass());
   pm.addNestedPass<func::FuncOp>(createFuseProjectionsPass());

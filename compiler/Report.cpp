@@ -11,6 +11,7 @@
 #include "dialects/Kernel/Kernel.h"
 #include "dialects/Onnx/Names.h"
 #include "dialects/Onnx/Onnx.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/Format.h"
 
@@ -27,12 +28,19 @@ static Report::Fields describe(attn::SdpaOp op) {
           {"mask", bool(op.getMask())},
           {"causal", bool(op.getCausalOffset())},
           {"window", bool(op.getWindowOffset())},
+          {"softcap", op.getSoftcap().convertToDouble()},
           {"empty_rows", stringifyEmptyRow(op.getEmptyRow())}};
 }
 
 void Report::addAttention(ModuleOp module) {
   knowsAttention = true;
+  llvm::MapVector<StringRef, int64_t> counts;
+  for (StringRef name : {"LayerNormalization", "RMSNormalization", "RotaryEmbedding", "Gelu"})
+    counts[name] = 0;
   module.walk([&](Operation *op) {
+    auto count = counts.find(op->getName().stripDialect());
+    if (count != counts.end() && isa<onnx::OnnxDialect>(op->getDialect()))
+      ++count->second;
     if (auto sdpa = dyn_cast<attn::SdpaOp>(op)) {
       attention.push_back({onnx::nodeName(op->getLoc()), true, "", describe(sdpa)});
     } else if (isa<onnx::SoftmaxOp>(op)) {
@@ -41,6 +49,9 @@ void Report::addAttention(ModuleOp module) {
           {onnx::nodeName(op->getLoc()), false, reason ? reason.str() : "not matched", {}});
     }
   });
+  for (auto [name, count] : counts)
+    if (count > 0)
+      recognised.emplace_back(name.str(), count);
 }
 
 static llvm::json::Value valueOf(Attribute attr) {
@@ -96,6 +107,8 @@ static void printDetail(llvm::raw_ostream &os, const Report::Fields &detail) {
   for (const char *operand : {"bias", "mask", "causal", "window"})
     if (*fields.getBoolean(operand))
       os << ", " << operand;
+  if (double softcap = *fields.getNumber("softcap"))
+    os << ", softcap " << llvm::format("%g", softcap);
   os << ", empty rows " << *fields.getString("empty_rows");
 }
 
@@ -111,6 +124,13 @@ void Report::printText(llvm::raw_ostream &os) const {
     if (site.fused)
       printDetail(os, site.detail);
     os << "\n";
+  }
+  if (!recognised.empty())
+    os << "\nrecognised\n";
+  for (const auto &[name, count] : recognised) {
+    os << "  ";
+    printValue(os, count);
+    os << " x  " << name << "\n";
   }
   os << "\nkernels";
   if (knowsKernels)
@@ -178,6 +198,8 @@ void Report::printJson(llvm::raw_ostream &os) const {
         for (const AttentionSite &site : attention)
           json.object([&] { printSite(site); });
       });
+    if (knowsAttention)
+      json.attributeObject("recognised", [&] { printFields(json, recognised); });
     if (knowsKernels) {
       json.attribute("regions", regions);
       json.attributeArray("kernels", [&] {

@@ -26,7 +26,8 @@ struct Report {
     std::string node;   // name of the Softmax node
     bool fused = false; // it became attn.sdpa
     std::string reason; // why not
-    Fields detail;      // fused: heads, kv_heads, head_dim, bias, mask, causal, window, empty_rows
+    /// Fused: heads, kv_heads, head_dim, bias, mask, causal, window, softcap, empty_rows.
+    Fields detail;
   };
   struct Kernel {
     std::string name;
@@ -41,6 +42,7 @@ struct Report {
 
   bool knowsAttention = false; // from stage fuse on
   std::vector<AttentionSite> attention;
+  Fields recognised; // norms, activations and rotary positions by operator: how many
 
   bool knowsKernels = false; // from stage kernels on
   std::vector<Kernel> kernels;
@@ -52,7 +54,8 @@ struct Report {
   int64_t buffers = 0;     // intermediate tensors
   std::string arenaBytes;  // a number, or an expression of the symbolic dims; empty: not known yet
 
-  /// Takes the attention sites from `module`: attn.sdpa ops, and onnx.Softmax ops with the reason.
+  /// Takes the attention sites from `module`: attn.sdpa ops, and onnx.Softmax ops with the reason;
+  /// and counts what stands for several operators of most exporters.
   void addAttention(mlir::ModuleOp module);
   /// Takes the kernels, regions and weights from `module` once kernels are outlined.
   void addKernels(mlir::ModuleOp module);

@@ -9,6 +9,7 @@
 #include "compiler/Fuse/AttentionMatch.h"
 
 #include "dialects/Kernel/Kernel.h"
+#include "dialects/Onnx/Content.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -19,8 +20,18 @@ using namespace mlir;
 
 namespace rapt::fuse {
 
+/// Elements of a product of matrices are taken to be within this (docs/semantics.md S2).
+static constexpr double kProduct = 1e8;
+/// A sum within this leaves a float of at most -1.7e38 as it is.
+static constexpr double kNegligible = 1e30;
+/// Constants with more elements than this are not looked at.
+static constexpr int64_t kBiasElements = 1 << 20;
+
 /// Sentinels at or below this take a key's weight to exactly zero beside any real score.
 static constexpr double kSentinel = -1e9;
+
+/// Half of the lowest f32.
+static constexpr double kLowest = -1.7e38;
 
 static bool isSentinel(Value value) {
   std::optional<double> number = scalarConstant(value);
@@ -155,6 +166,11 @@ static Value stepUp(Value value, AttentionMatch &match, std::string &reason) {
     if (tensorType(value).getElementType().isF32())
       sentinel = static_cast<float>(sentinel);
     if (!std::isinf(sentinel) && !match.biases.empty()) {
+      // The lowest float plus a score of ordinary size is the lowest float.
+      if (match.factor == 1 && sentinel <= kLowest && tensorType(value).getElementType().isF32()) {
+        match.addedMasks.push_back({where.getCondition(), seenWhenTrue, sentinel});
+        return seenWhenTrue ? where.getX() : where.getY();
+      }
       reason = "a bias is added after scores were set to a finite sentinel";
       return {};
     }
@@ -293,9 +309,13 @@ private:
       return Interval{std::min(x->least, y->least), std::max(x->greatest, y->greatest)};
     }
     if (isa<onnx::ReshapeOp, onnx::ExpandOp, onnx::TransposeOp, onnx::SliceOp, onnx::UnsqueezeOp,
-            onnx::SqueezeOp>(op))
+            onnx::SqueezeOp, onnx::GatherOp, onnx::GatherElementsOp>(op))
       return of(op->getOperand(0), depth);
-    if (!isa<onnx::CastOp, onnx::NegOp, onnx::AddOp, onnx::SubOp, onnx::MulOp>(op))
+    if (isa<onnx::MatMulOp>(op))
+      return rounded(type, -kProduct, kProduct);
+    if (isa<onnx::ConstantOp, kernel::WeightOp>(op))
+      return ofConstant(op, type);
+    if (!isa<onnx::CastOp, onnx::NegOp, onnx::AddOp, onnx::SubOp, onnx::MulOp, onnx::DivOp>(op))
       return std::nullopt;
     std::optional<Interval> a = of(op->getOperand(0), depth);
     if (!a)
@@ -311,15 +331,42 @@ private:
       return sum(type, *a, *b);
     if (isa<onnx::SubOp>(op))
       return sum(type, *a, {-b->greatest, -b->least});
+    if (isa<onnx::DivOp>(op)) {
+      if (!isa<FloatType>(type) || b->least != b->greatest || b->least == 0)
+        return std::nullopt;
+      return product(type, *a, {1 / b->least, 1 / b->least});
+    }
     return product(type, *a, *b);
+  }
+
+  /// The least and the greatest of the floats that `op` holds.
+  static std::optional<Interval> ofConstant(Operation *op, Type type) {
+    Attribute source;
+    if (auto constant = dyn_cast<onnx::ConstantOp>(op))
+      source = constant.getValue();
+    else if (auto weight = cast<kernel::WeightOp>(op); weight.getSources().size() == 1)
+      source = weight.getSources()[0];
+    auto elements = dyn_cast_or_null<ElementsAttr>(source);
+    if (!elements || !isa<FloatType>(type) || elements.getNumElements() > kBiasElements)
+      return std::nullopt;
+    onnx::Content content = onnx::readContent(elements, kBiasElements);
+    if (!content.hasElements() || content.elements().empty())
+      return std::nullopt;
+    Interval range{HUGE_VAL, -HUGE_VAL};
+    for (const onnx::Element &element : content.elements()) {
+      if (element.kind != onnx::Element::Float || !std::isfinite(element.number))
+        return std::nullopt;
+      range.least = std::min(range.least, element.number);
+      range.greatest = std::max(range.greatest, element.number);
+    }
+    return range;
   }
 
   llvm::DenseMap<Value, std::optional<Interval>> memo;
 };
 
-} // namespace
-
-std::optional<double> leastSum(ArrayRef<BiasTerm> terms) {
+/// What the sum of `terms` lies in, in the arithmetic of the graph and in its order.
+std::optional<Interval> rangeOfSum(ArrayRef<BiasTerm> terms) {
   Intervals intervals;
   std::optional<Interval> total = Interval{0, 0};
   // The match went up from the softmax: the last term is the one that the graph adds first.
@@ -332,7 +379,19 @@ std::optional<double> leastSum(ArrayRef<BiasTerm> terms) {
     if (!total)
       return std::nullopt;
   }
-  return total->least;
+  return total;
+}
+
+} // namespace
+
+std::optional<double> leastSum(ArrayRef<BiasTerm> terms) {
+  std::optional<Interval> range = rangeOfSum(terms);
+  return range ? std::optional(range->least) : std::nullopt;
+}
+
+bool isNegligible(ArrayRef<BiasTerm> terms) {
+  std::optional<Interval> range = rangeOfSum(terms);
+  return range && range->least >= -kNegligible && range->greatest <= kNegligible;
 }
 
 std::optional<MaskTerm> booleanMask(Value bias) {

@@ -37,6 +37,8 @@ struct AttentionMatch {
   mlir::Value rowGuard;  // Where(max of this over the keys == -inf, 0, p) stands there; or null
   llvm::SmallVector<BiasTerm> biases;
   llvm::SmallVector<MaskTerm> masks;
+  /// Masks of the lowest float below a bias: as exact as the bias Where(seen, 0, sentinel).
+  llvm::SmallVector<MaskTerm> addedMasks;
 
   // What separateTerms (AttentionTerms.h) finds.
   std::optional<onnx::SymbolicExpr> causal; // key j is seen by query i iff j <= i + causal
@@ -52,6 +54,10 @@ std::optional<AttentionMatch> matchAttention(onnx::SoftmaxOp softmax, std::strin
 /// key. Integers that the graph does not compute from constants count as 0 or 1, which is what
 /// masks are made of.
 std::optional<double> leastSum(llvm::ArrayRef<BiasTerm> terms);
+
+/// Whether the sum of `terms` is provably so small that the lowest float plus it is the lowest
+/// float.
+bool isNegligible(llvm::ArrayRef<BiasTerm> terms);
 
 /// Where(condition, 0, -inf) or Where(condition, -inf, 0), below Expands: an additive mask that is
 /// a boolean one.

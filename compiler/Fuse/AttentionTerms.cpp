@@ -280,12 +280,27 @@ private:
            (element && element->kind == onnx::Element::Float && element->number == 0);
   }
 
-  /// Where(seen, 0, lowest) as the only bias: the sum with a score is the lowest float again, so
-  /// the weight is 0 exactly, and a row of nothing else is the mean.
+  /// Where(seen, 0, lowest) beside negligible biases: the sum with a score is the lowest float
+  /// again, so the weight is 0 exactly, and a row of nothing else is the mean.
   bool takeLowest() {
-    if (match.biases.size() != 1 || !match.masks.empty() || match.biases.front().factor != 1)
+    SmallVector<BiasTerm> terms;
+    for (const BiasTerm &whole : match.biases)
+      summands(whole, terms);
+    for (size_t i = 0; i < terms.size() && match.masks.empty(); ++i) {
+      SmallVector<BiasTerm> rest(terms);
+      rest.erase(rest.begin() + i);
+      if (!isNegligible(rest) || !takeLowest(terms[i]))
+        continue;
+      match.biases = rest;
+      return true;
+    }
+    return false;
+  }
+
+  bool takeLowest(const BiasTerm &term) {
+    if (term.factor != 1)
       return false;
-    Value bias = match.biases.front().value;
+    Value bias = term.value;
     while (auto expand = bias.getDefiningOp<onnx::ExpandOp>())
       bias = expand.getInput();
     auto where = bias.getDefiningOp<onnx::WhereOp>();
@@ -296,7 +311,6 @@ private:
         std::isinf(std::min(*x, *y)))
       return false;
     exclude({where.getCondition(), *x == 0, std::min(*x, *y)});
-    match.biases.clear();
     return true;
   }
 
@@ -386,8 +400,12 @@ std::optional<SymbolicExpr> causalOffset(Value condition, bool seenWhenTrue, Val
   // attn.sdpa says it from the first key on, or to the last one.
   if (!offset || offset->constant())
     return offset;
-  SymbolicExpr fromEnd = *offset - (all.back() - all[all.size() - 2]);
-  return fromEnd.constant() ? offset : std::nullopt;
+  SymbolicExpr keys = all.back(), queries = all[all.size() - 2], end = *offset + queries;
+  if ((end - keys).constant())
+    return offset;
+  // The sizes may have two names: past + seq is total.
+  bool atEnd = shapes.atMost(end, keys) && shapes.atMost(keys, end);
+  return atEnd ? std::optional(keys - queries) : std::nullopt;
 }
 
 std::optional<std::pair<SymbolicExpr, SymbolicExpr>>

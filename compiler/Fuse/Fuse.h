@@ -21,6 +21,10 @@ namespace rapt {
 std::unique_ptr<mlir::Pass> createFuseWeightsPass();
 /// (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * scale + bias => onnx.LayerNormalization.
 std::unique_ptr<mlir::Pass> createRaiseLayerNormPass();
+/// x / sqrt(mean(x^2) + eps) * scale => onnx.RMSNormalization.
+std::unique_ptr<mlir::Pass> createRaiseRmsNormPass();
+/// x * cos + turned(x) * sin, over all of the last dim or its first part => onnx.RotaryEmbedding.
+std::unique_ptr<mlir::Pass> createRaiseRotaryEmbeddingPass();
 /// 0.5 x (1 + erf(x / sqrt 2)) and its tanh approximation, however associated => onnx.Gelu.
 std::unique_ptr<mlir::Pass> createRaiseGeluPass();
 /// softmax(scale * q k^T + mask) v => attn.sdpa.

@@ -42,6 +42,8 @@ public:
 
   /// The graph computes what it did when it fails; `reason` says why it does.
   LogicalResult run(std::string &reason) {
+    if (failed(addMasks(reason)))
+      return failure();
     fuse::separateTerms(match, shapes);
     if (failed(checkTerms(reason)) || failed(checkOperands(reason)) ||
         failed(checkSentinel(reason)))
@@ -86,6 +88,31 @@ private:
   LogicalResult fail(std::string &reason, const llvm::Twine &text) {
     reason = text.str();
     return failure();
+  }
+
+  Value scalar(FloatType element, double number) {
+    auto type = RankedTensorType::get({}, element);
+    auto value = DenseElementsAttr::get(type, builder.getFloatAttr(element, number).getValue());
+    return onnx::ConstantOp::create(builder, loc, type, value).getOutput();
+  }
+
+  /// match.addedMasks as biases.
+  LogicalResult addMasks(std::string &reason) {
+    for (const fuse::MaskTerm &mask : match.addedMasks) {
+      auto type = tensorType(match.scores.getOutput());
+      Value seen = scalar(cast<FloatType>(type.getElementType()), 0),
+            excluded = scalar(cast<FloatType>(type.getElementType()), mask.sentinel);
+      if (!mask.seenWhenTrue)
+        std::swap(seen, excluded);
+      auto where =
+          onnx::WhereOp::create(builder, loc, type.clone(tensorType(mask.condition).getShape()),
+                                mask.condition, seen, excluded);
+      for (Operation *op : {seen.getDefiningOp(), excluded.getDefiningOp(), where.getOperation()})
+        if (failed(shapes.infer(op)))
+          return fail(reason, "a mask has no shape");
+      match.biases.push_back({where.getOutput(), 1.0});
+    }
+    return success();
   }
 
   std::string shapeText(Value value) {

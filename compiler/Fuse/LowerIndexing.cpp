@@ -281,6 +281,65 @@ LogicalResult lowerGatherND(Lowering &lowering, onnx::GatherNDOp op) {
   return success();
 }
 
+/// y = x * cos + partner(x) * sin below rotary_dim, in one pass over x.
+LogicalResult lowerRotaryEmbedding(Lowering &lowering, onnx::RotaryEmbeddingOp op) {
+  int64_t rank = tensorType(op.getX()).getRank(), rotated = op.getRotaryDim();
+  bool partial = rotated != tensorType(op.getX()).getShape().back(), pairs = op.getInterleaved();
+  View x = lowering.view(op.getX());
+  SmallVector<View> inputs{x}, angles;
+  for (Value angle : {op.getCos(), op.getSin()}) {
+    angles.push_back(lowering.broadcast(angle, rank, rank));
+    if (!partial)
+      inputs.push_back(angles.back());
+  }
+  Type element = tensorType(op.getX()).getElementType(), type = accumulatorType(element);
+  Value result = lowering.map(
+      lowering.sizes(op.getX()), element, inputs, [&](OpBuilder &b, Location loc, ValueRange args) {
+        auto number = [&](int64_t value) -> Value {
+          return arith::ConstantIndexOp::create(b, loc, value);
+        };
+        auto below = [&](Value index, int64_t bound) -> Value {
+          return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, index, number(bound));
+        };
+        SmallVector<Value> loops = loopIndices(b, loc, rank), at = loops;
+        Value d = loops.back(), isFirst, step;
+        if (pairs) {
+          isFirst = below(arith::RemSIOp::create(b, loc, d, number(2)), 1);
+          step = number(1);
+        } else {
+          isFirst = below(d, rotated / 2);
+          step = number(rotated / 2);
+        }
+        Value after = arith::AddIOp::create(b, loc, d, step),
+              before = arith::SubIOp::create(b, loc, d, step);
+        // Past rotary_dim the partner is not used, but must exist.
+        at.back() = arith::SelectOp::create(b, loc, isFirst, after, before);
+        if (partial)
+          at.back() = arith::MinSIOp::create(b, loc, at.back(), number(rotated - 1));
+        Value partner = convert(b, loc, lowering.load(b, loc, x, element, at), type);
+        partner = arith::SelectOp::create(b, loc, isFirst, arith::NegFOp::create(b, loc, partner),
+                                          partner);
+        Value own = convert(b, loc, args[0], type), cosine, sine;
+        if (partial) {
+          SmallVector<Value> place = loops;
+          place.back() = arith::MinSIOp::create(b, loc, d, number(rotated - 1));
+          cosine = lowering.load(b, loc, angles[0], element, place);
+          sine = lowering.load(b, loc, angles[1], element, place);
+        } else {
+          cosine = args[1];
+          sine = args[2];
+        }
+        Value turned = arith::AddFOp::create(
+            b, loc, arith::MulFOp::create(b, loc, own, convert(b, loc, cosine, type)),
+            arith::MulFOp::create(b, loc, partner, convert(b, loc, sine, type)));
+        if (partial)
+          turned = arith::SelectOp::create(b, loc, below(d, rotated), turned, own);
+        return convert(b, loc, turned, element);
+      });
+  lowering.bind(op.getY(), result);
+  return success();
+}
+
 /// Every part is read at a place that exists, whichever is chosen: indices are clamped. A part that
 /// is empty is read at 0, where the host has room for one element in each empty dim.
 LogicalResult lowerConcat(Lowering &lowering, onnx::ConcatOp op) {
@@ -391,6 +450,7 @@ std::optional<LogicalResult> Lowering::lowerIndexing(Operation *op) {
       .Case([&](onnx::GatherOp gather) { return lowerGather(*this, gather); })
       .Case([&](onnx::GatherElementsOp gather) { return lowerGatherElements(*this, gather); })
       .Case([&](onnx::GatherNDOp gather) { return lowerGatherND(*this, gather); })
+      .Case([&](onnx::RotaryEmbeddingOp rotary) { return lowerRotaryEmbedding(*this, rotary); })
       .Case([&](onnx::ConcatOp concat) { return lowerConcat(*this, concat); })
       .Case([&](onnx::RangeOp range) { return lowerRange(*this, range); })
       .Case([&](onnx::TileOp tile) { return lowerTile(*this, tile); })

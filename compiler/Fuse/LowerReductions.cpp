@@ -219,6 +219,38 @@ void lowerLayerNorm(Lowering &lowering, onnx::LayerNormalizationOp op) {
   lowering.bind(op.getY(), result);
 }
 
+void lowerRmsNorm(Lowering &lowering, onnx::RMSNormalizationOp op) {
+  int64_t rank = tensorType(op.getX()).getRank();
+  Axes axes(lowering, op.getX(), llvm::to_vector(llvm::seq<int64_t>(op.getAxis(), rank)));
+  Type type = accumulatorType(axes.element);
+  Value squares = reduceSum(lowering, axes, {axes.input},
+                            [](OpBuilder &b, Location loc, ValueRange args) -> Value {
+                              Value x = widen(b, loc, args[0]);
+                              return arith::MulFOp::create(b, loc, x, x);
+                            });
+  Count count(lowering, axes);
+  double epsilon = op.getEpsilon().convertToFloat();
+  Value scales =
+      lowering.map(axes.keptSizes, type, {View::of(squares)},
+                   [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
+                     Value mean = divide(b, loc, args[0], count.emit(b, loc, type));
+                     Value sum =
+                         arith::AddFOp::create(b, loc, mean, constantOf(b, loc, type, epsilon));
+                     Value root = math::SqrtOp::create(b, loc, sum);
+                     return arith::DivFOp::create(b, loc, constantOf(b, loc, type, 1), root);
+                   });
+  Value result = lowering.map(axes.sizes, axes.element,
+                              {lowering.view(op.getX()), View::of(scales).through(axes.rows),
+                               lowering.broadcast(op.getScale(), rank, rank)},
+                              [&](OpBuilder &b, Location loc, ValueRange args) {
+                                Value y =
+                                    arith::MulFOp::create(b, loc, widen(b, loc, args[0]), args[1]);
+                                y = arith::MulFOp::create(b, loc, y, widen(b, loc, args[2]));
+                                return convert(b, loc, y, axes.element);
+                              });
+  lowering.bind(op.getY(), result);
+}
+
 /// out(i) = sum, or product, over j of x(j) where j <= i (< with `exclusive`, >= and > with
 /// `reverse`).
 template <typename Op> void lowerScan(Lowering &lowering, Op op) {
@@ -312,6 +344,7 @@ std::optional<LogicalResult> Lowering::lowerReduction(Operation *op) {
   return llvm::TypeSwitch<Operation *, std::optional<LogicalResult>>(op)
       .Case([&](onnx::SoftmaxOp softmax) { return lowerSoftmax(*this, softmax), success(); })
       .Case([&](onnx::LayerNormalizationOp norm) { return lowerLayerNorm(*this, norm), success(); })
+      .Case([&](onnx::RMSNormalizationOp norm) { return lowerRmsNorm(*this, norm), success(); })
       .Case([&](onnx::CumSumOp cumsum) { return lowerScan(*this, cumsum), success(); })
       .Case([&](onnx::CumProdOp cumprod) { return lowerScan(*this, cumprod), success(); })
       .Case<onnx::ReduceMeanOp, onnx::ReduceSumOp, onnx::ReduceMaxOp, onnx::ReduceMinOp,

@@ -53,6 +53,21 @@ Value otherThanScalar(Operation *op, double constant) {
   return {};
 }
 
+Value meanOfRows(Value value) {
+  auto mean = value.getDefiningOp<onnx::ReduceMeanOp>();
+  if (!mean || !mean.getKeepdims() || mean.getAxes().size() != 1 ||
+      mean.getAxes()[0] != tensorType(mean.getData()).getRank() - 1)
+    return {};
+  return mean.getData();
+}
+
+Value squared(Value value) {
+  if (auto mul = value.getDefiningOp<onnx::MulOp>())
+    return mul.getA() == mul.getB() ? mul.getA() : Value();
+  auto pow = value.getDefiningOp<onnx::PowOp>();
+  return pow && isScalar(pow.getB(), 2.0) ? pow.getA() : Value();
+}
+
 Product product(Value value) {
   Product result;
   SmallVector<Value> work{value};

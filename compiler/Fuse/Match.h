@@ -26,6 +26,12 @@ bool isScalar(mlir::Value value, double constant);
 /// is.
 mlir::Value otherThanScalar(mlir::Operation *op, double constant);
 
+/// x when `value` is the mean of x over the last dim, which it keeps; else null.
+mlir::Value meanOfRows(mlir::Value value);
+
+/// x when `value` is x * x or x to the power of 2; else null.
+mlir::Value squared(mlir::Value value);
+
 /// value = coefficient * product of factors. Products are followed through Mul and through Div by a
 /// scalar; below the first operation only through results with a single use.
 struct Product {

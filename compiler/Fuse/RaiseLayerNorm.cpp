@@ -23,27 +23,10 @@ using namespace rapt;
 
 namespace {
 
-/// `value` is the mean over the last dim, kept, of the result.
-Value meanOfRows(Value value) {
-  auto mean = value.getDefiningOp<onnx::ReduceMeanOp>();
-  if (!mean || !mean.getKeepdims() || mean.getAxes().size() != 1 ||
-      mean.getAxes()[0] != fuse::tensorType(mean.getData()).getRank() - 1)
-    return {};
-  return mean.getData();
-}
-
 /// `value` is x - mean(x) of the result.
 Value centred(Value value) {
   auto sub = value.getDefiningOp<onnx::SubOp>();
-  return sub && meanOfRows(sub.getB()) == sub.getA() ? sub.getA() : Value();
-}
-
-/// `value` is y * y of the result.
-Value squared(Value value) {
-  if (auto mul = value.getDefiningOp<onnx::MulOp>())
-    return mul.getA() == mul.getB() ? mul.getA() : Value();
-  auto pow = value.getDefiningOp<onnx::PowOp>();
-  return pow && fuse::isScalar(pow.getB(), 2.0) ? pow.getA() : Value();
+  return sub && fuse::meanOfRows(sub.getB()) == sub.getA() ? sub.getA() : Value();
 }
 
 /// `value` is sqrt(variance(x) + eps).
@@ -58,8 +41,8 @@ std::optional<Deviation> deviation(Value value) {
     return std::nullopt;
   for (auto [variance, epsilon] : {std::pair(add.getA(), add.getB()), {add.getB(), add.getA()}}) {
     std::optional<double> number = fuse::scalarConstant(epsilon);
-    Value square = number ? meanOfRows(variance) : Value();
-    Value difference = square ? squared(square) : Value();
+    Value square = number ? fuse::meanOfRows(variance) : Value();
+    Value difference = square ? fuse::squared(square) : Value();
     Value x = difference ? centred(difference) : Value();
     if (x)
       return Deviation{x, *number};

@@ -1,8 +1,8 @@
 //===- Canonicalize.cpp - simplify-canonicalize ----------------------------------------------===//
 //
 // Rewrites onnx to the few forms that Simplify.h promises. Each pattern is a rewrite of its own, in
-// ViewPatterns, BroadcastPatterns, ArithmeticPatterns and GatherPatterns; all of them give the same
-// bits. Expects simplify-shapes to have run.
+// ViewPatterns, BroadcastPatterns, ArithmeticPatterns, GatherPatterns and HeadPatterns; all of them
+// give the same bits. Expects simplify-shapes to have run.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -44,6 +44,7 @@ struct SimplifyCanonicalize : PassWrapper<SimplifyCanonicalize, OperationPass<fu
     addBroadcastPatterns(patterns, shapes);
     addArithmeticPatterns(patterns, shapes);
     addGatherPatterns(patterns, shapes);
+    addHeadPatterns(patterns, shapes);
     GreedyRewriteConfig config;
     config.setListener(&listener);
     // Constants are folded by simplify-fold, within bounds.

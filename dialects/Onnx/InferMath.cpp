@@ -115,7 +115,7 @@ LogicalResult inferSoftmax(ShapeInference &shapes, SoftmaxOp op) {
   return shapes.set(op, 0, std::move(shape), elementTypeOf(op.getInput()));
 }
 
-LogicalResult inferLayerNormalization(ShapeInference &shapes, LayerNormalizationOp op) {
+template <typename Op> LogicalResult inferNormalization(ShapeInference &shapes, Op op) {
   Shape shape = shapes.shapeOf(op.getX());
   if (failed(checkFloat(op)) || failed(checkOperandTypes(op)) ||
       failed(checkAxis(op, op.getAxis(), shape.size())))
@@ -125,6 +125,29 @@ LogicalResult inferLayerNormalization(ShapeInference &shapes, LayerNormalization
       return op.emitOpError() << "scale or bias has rank " << shapes.shape(operand).size()
                               << ", expected at most " << shape.size();
     if (failed(shapes.broadcast(op, {shape, shapes.shapeOf(operand)})))
+      return failure();
+  }
+  return shapes.set(op, 0, std::move(shape), elementTypeOf(op.getX()));
+}
+
+LogicalResult inferRotaryEmbedding(ShapeInference &shapes, RotaryEmbeddingOp op) {
+  Shape shape = shapes.shapeOf(op.getX());
+  if (failed(checkFloat(op)) || failed(checkOperandTypes(op)))
+    return failure();
+  auto type = cast<RankedTensorType>(op.getX().getType());
+  int64_t rotated = op.getRotaryDim();
+  if (type.getRank() == 0 || type.isDynamicDim(type.getRank() - 1))
+    return op.emitOpError("expects x to have a static last dim");
+  if (rotated < 2 || rotated % 2 || rotated > type.getShape().back())
+    return op.emitOpError() << "rotary_dim is " << rotated << ", expected an even number up to "
+                            << type.getShape().back();
+  for (Value angles : op->getOperands().drop_front()) {
+    Shape own = shapes.shapeOf(angles), turned = shape;
+    if (own.empty() || own.size() > shape.size() || own.back() != SymbolicExpr(rotated))
+      return op.emitOpError() << "cos or sin has rank " << own.size()
+                              << " or a last dim that is not rotary_dim (" << rotated << ")";
+    turned.back() = SymbolicExpr(rotated);
+    if (failed(shapes.broadcast(op, {turned, own})))
       return failure();
   }
   return shapes.set(op, 0, std::move(shape), elementTypeOf(op.getX()));
@@ -201,7 +224,9 @@ void addMath(InferTable &table) {
   table.add<MatMulOp, inferMatMul>();
   table.add<GemmOp, inferGemm>();
   table.add<SoftmaxOp, inferSoftmax>();
-  table.add<LayerNormalizationOp, inferLayerNormalization>();
+  table.add<LayerNormalizationOp, inferNormalization<LayerNormalizationOp>>();
+  table.add<RMSNormalizationOp, inferNormalization<RMSNormalizationOp>>();
+  table.add<RotaryEmbeddingOp, inferRotaryEmbedding>();
   table.add<ReduceMeanOp, inferReduce<ReduceMeanOp>>();
   table.add<ReduceSumOp, inferReduce<ReduceSumOp>>();
   table.add<ReduceMaxOp, inferReduce<ReduceMaxOp>>();

@@ -171,6 +171,25 @@ def Onnx_LayerNormalizationOp : Onnx_Op<"LayerNormalization"> {
   let results = (outs AnyTensor:$y);
   let assemblyFormat = "$x `,` $scale (`,` $bias^)? attr-dict `:` functional-type(operands, results)";
 }
+def Onnx_RMSNormalizationOp : Onnx_Op<"RMSNormalization"> {
+  let summary = "x / sqrt(mean(x^2) + epsilon) * scale over the dims from `axis` on";
+  let arguments = (ins AnyTensor:$x, AnyTensor:$scale, I64Attr:$axis,
+                   DefaultValuedAttr<F32Attr, "1.0e-5f">:$epsilon);
+  let results = (outs AnyTensor:$y);
+  let assemblyFormat = "$x `,` $scale attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_RotaryEmbeddingOp : Onnx_Op<"RotaryEmbedding"> {
+  let summary = "turns pairs of elements of x's last dim by angles given as cosines and sines";
+  let description = [{
+    Below R = `rotary_dim`, y[d] = x[d] * cos[d] + p[d] * sin[d]; from there on y[d] = x[d]. The partner p of the
+    first element of a pair is the second one, negated; that of the second is the first. Pairs are d and
+    d + R / 2, or 2 d and 2 d + 1 when `interleaved`. cos and sin have the last dim R and broadcast to x's others.
+  }];
+  let arguments = (ins AnyTensor:$x, AnyTensor:$cos, AnyTensor:$sin, I64Attr:$rotary_dim,
+                   DefaultValuedAttr<BoolAttr, "false">:$interleaved);
+  let results = (outs AnyTensor:$y);
+  let assemblyFormat = "$x `,` $cos `,` $sin attr-dict `:` functional-type(operands, results)";
+}
 
 
 // --- Windows over spatial dims -----------------------------------------------------------------------

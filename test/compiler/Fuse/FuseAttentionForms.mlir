@@ -140,3 +140,160 @@ func.func @cached(%q: tensor<2x3x?x8xf32> {onnx.dims = [2, 3, "seq", 8]}, %k: te
   %o = onnx.MatMul %p, %v : (tensor<2x3x?x?xf32>, tensor<2x3x?x8xf32>) -> tensor<2x3x?x8xf32>
   return %o : tensor<2x3x?x8xf32>
 }
+
+// -----
+
+// The same where past + seq and total are names of one size.
+// CHECK-LABEL: func @cached_total
+func.func @cached_total(%q: tensor<2x3x?x8xf32> {onnx.dims = [2, 3, "seq", 8]}, %k: tensor<2x3x8x?xf32> {onnx.dims = [2, 3, 8, "total"]},
+                  %v: tensor<2x3x?x8xf32> {onnx.dims = [2, 3, "total", 8]}, %p: tensor<?xf32> {onnx.dims = ["past"]}) -> tensor<2x3x?x8xf32> {
+  // CHECK: attn.sdpa {{.*}} {causal_from_end, causal_offset = 0 : i64, empty_row = #attn.empty_row<mean>, scale = 1.000000e+00 : f64}
+  %seq = kernel.dim "seq"
+  %total = kernel.dim "total"
+  %past = kernel.dim "past"
+  %sum = arith.addi %past, %seq : index
+  kernel.require %sum, %total equal "past + seq (%lld) must be total (%lld)"
+  %seq64 = arith.index_cast %seq : index to i64
+  %total64 = arith.index_cast %total : index to i64
+  %past64 = arith.index_cast %past : index to i64
+  %i0 = onnx.Constant dense<0> : tensor<i64> : tensor<i64>
+  %i1 = onnx.Constant dense<1> : tensor<i64> : tensor<i64>
+  %seqs = tensor.from_elements %seq64 : tensor<i64>
+  %totals = tensor.from_elements %total64 : tensor<i64>
+  %pasts = tensor.from_elements %past64 : tensor<i64>
+  %r = onnx.Range %i0, %seqs, %i1 : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<?xi64>
+  %c = onnx.Range %i0, %totals, %i1 : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<?xi64>
+  %at = onnx.Add %r, %pasts : (tensor<?xi64>, tensor<i64>) -> tensor<?xi64>
+  %row = onnx.Unsqueeze %at {axes = array<i64: 1>} : (tensor<?xi64>) -> tensor<?x1xi64>
+  %hidden = onnx.Greater %c, %row : (tensor<?xi64>, tensor<?x1xi64>) -> tensor<?x?xi1>
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %w = onnx.Where %hidden, %low, %zero : (tensor<?x?xi1>, tensor<f32>, tensor<f32>) -> tensor<?x?xf32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x?x8xf32>, tensor<2x3x8x?xf32>) -> tensor<2x3x?x?xf32>
+  %b = onnx.Add %s, %w : (tensor<2x3x?x?xf32>, tensor<?x?xf32>) -> tensor<2x3x?x?xf32>
+  %w1 = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x?x?xf32>) -> tensor<2x3x?x?xf32>
+  %o = onnx.MatMul %w1, %v : (tensor<2x3x?x?xf32>, tensor<2x3x?x8xf32>) -> tensor<2x3x?x8xf32>
+  return %o : tensor<2x3x?x8xf32>
+}
+
+// -----
+
+// Without that knowledge the mask stays a tensor.
+// CHECK-LABEL: func @cached_unknown
+func.func @cached_unknown(%q: tensor<2x3x?x8xf32> {onnx.dims = [2, 3, "seq", 8]}, %k: tensor<2x3x8x?xf32> {onnx.dims = [2, 3, 8, "total"]},
+                  %v: tensor<2x3x?x8xf32> {onnx.dims = [2, 3, "total", 8]}, %p: tensor<?xf32> {onnx.dims = ["past"]}) -> tensor<2x3x?x8xf32> {
+  // CHECK: attn.sdpa {{.*}} mask({{.*}}) {empty_row = #attn.empty_row<mean>, scale = 1.000000e+00 : f64}
+  %seq = kernel.dim "seq"
+  %total = kernel.dim "total"
+  %past = kernel.dim "past"
+  %seq64 = arith.index_cast %seq : index to i64
+  %total64 = arith.index_cast %total : index to i64
+  %past64 = arith.index_cast %past : index to i64
+  %i0 = onnx.Constant dense<0> : tensor<i64> : tensor<i64>
+  %i1 = onnx.Constant dense<1> : tensor<i64> : tensor<i64>
+  %seqs = tensor.from_elements %seq64 : tensor<i64>
+  %totals = tensor.from_elements %total64 : tensor<i64>
+  %pasts = tensor.from_elements %past64 : tensor<i64>
+  %r = onnx.Range %i0, %seqs, %i1 : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<?xi64>
+  %c = onnx.Range %i0, %totals, %i1 : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<?xi64>
+  %at = onnx.Add %r, %pasts : (tensor<?xi64>, tensor<i64>) -> tensor<?xi64>
+  %row = onnx.Unsqueeze %at {axes = array<i64: 1>} : (tensor<?xi64>) -> tensor<?x1xi64>
+  %hidden = onnx.Greater %c, %row : (tensor<?xi64>, tensor<?x1xi64>) -> tensor<?x?xi1>
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %w = onnx.Where %hidden, %low, %zero : (tensor<?x?xi1>, tensor<f32>, tensor<f32>) -> tensor<?x?xf32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x?x8xf32>, tensor<2x3x8x?xf32>) -> tensor<2x3x?x?xf32>
+  %b = onnx.Add %s, %w : (tensor<2x3x?x?xf32>, tensor<?x?xf32>) -> tensor<2x3x?x?xf32>
+  %w1 = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x?x?xf32>) -> tensor<2x3x?x?xf32>
+  %o = onnx.MatMul %w1, %v : (tensor<2x3x?x?xf32>, tensor<2x3x?x8xf32>) -> tensor<2x3x?x8xf32>
+  return %o : tensor<2x3x?x8xf32>
+}
+
+// -----
+
+// The lowest float beside a bias of ordinary size: slopes times 0 or 1.
+// CHECK-LABEL: func @lowest_beside_slopes
+func.func @lowest_beside_slopes(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<2x1x1x7xi1>) -> tensor<2x3x5x8xf32> {
+  // CHECK: attn.sdpa {{.*}} bias(%{{.*}}) mask(%arg3) {empty_row = #attn.empty_row<mean>
+  %slopes = kernel.weight [dense<[[[0.5]], [[0.25]], [[0.125]]]> : tensor<3x1x1xf32>] : tensor<3x1x1xf32>
+  %f = onnx.Cast %m : (tensor<2x1x1x7xi1>) -> tensor<2x1x1x7xf32>
+  %a = onnx.Mul %slopes, %f : (tensor<3x1x1xf32>, tensor<2x1x1x7xf32>) -> tensor<2x3x1x7xf32>
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %w = onnx.Where %m, %zero, %low : (tensor<2x1x1x7xi1>, tensor<f32>, tensor<f32>) -> tensor<2x1x1x7xf32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %b = onnx.Add %s, %a : (tensor<2x3x5x7xf32>, tensor<2x3x1x7xf32>) -> tensor<2x3x5x7xf32>
+  %c = onnx.Add %b, %w : (tensor<2x3x5x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %c {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// Beside a bias that may be anything it stays a part of it.
+// CHECK-LABEL: func @lowest_beside_unknown
+func.func @lowest_beside_unknown(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<2x1x1x7xi1>, %a: tensor<2x3x1x7xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK: attn.sdpa query({{.*}}) key({{.*}}) value({{.*}}) bias({{[^)]*}}) {empty_row = #attn.empty_row<nan>
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %w = onnx.Where %m, %zero, %low : (tensor<2x1x1x7xi1>, tensor<f32>, tensor<f32>) -> tensor<2x1x1x7xf32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %b = onnx.Add %s, %a : (tensor<2x3x5x7xf32>, tensor<2x3x1x7xf32>) -> tensor<2x3x5x7xf32>
+  %c = onnx.Add %b, %w : (tensor<2x3x5x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %c {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// DeBERTa: masked scores with a bias that is a product of matrices, taken apart by a gather.
+// CHECK-LABEL: func @relative_positions
+func.func @relative_positions(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %r: tensor<2x3x8x9xf32>, %at: tensor<2x3x5x7xi64>, %m: tensor<2x1x1x7xi1>) -> tensor<2x3x5x8xf32> {
+  // CHECK: attn.sdpa {{.*}} bias(%{{.*}}) mask(%{{.*}}) {empty_row = #attn.empty_row<mean>
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %root = onnx.Constant dense<2.8> : tensor<f32> : tensor<f32>
+  %t = onnx.MatMul %q, %r : (tensor<2x3x5x8xf32>, tensor<2x3x8x9xf32>) -> tensor<2x3x5x9xf32>
+  %g = onnx.GatherElements %t, %at {axis = 3 : i64} : (tensor<2x3x5x9xf32>, tensor<2x3x5x7xi64>) -> tensor<2x3x5x7xf32>
+  %a = onnx.Div %g, %root : (tensor<2x3x5x7xf32>, tensor<f32>) -> tensor<2x3x5x7xf32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %b = onnx.Add %s, %a : (tensor<2x3x5x7xf32>, tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %c = onnx.Where %m, %low, %b : (tensor<2x1x1x7xi1>, tensor<f32>, tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %c {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// GPT-Neo: an additive mask on scores that were set to the lowest float. Both are one bias.
+// CHECK-LABEL: func @fill_then_add
+func.func @fill_then_add(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<5x7xi1>, %a: tensor<2x1x1x7xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK: %[[W:.*]] = onnx.Where %arg3, %{{.*}}, %{{.*}} : (tensor<5x7xi1>, tensor<f32>, tensor<f32>) -> tensor<5x7xf32>
+  // CHECK: %[[B:.*]] = onnx.Add %arg4, %[[W]]
+  // CHECK: attn.sdpa {{.*}} bias(%[[B]]) {empty_row = #attn.empty_row<nan>
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %f = onnx.Where %m, %s, %low : (tensor<5x7xi1>, tensor<2x3x5x7xf32>, tensor<f32>) -> tensor<2x3x5x7xf32>
+  %b = onnx.Add %f, %a : (tensor<2x3x5x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// -1e9 plus a score is not -1e9: such scores keep what they are.
+// CHECK-LABEL: func @fill_billion_then_add
+func.func @fill_billion_then_add(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<5x7xi1>, %a: tensor<2x1x1x7xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK-NOT: attn.sdpa
+  %low = onnx.Constant dense<-1.0e9> : tensor<f32> : tensor<f32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %f = onnx.Where %m, %s, %low : (tensor<5x7xi1>, tensor<2x3x5x7xf32>, tensor<f32>) -> tensor<2x3x5x7xf32>
+  %b = onnx.Add %f, %a : (tensor<2x3x5x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x3x5x7xf32>
+  // expected-remark @+1 {{attention not fused: a bias is added after scores were set to a finite sentinel}}
+  %p = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}

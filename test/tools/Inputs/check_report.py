@@ -11,10 +11,11 @@ def load(path):
 
 dynamic, static, kernels, simplify = map(load, sys.argv[1:])
 assert set(simplify) == {"model", "target"}, simplify
-assert set(kernels) == {"model", "target", "attention", "regions", "kernels", "weights"}, kernels
+assert set(kernels) == {"model", "target", "attention", "recognised", "regions", "kernels", "weights"}, kernels
 for report in (dynamic, static):
     assert set(report) == set(kernels) | {"weight_bytes", "buffers", "arena_bytes"}, report
     assert len(report["attention"]) == 2
+    assert report["recognised"] == {"LayerNormalization": 5, "Gelu": 2}, report["recognised"]
     for site in report["attention"]:
         detail = site["detail"]
         assert site["fused"] and detail["heads"] == 4 and detail["head_dim"] == 8, site
