@@ -9,6 +9,7 @@
 #include "compiler/Fuse/AttentionMatch.h"
 
 #include "dialects/Kernel/Kernel.h"
+#include "dialects/Onnx/Content.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -271,6 +272,8 @@ public:
 private:
   /// Deeper than the masks of any exporter; a chain without end must not take the stack.
   static constexpr int kMaxDepth = 64;
+  /// Tables of relative positions are smaller; a larger constant is not read.
+  static constexpr int64_t kMaxElements = 1 << 17;
 
   std::optional<Interval> compute(Value value, int depth) {
     Type type = tensorType(value).getElementType();
@@ -279,9 +282,37 @@ private:
     if (type.isInteger(1))
       return Interval{0, 1};
     Operation *op = value.getDefiningOp();
+    if (isa_and_nonnull<onnx::ConstantOp, kernel::WeightOp>(op) && isa<FloatType>(type))
+      return ofData(value);
     std::optional<Interval> result = op ? ofOperation(op, type, depth) : std::nullopt;
     if (!result && isa<IntegerType>(type))
       return Interval{0, 1};
+    return result;
+  }
+
+  /// From the least to the greatest element of a table of biases.
+  static std::optional<Interval> ofData(Value value) {
+    auto weight = value.getDefiningOp<kernel::WeightOp>();
+    if (weight && weight.getSources().size() != 1)
+      return std::nullopt;
+    Attribute data =
+        weight ? weight.getSources()[0] : value.getDefiningOp<onnx::ConstantOp>().getValue();
+    auto attribute = dyn_cast<ElementsAttr>(data);
+    onnx::Content content =
+        attribute ? onnx::readContent(attribute, kMaxElements) : onnx::Content();
+    const onnx::Element *all = content.uniform();
+    ArrayRef<onnx::Element> elements = content.hasElements() ? ArrayRef(content.elements())
+                                       : all                 ? ArrayRef(*all)
+                                                             : ArrayRef<onnx::Element>();
+    if (elements.empty())
+      return std::nullopt;
+    Interval result{HUGE_VAL, -HUGE_VAL};
+    for (const onnx::Element &element : elements) {
+      if (!std::isfinite(element.number))
+        return std::nullopt;
+      result.least = std::min(result.least, element.number);
+      result.greatest = std::max(result.greatest, element.number);
+    }
     return result;
   }
 
@@ -293,7 +324,7 @@ private:
       return Interval{std::min(x->least, y->least), std::max(x->greatest, y->greatest)};
     }
     if (isa<onnx::ReshapeOp, onnx::ExpandOp, onnx::TransposeOp, onnx::SliceOp, onnx::UnsqueezeOp,
-            onnx::SqueezeOp>(op))
+            onnx::SqueezeOp, onnx::GatherOp>(op))
       return of(op->getOperand(0), depth);
     if (!isa<onnx::CastOp, onnx::NegOp, onnx::AddOp, onnx::SubOp, onnx::MulOp>(op))
       return std::nullopt;
@@ -319,7 +350,8 @@ private:
 
 } // namespace
 
-std::optional<double> leastSum(ArrayRef<BiasTerm> terms) {
+/// What the sum of `terms` lies in, added up as the graph does it.
+static std::optional<Interval> sumOf(ArrayRef<BiasTerm> terms) {
   Intervals intervals;
   std::optional<Interval> total = Interval{0, 0};
   // The match went up from the softmax: the last term is the one that the graph adds first.
@@ -332,7 +364,17 @@ std::optional<double> leastSum(ArrayRef<BiasTerm> terms) {
     if (!total)
       return std::nullopt;
   }
-  return total->least;
+  return total;
+}
+
+std::optional<double> leastSum(ArrayRef<BiasTerm> terms) {
+  std::optional<Interval> sum = sumOf(terms);
+  return sum ? std::optional(sum->least) : std::nullopt;
+}
+
+bool sumIsWithin(ArrayRef<BiasTerm> terms, double bound) {
+  std::optional<Interval> sum = sumOf(terms);
+  return sum && sum->least >= -bound && sum->greatest <= bound;
 }
 
 std::optional<MaskTerm> booleanMask(Value bias) {

@@ -18,6 +18,8 @@ using onnx::SymbolicExpr;
 constexpr int64_t kMaskElements = 1 << 22;
 /// Half of the lowest f32: at or below it a sum with a score of ordinary size is unchanged.
 constexpr double kLowest = -1.7e38;
+/// Less than half a unit in the last place of kLowest.
+constexpr double kOrdinary = 1e30;
 
 class Causality {
 public:
@@ -256,23 +258,47 @@ private:
            (element && element->kind == onnx::Element::Float && element->number == 0);
   }
 
-  /// Where(seen, 0, lowest) as the only bias: the sum with a score is the lowest float again, so
-  /// the weight is 0 exactly, and a row of nothing else is the mean.
-  bool takeLowest() {
-    if (match.biases.size() != 1 || !match.masks.empty() || match.biases.front().factor != 1)
-      return false;
-    Value bias = match.biases.front().value;
+  /// Where(seen, b, lowest), below Expands, as the mask and b.
+  static std::optional<std::pair<MaskTerm, Value>> lowestMask(BiasTerm term) {
+    Value bias = term.value;
     while (auto expand = bias.getDefiningOp<onnx::ExpandOp>())
       bias = expand.getInput();
     auto where = bias.getDefiningOp<onnx::WhereOp>();
-    if (!where || !tensorType(bias).getElementType().isF32())
+    if (!where || !tensorType(bias).getElementType().isF32() || term.factor != 1)
+      return std::nullopt;
+    for (bool seenWhenTrue : {true, false}) {
+      std::optional<double> low = scalarConstant(seenWhenTrue ? where.getY() : where.getX());
+      if (low && *low <= kLowest && !std::isinf(*low))
+        return std::pair(MaskTerm{where.getCondition(), seenWhenTrue, *low},
+                         seenWhenTrue ? where.getX() : where.getY());
+    }
+    return std::nullopt;
+  }
+
+  /// One Where(seen, b, lowest) among biases that are provably small: where it excludes, the sum
+  /// with a score is the lowest float again, so the weight is 0 exactly, and a row of nothing else
+  /// is the mean.
+  bool takeLowest() {
+    if (!match.masks.empty())
       return false;
-    std::optional<double> x = scalarConstant(where.getX()), y = scalarConstant(where.getY());
-    if (!x || !y || std::max(*x, *y) != 0 || std::min(*x, *y) > kLowest ||
-        std::isinf(std::min(*x, *y)))
+    SmallVector<BiasTerm> terms, rest;
+    for (const BiasTerm &term : match.biases)
+      summands(term, terms);
+    std::optional<MaskTerm> lowest;
+    for (BiasTerm &term : terms) {
+      if (auto found = lowestMask(term)) {
+        if (lowest)
+          return false;
+        lowest = found->first;
+        term.value = found->second;
+      }
+      if (!isZero(term.value))
+        rest.push_back(term);
+    }
+    if (!lowest || !sumIsWithin(rest, kOrdinary))
       return false;
-    exclude({where.getCondition(), *x == 0, std::min(*x, *y)});
-    match.biases.clear();
+    exclude(*lowest);
+    match.biases = rest;
     return true;
   }
 
