@@ -44,6 +44,7 @@ struct SimplifyCanonicalize : PassWrapper<SimplifyCanonicalize, OperationPass<fu
     addBroadcastPatterns(patterns, shapes);
     addArithmeticPatterns(patterns, shapes);
     addGatherPatterns(patterns, shapes);
+    addMaskPatterns(patterns, shapes);
     GreedyRewriteConfig config;
     config.setListener(&listener);
     // Constants are folded by simplify-fold, within bounds.

@@ -89,6 +89,7 @@ void addViewPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addBroadcastPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addArithmeticPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addGatherPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
+void addMaskPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 
 } // namespace rapt
 

@@ -33,7 +33,7 @@ import export
 VOCAB, SIZE = 101, 32
 
 COMMITTED = ("vit-sdpa-dynamo18", "vit-hidden-eager-ts17", "clip-vision-sdpa-dynamo20", "clip-text-eager-dynamo18",
-             "clip-sdpa-ts17", "swin-sdpa-dynamo18", "swin-eager-ts17", "swin-windows-eager-ts17")
+             "clip-sdpa-ts17", "swin-eager-dynamo18", "swin-sdpa-ts17", "swin-windows-eager-ts17")
 
 
 class WindowAttention(torch.nn.Module):
@@ -140,7 +140,7 @@ def build(family, attention):
         config, kind, module = t.CLIPConfig(text_config=dict(**tower, **text), vision_config=dict(**tower, **vision),
                                             projection_dim=24), t.CLIPModel, Both
     elif family == "swin":
-        config = t.SwinConfig(image_size=SIZE, patch_size=2, embed_dim=16, depths=[2, 2], num_heads=[2, 4],
+        config = t.SwinConfig(image_size=SIZE, patch_size=4, embed_dim=16, depths=[2, 2], num_heads=[2, 4],
                               window_size=4, num_labels=5)
         kind, module = t.SwinForImageClassification, Pixels
     else:
