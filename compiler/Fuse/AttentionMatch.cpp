@@ -22,10 +22,6 @@ namespace rapt::fuse {
 
 /// Elements of a product of matrices are taken to be within this (docs/semantics.md S2).
 static constexpr double kProduct = 1e8;
-/// A sum within this leaves a float of at most -1.7e38 as it is.
-static constexpr double kNegligible = 1e30;
-/// Constants with more elements than this are not looked at.
-static constexpr int64_t kBiasElements = 1 << 20;
 
 /// Sentinels at or below this take a key's weight to exactly zero beside any real score.
 static constexpr double kSentinel = -1e9;
@@ -287,6 +283,8 @@ public:
 private:
   /// Deeper than the masks of any exporter; a chain without end must not take the stack.
   static constexpr int kMaxDepth = 64;
+  /// Tables of relative positions are smaller; a larger constant is not read.
+  static constexpr int64_t kMaxElements = 1 << 17;
 
   std::optional<Interval> compute(Value value, int depth) {
     Type type = tensorType(value).getElementType();
@@ -295,9 +293,37 @@ private:
     if (type.isInteger(1))
       return Interval{0, 1};
     Operation *op = value.getDefiningOp();
+    if (isa_and_nonnull<onnx::ConstantOp, kernel::WeightOp>(op) && isa<FloatType>(type))
+      return ofData(value);
     std::optional<Interval> result = op ? ofOperation(op, type, depth) : std::nullopt;
     if (!result && isa<IntegerType>(type))
       return Interval{0, 1};
+    return result;
+  }
+
+  /// From the least to the greatest element of a table of biases.
+  static std::optional<Interval> ofData(Value value) {
+    auto weight = value.getDefiningOp<kernel::WeightOp>();
+    if (weight && weight.getSources().size() != 1)
+      return std::nullopt;
+    Attribute data =
+        weight ? weight.getSources()[0] : value.getDefiningOp<onnx::ConstantOp>().getValue();
+    auto attribute = dyn_cast<ElementsAttr>(data);
+    onnx::Content content =
+        attribute ? onnx::readContent(attribute, kMaxElements) : onnx::Content();
+    const onnx::Element *all = content.uniform();
+    ArrayRef<onnx::Element> elements = content.hasElements() ? ArrayRef(content.elements())
+                                       : all                 ? ArrayRef(*all)
+                                                             : ArrayRef<onnx::Element>();
+    if (elements.empty())
+      return std::nullopt;
+    Interval result{HUGE_VAL, -HUGE_VAL};
+    for (const onnx::Element &element : elements) {
+      if (!std::isfinite(element.number))
+        return std::nullopt;
+      result.least = std::min(result.least, element.number);
+      result.greatest = std::max(result.greatest, element.number);
+    }
     return result;
   }
 
@@ -313,8 +339,6 @@ private:
       return of(op->getOperand(0), depth);
     if (isa<onnx::MatMulOp>(op))
       return rounded(type, -kProduct, kProduct);
-    if (isa<onnx::ConstantOp, kernel::WeightOp>(op))
-      return ofConstant(op, type);
     if (!isa<onnx::CastOp, onnx::NegOp, onnx::AddOp, onnx::SubOp, onnx::MulOp, onnx::DivOp>(op))
       return std::nullopt;
     std::optional<Interval> a = of(op->getOperand(0), depth);
@@ -339,34 +363,13 @@ private:
     return product(type, *a, *b);
   }
 
-  /// The least and the greatest of the floats that `op` holds.
-  static std::optional<Interval> ofConstant(Operation *op, Type type) {
-    Attribute source;
-    if (auto constant = dyn_cast<onnx::ConstantOp>(op))
-      source = constant.getValue();
-    else if (auto weight = cast<kernel::WeightOp>(op); weight.getSources().size() == 1)
-      source = weight.getSources()[0];
-    auto elements = dyn_cast_or_null<ElementsAttr>(source);
-    if (!elements || !isa<FloatType>(type) || elements.getNumElements() > kBiasElements)
-      return std::nullopt;
-    onnx::Content content = onnx::readContent(elements, kBiasElements);
-    if (!content.hasElements() || content.elements().empty())
-      return std::nullopt;
-    Interval range{HUGE_VAL, -HUGE_VAL};
-    for (const onnx::Element &element : content.elements()) {
-      if (element.kind != onnx::Element::Float || !std::isfinite(element.number))
-        return std::nullopt;
-      range.least = std::min(range.least, element.number);
-      range.greatest = std::max(range.greatest, element.number);
-    }
-    return range;
-  }
-
   llvm::DenseMap<Value, std::optional<Interval>> memo;
 };
 
-/// What the sum of `terms` lies in, in the arithmetic of the graph and in its order.
-std::optional<Interval> rangeOfSum(ArrayRef<BiasTerm> terms) {
+} // namespace
+
+/// What the sum of `terms` lies in, added up as the graph does it.
+static std::optional<Interval> sumOf(ArrayRef<BiasTerm> terms) {
   Intervals intervals;
   std::optional<Interval> total = Interval{0, 0};
   // The match went up from the softmax: the last term is the one that the graph adds first.
@@ -382,16 +385,14 @@ std::optional<Interval> rangeOfSum(ArrayRef<BiasTerm> terms) {
   return total;
 }
 
-} // namespace
-
 std::optional<double> leastSum(ArrayRef<BiasTerm> terms) {
-  std::optional<Interval> range = rangeOfSum(terms);
-  return range ? std::optional(range->least) : std::nullopt;
+  std::optional<Interval> sum = sumOf(terms);
+  return sum ? std::optional(sum->least) : std::nullopt;
 }
 
-bool isNegligible(ArrayRef<BiasTerm> terms) {
-  std::optional<Interval> range = rangeOfSum(terms);
-  return range && range->least >= -kNegligible && range->greatest <= kNegligible;
+bool sumIsWithin(ArrayRef<BiasTerm> terms, double bound) {
+  std::optional<Interval> sum = sumOf(terms);
+  return sum && sum->least >= -bound && sum->greatest <= bound;
 }
 
 std::optional<MaskTerm> booleanMask(Value bias) {

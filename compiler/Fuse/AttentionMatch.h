@@ -55,9 +55,8 @@ std::optional<AttentionMatch> matchAttention(onnx::SoftmaxOp softmax, std::strin
 /// masks are made of.
 std::optional<double> leastSum(llvm::ArrayRef<BiasTerm> terms);
 
-/// Whether the sum of `terms` is provably so small that the lowest float plus it is the lowest
-/// float.
-bool isNegligible(llvm::ArrayRef<BiasTerm> terms);
+/// The sum of `terms` provably lies within [-bound, bound].
+bool sumIsWithin(llvm::ArrayRef<BiasTerm> terms, double bound);
 
 /// Where(condition, 0, -inf) or Where(condition, -inf, 0), below Expands: an additive mask that is
 /// a boolean one.

@@ -18,32 +18,45 @@ using onnx::SymbolicExpr;
 constexpr int64_t kMaskElements = 1 << 22;
 /// Half of the lowest f32: at or below it a sum with a score of ordinary size is unchanged.
 constexpr double kLowest = -1.7e38;
+/// Less than half a unit in the last place of kLowest.
+constexpr double kOrdinary = 1e30;
 
 class Causality {
 public:
   explicit Causality(const onnx::ShapeInference &shapes) : shapes(shapes) {}
 
   /// The o with (value == seenWhenTrue) == (j <= i + o), where i and j index the last two dims of
-  /// `value`. Floats of 0 and -infinity are true and false.
-  std::optional<SymbolicExpr> offsetOf(Value value, bool seenWhenTrue, int depth = 0) const {
+  /// `value`. Floats of 0 and -infinity are true and false; with `asNumber` 0 is false, and every
+  /// other number true.
+  std::optional<SymbolicExpr> offsetOf(Value value, bool seenWhenTrue, int depth = 0,
+                                       bool asNumber = false) const {
     ArrayRef<SymbolicExpr> shape = shapes.shape(value);
     Operation *op = value.getDefiningOp();
     if (shape.size() < 2 || !op || depth > 16)
       return std::nullopt;
     if (isa<kernel::WeightOp, onnx::ConstantOp>(op))
-      return ofConstant(value, seenWhenTrue);
+      return ofConstant(value, seenWhenTrue, asNumber);
     if (auto isNot = dyn_cast<onnx::NotOp>(op))
       return offsetOf(isNot.getInput(), !seenWhenTrue, depth + 1);
     if (isa<onnx::ReshapeOp, onnx::ExpandOp, onnx::SqueezeOp, onnx::UnsqueezeOp>(op)) {
       ArrayRef<SymbolicExpr> from = shapes.shape(op->getOperand(0));
       bool same = from.size() >= 2 && from.take_back(2) == shape.take_back(2) &&
                   (isa<onnx::ExpandOp>(op) || llvm::all_of(from.drop_back(2), isOne));
-      return same ? offsetOf(op->getOperand(0), seenWhenTrue, depth + 1) : std::nullopt;
+      return same ? offsetOf(op->getOperand(0), seenWhenTrue, depth + 1, asNumber) : std::nullopt;
     }
     if (auto slice = dyn_cast<onnx::SliceOp>(op))
-      return ofSlice(slice, seenWhenTrue, depth);
+      return ofSlice(slice, seenWhenTrue, depth, asNumber);
     if (auto trilu = dyn_cast<onnx::TriluOp>(op))
-      return ofTrilu(trilu, seenWhenTrue);
+      return ofTrilu(trilu, seenWhenTrue, asNumber);
+    if (auto cast = dyn_cast<onnx::CastOp>(op)) {
+      bool fromBool = tensorType(cast.getInput()).getElementType().isInteger(1);
+      bool toBool = tensorType(value).getElementType().isInteger(1);
+      if (toBool || (fromBool && asNumber))
+        return offsetOf(cast.getInput(), seenWhenTrue, depth + 1, /*asNumber=*/!fromBool);
+    }
+    if (auto equal = dyn_cast<onnx::EqualOp>(op))
+      if (Value number = otherThanScalar(equal, 0))
+        return offsetOf(number, !seenWhenTrue, depth + 1, /*asNumber=*/true);
     if (isa<onnx::LessOp, onnx::LessOrEqualOp>(op))
       return ofComparison(op->getOperand(0), op->getOperand(1), isa<onnx::LessOp>(op), seenWhenTrue,
                           shape);
@@ -126,14 +139,18 @@ private:
   }
 
   /// A triangle of a tensor that is the same everywhere; outside of the triangle are zeros, which
-  /// are false for booleans and seen for floats of -infinity.
-  std::optional<SymbolicExpr> ofTrilu(onnx::TriluOp op, bool seenWhenTrue) const {
+  /// are false for booleans and numbers and seen for floats of -infinity.
+  std::optional<SymbolicExpr> ofTrilu(onnx::TriluOp op, bool seenWhenTrue, bool asNumber) const {
     const onnx::Element *element = shapes.content(op.getInput()).uniform();
     if (!element)
       return std::nullopt;
     Type type = tensorType(op.getInput()).getElementType();
+    bool isFloat = element->kind == onnx::Element::Float;
     bool isTrue = element->kind == onnx::Element::Int && type.isInteger(1) && element->expr.is(1);
-    bool excludes = element->kind == onnx::Element::Float && element->number == -HUGE_VAL;
+    if (asNumber)
+      isTrue |= isFloat ? element->number != 0 && !std::isnan(element->number)
+                        : element->isConstant() && !element->expr.is(0);
+    bool excludes = !asNumber && isFloat && element->number == -HUGE_VAL;
     if (!isTrue && !excludes)
       return std::nullopt;
     // Whether a key is seen inside of the triangle.
@@ -144,8 +161,9 @@ private:
     return SymbolicExpr(op.getUpper() ? k - 1 : k);
   }
 
-  std::optional<SymbolicExpr> ofSlice(onnx::SliceOp op, bool seenWhenTrue, int depth) const {
-    std::optional<SymbolicExpr> offset = offsetOf(op.getData(), seenWhenTrue, depth + 1);
+  std::optional<SymbolicExpr> ofSlice(onnx::SliceOp op, bool seenWhenTrue, int depth,
+                                      bool asNumber) const {
+    std::optional<SymbolicExpr> offset = offsetOf(op.getData(), seenWhenTrue, depth + 1, asNumber);
     const onnx::Content &starts = shapes.content(op.getStarts());
     int64_t rank = tensorType(op.getData()).getRank();
     if (!offset || !starts.hasElements())
@@ -165,7 +183,7 @@ private:
     return offset->isKnown() ? offset : std::nullopt;
   }
 
-  std::optional<SymbolicExpr> ofConstant(Value value, bool seenWhenTrue) const {
+  std::optional<SymbolicExpr> ofConstant(Value value, bool seenWhenTrue, bool asNumber) const {
     Attribute source;
     if (auto constant = value.getDefiningOp<onnx::ConstantOp>())
       source = constant.getValue();
@@ -185,6 +203,12 @@ private:
     if (type.getElementType().isInteger(1)) {
       for (bool element : elements.getValues<bool>())
         seen.push_back(element == seenWhenTrue);
+    } else if (asNumber && isa<FloatType>(type.getElementType())) {
+      for (const APFloat &element : elements.getValues<APFloat>())
+        seen.push_back(element.isZero() != seenWhenTrue);
+    } else if (asNumber) {
+      for (const APInt &element : elements.getValues<APInt>())
+        seen.push_back(element.isZero() != seenWhenTrue);
     } else if (isa<FloatType>(type.getElementType())) {
       for (const APFloat &element : elements.getValues<APFloat>()) {
         bool excluded = element.isInfinity() && element.isNegative();
@@ -280,37 +304,47 @@ private:
            (element && element->kind == onnx::Element::Float && element->number == 0);
   }
 
-  /// Where(seen, 0, lowest) beside negligible biases: the sum with a score is the lowest float
-  /// again, so the weight is 0 exactly, and a row of nothing else is the mean.
-  bool takeLowest() {
-    SmallVector<BiasTerm> terms;
-    for (const BiasTerm &whole : match.biases)
-      summands(whole, terms);
-    for (size_t i = 0; i < terms.size() && match.masks.empty(); ++i) {
-      SmallVector<BiasTerm> rest(terms);
-      rest.erase(rest.begin() + i);
-      if (!isNegligible(rest) || !takeLowest(terms[i]))
-        continue;
-      match.biases = rest;
-      return true;
-    }
-    return false;
-  }
-
-  bool takeLowest(const BiasTerm &term) {
-    if (term.factor != 1)
-      return false;
+  /// Where(seen, b, lowest), below Expands, as the mask and b.
+  static std::optional<std::pair<MaskTerm, Value>> lowestMask(BiasTerm term) {
     Value bias = term.value;
     while (auto expand = bias.getDefiningOp<onnx::ExpandOp>())
       bias = expand.getInput();
     auto where = bias.getDefiningOp<onnx::WhereOp>();
-    if (!where || !tensorType(bias).getElementType().isF32())
+    if (!where || !tensorType(bias).getElementType().isF32() || term.factor != 1)
+      return std::nullopt;
+    for (bool seenWhenTrue : {true, false}) {
+      std::optional<double> low = scalarConstant(seenWhenTrue ? where.getY() : where.getX());
+      if (low && *low <= kLowest && !std::isinf(*low))
+        return std::pair(MaskTerm{where.getCondition(), seenWhenTrue, *low},
+                         seenWhenTrue ? where.getX() : where.getY());
+    }
+    return std::nullopt;
+  }
+
+  /// One Where(seen, b, lowest) among biases that are provably small: where it excludes, the sum
+  /// with a score is the lowest float again, so the weight is 0 exactly, and a row of nothing else
+  /// is the mean.
+  bool takeLowest() {
+    if (!match.masks.empty())
       return false;
-    std::optional<double> x = scalarConstant(where.getX()), y = scalarConstant(where.getY());
-    if (!x || !y || std::max(*x, *y) != 0 || std::min(*x, *y) > kLowest ||
-        std::isinf(std::min(*x, *y)))
+    SmallVector<BiasTerm> terms, rest;
+    for (const BiasTerm &term : match.biases)
+      summands(term, terms);
+    std::optional<MaskTerm> lowest;
+    for (BiasTerm &term : terms) {
+      if (auto found = lowestMask(term)) {
+        if (lowest)
+          return false;
+        lowest = found->first;
+        term.value = found->second;
+      }
+      if (!isZero(term.value))
+        rest.push_back(term);
+    }
+    if (!lowest || !sumIsWithin(rest, kOrdinary))
       return false;
-    exclude({where.getCondition(), *x == 0, std::min(*x, *y)});
+    exclude(*lowest);
+    match.biases = rest;
     return true;
   }
 

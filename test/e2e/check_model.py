@@ -3,7 +3,8 @@
     check_model.py MODEL --raptc R --rapt-run R --shapes batch=1,seq=7 batch=3,seq=129 ...
 
 Inputs are made by name: `attention_mask` is ones, or ends in zeros, or (with --masked-rows) is zero in
-a whole row; every other integer input holds random indices below the smallest table that it picks from.
+a whole row; `labels` holds classes and -100, which a loss ignores; every other integer input holds random
+indices below the smallest table that it picks from.
 """
 
 import os
@@ -44,6 +45,10 @@ def make_inputs(model, dims, rng, mask, max_id):
                 array[np.arange(shape[1]) >= lengths[:, None]] = 0
             elif mask == "row":
                 array[-1, :] = 0
+        elif value.name == "labels":
+            array = rng.integers(0, max_id + 1, shape).astype(dtype)
+            array[rng.random(shape) < 0.3] = -100
+            array.flat[0] = 1  # one label counts, or the mean is of nothing
         elif np.issubdtype(dtype, np.integer):
             bound = index_bound(model, value.name)
             array = rng.integers(0, min(bound, max_id + 1) if max_id else bound, shape).astype(dtype)

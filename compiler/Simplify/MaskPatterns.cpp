@@ -1,0 +1,99 @@
+//===- MaskPatterns.cpp - Masks of attention get the rank of the scores ----------------------===//
+//
+// In:  onnx in which a mask is chosen, then reshaped, or meets scores whose batch is split in two.
+// Out: the reshape at the condition, and sums on the scores as the softmax reads them.
+//
+//===-------------------------------------------------------------------------------------===//
+
+#include "compiler/Simplify/Rewrite.h"
+
+using namespace mlir;
+
+namespace rapt {
+
+namespace {
+/// One element, whatever the rank.
+bool isNumber(ShapeInference &shapes, Value value) {
+  return value.getDefiningOp<onnx::ConstantOp>() &&
+         llvm::all_of(shapes.shape(value), [](const SymbolicExpr &dim) { return dim.is(1); });
+}
+
+/// Reshape(Where(c, a, b))  =>  Where(Reshape(c), a, b), where a and b are one number each
+struct ReshapeBeforeChoice : ShapePattern<onnx::ReshapeOp> {
+  using ShapePattern::ShapePattern;
+  Value replacement(onnx::ReshapeOp op, OpBuilder &builder) const override {
+    auto where = op.getData().getDefiningOp<onnx::WhereOp>();
+    if (!where || !isNumber(shapes, where.getX()) || !isNumber(shapes, where.getY()) ||
+        !sameShape(shapes.shape(where.getCondition()), shapes.shape(where.getOutput())))
+      return {};
+    Value condition = reshapeTo(builder, shapes, where.getLoc(), where.getCondition(),
+                                shapes.shapeOf(op.getReshaped()));
+    return make<onnx::WhereOp>(builder, where.getLoc(), condition, where.getX(), where.getY());
+  }
+};
+
+/// Reshape(Reshape(x) + m)  =>  x + Reshape(Expand(m)), where the inner Reshape splits the first
+/// dim of x and the outer one merges it again: [B*W,H,I,J] -> [B,W,H,I,J] -> [B*W,H,I,J]. The same
+/// for Where(m, number, Reshape(x)) and Where(m, Reshape(x), number). Shifted windows do it.
+struct SumUnsplit : ShapePattern<onnx::ReshapeOp> {
+  using ShapePattern::ShapePattern;
+  Value replacement(onnx::ReshapeOp op, OpBuilder &builder) const override {
+    Operation *sum = op.getData().getDefiningOp();
+    if (!isa_and_nonnull<onnx::AddOp, onnx::WhereOp>(sum) || !op.getData().hasOneUse())
+      return {};
+    Shape merged = shapes.shapeOf(op.getReshaped());
+    for (OpOperand &operand : sum->getOpOperands()) {
+      auto split = operand.get().getDefiningOp<onnx::ReshapeOp>();
+      if (!split || !splitsFirst(split, merged) ||
+          !sameShape(shapes.shape(split.getReshaped()), shapes.shape(op.getData())))
+        continue;
+      SmallVector<Value> operands;
+      for (OpOperand &other : sum->getOpOperands())
+        operands.push_back(&other == &operand ? split.getData()
+                                              : merge(other.get(), split, merged, builder));
+      if (isa<onnx::AddOp>(sum))
+        return make<onnx::AddOp>(builder, sum->getLoc(), operands[0], operands[1]);
+      bool chooses = operand.getOperandNumber() > 0 &&
+                     isNumber(shapes, sum->getOperand(3 - operand.getOperandNumber()));
+      return chooses ? make<onnx::WhereOp>(builder, sum->getLoc(), operands[0], operands[1],
+                                           operands[2])
+                     : Value();
+    }
+    return {};
+  }
+
+private:
+  /// From `merged` the Reshape makes its first dim two or more, and keeps the others.
+  bool splitsFirst(onnx::ReshapeOp split, const Shape &merged) const {
+    ArrayRef<SymbolicExpr> wide = shapes.shape(split.getReshaped());
+    return merged.size() > 1 && wide.size() > merged.size() &&
+           sameShape(shapes.shape(split.getData()), merged) &&
+           sameShape(wide.take_back(merged.size() - 1), ArrayRef(merged).drop_front());
+  }
+
+  /// What is broadcast to the split dims, for the merged one.
+  Value merge(Value value, onnx::ReshapeOp split, const Shape &merged, OpBuilder &builder) const {
+    Shape own = shapes.shapeOf(value), wide = shapes.shapeOf(split.getReshaped());
+    size_t leading = wide.size() - merged.size() + 1;
+    if (own.size() < merged.size()) // the split dims have no part in it
+      return value;
+    own.insert(own.begin(), wide.size() - own.size(), SymbolicExpr(1));
+    bool same = llvm::all_of(ArrayRef(own).take_front(leading),
+                             [](const SymbolicExpr &dim) { return dim.is(1); });
+    Shape narrow(own.begin() + leading, own.end());
+    narrow.insert(narrow.begin(), same ? SymbolicExpr(1) : merged.front());
+    Location loc = value.getLoc();
+    if (!same) {
+      std::copy(wide.begin(), wide.begin() + leading, own.begin());
+      value = expandTo(builder, shapes, loc, value, own);
+    }
+    return reshapeTo(builder, shapes, loc, value, narrow);
+  }
+};
+} // namespace
+
+void addMaskPatterns(RewritePatternSet &patterns, ShapeInference &shapes) {
+  patterns.add<ReshapeBeforeChoice, SumUnsplit>(patterns.getContext(), shapes);
+}
+
+} // namespace rapt

@@ -1,0 +1,97 @@
+// RUN: rapt-opt %s --fuse-attention --split-input-file | FileCheck %s
+
+// The lowest float beside other biases: a mask where they are provably small, a bias where not.
+
+// Relative positions are rows of a table.
+// CHECK-LABEL: func @table_and_mask
+func.func @table_and_mask(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<2x1x1x7xi1>, %at: tensor<5x7xi64>) -> tensor<2x3x5x8xf32> {
+  // CHECK: attn.sdpa {{.*}} bias(%{{.*}}) mask(%{{.*}}) {empty_row = #attn.empty_row<mean>, {{.*}} tensor<1x3x5x7xf32>, tensor<2x1x1x7xi1>)
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %table = onnx.Constant dense<[[1.0, -2.0, 3.0], [0.5, 0.0, 4.0]]> : tensor<2x3xf32> : tensor<2x3xf32>
+  %g = onnx.Gather %table, %at {axis = 0 : i64} : (tensor<2x3xf32>, tensor<5x7xi64>) -> tensor<5x7x3xf32>
+  %t = onnx.Transpose %g {perm = array<i64: 2, 0, 1>} : (tensor<5x7x3xf32>) -> tensor<3x5x7xf32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %a = onnx.Add %s, %t : (tensor<2x3x5x7xf32>, tensor<3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %w = onnx.Where %m, %zero, %low : (tensor<2x1x1x7xi1>, tensor<f32>, tensor<f32>) -> tensor<2x1x1x7xf32>
+  %b = onnx.Add %a, %w : (tensor<2x3x5x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// Both added up before the scores; true excludes.
+// CHECK-LABEL: func @joined_first
+func.func @joined_first(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<2x1x1x7xi1>, %at: tensor<5x7xi64>) -> tensor<2x3x5x8xf32> {
+  // CHECK: attn.sdpa {{.*}} bias(%{{.*}}) mask(%{{.*}}) {empty_row = #attn.empty_row<mean>, {{.*}} tensor<1x3x5x7xf32>, tensor<2x1x1x7xi1>)
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %table = onnx.Constant dense<[[1.0, -2.0, 3.0], [0.5, 0.0, 4.0]]> : tensor<2x3xf32> : tensor<2x3xf32>
+  %g = onnx.Gather %table, %at {axis = 0 : i64} : (tensor<2x3xf32>, tensor<5x7xi64>) -> tensor<5x7x3xf32>
+  %t = onnx.Transpose %g {perm = array<i64: 2, 0, 1>} : (tensor<5x7x3xf32>) -> tensor<3x5x7xf32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %w = onnx.Where %m, %low, %zero : (tensor<2x1x1x7xi1>, tensor<f32>, tensor<f32>) -> tensor<2x1x1x7xf32>
+  %a = onnx.Add %t, %w : (tensor<3x5x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x3x5x7xf32>
+  %b = onnx.Add %s, %a : (tensor<2x3x5x7xf32>, tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// One choice between the bias and the lowest float.
+// CHECK-LABEL: func @chosen
+func.func @chosen(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<2x1x1x7xi1>, %at: tensor<5x7xi64>) -> tensor<2x3x5x8xf32> {
+  // CHECK: attn.sdpa {{.*}} bias(%{{.*}}) mask(%{{.*}}) {empty_row = #attn.empty_row<mean>, {{.*}} tensor<1x3x5x7xf32>, tensor<2x1x1x7xi1>)
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %table = onnx.Constant dense<[[1.0, -2.0, 3.0], [0.5, 0.0, 4.0]]> : tensor<2x3xf32> : tensor<2x3xf32>
+  %g = onnx.Gather %table, %at {axis = 0 : i64} : (tensor<2x3xf32>, tensor<5x7xi64>) -> tensor<5x7x3xf32>
+  %t = onnx.Transpose %g {perm = array<i64: 2, 0, 1>} : (tensor<5x7x3xf32>) -> tensor<3x5x7xf32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %w = onnx.Where %m, %t, %low : (tensor<2x1x1x7xi1>, tensor<3x5x7xf32>, tensor<f32>) -> tensor<2x3x5x7xf32>
+  %b = onnx.Add %s, %w : (tensor<2x3x5x7xf32>, tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// The lowest float plus 1e32 is above the lowest float.
+// CHECK-LABEL: func @large_table
+func.func @large_table(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<2x1x1x7xi1>, %at: tensor<5x7xi64>) -> tensor<2x3x5x8xf32> {
+  // CHECK: attn.sdpa {{.*}} bias(%{{.*}}) {{{.*}} tensor<2x3x5x7xf32>)
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %table = onnx.Constant dense<[[1.0, -2.0, 3.0], [0.5, 1.0e32, 4.0]]> : tensor<2x3xf32> : tensor<2x3xf32>
+  %g = onnx.Gather %table, %at {axis = 0 : i64} : (tensor<2x3xf32>, tensor<5x7xi64>) -> tensor<5x7x3xf32>
+  %t = onnx.Transpose %g {perm = array<i64: 2, 0, 1>} : (tensor<5x7x3xf32>) -> tensor<3x5x7xf32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %a = onnx.Add %s, %t : (tensor<2x3x5x7xf32>, tensor<3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %w = onnx.Where %m, %zero, %low : (tensor<2x1x1x7xi1>, tensor<f32>, tensor<f32>) -> tensor<2x1x1x7xf32>
+  %b = onnx.Add %a, %w : (tensor<2x3x5x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// Nothing is known about a bias that is an input.
+// CHECK-LABEL: func @unknown_bias
+func.func @unknown_bias(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<2x1x1x7xi1>, %t: tensor<3x5x7xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK: attn.sdpa {{.*}} bias(%{{.*}}) {{{.*}} tensor<2x3x5x7xf32>)
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %a = onnx.Add %s, %t : (tensor<2x3x5x7xf32>, tensor<3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %w = onnx.Where %m, %zero, %low : (tensor<2x1x1x7xi1>, tensor<f32>, tensor<f32>) -> tensor<2x1x1x7xf32>
+  %b = onnx.Add %a, %w : (tensor<2x3x5x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
