@@ -88,6 +88,7 @@ private:
   /// SequenceAt picks one, and nothing else may read it.
   llvm::StringMap<SmallVector<Value>> sequences;
   llvm::StringMap<const Tensor *> initializers;
+  llvm::StringMap<Shape> declared; ///< dims of graph outputs, as the file gives them
   UnsupportedList unsupported;
 };
 
@@ -184,8 +185,17 @@ void Importer::collectUses() {
   for (const Node &node : model.graph.nodes)
     for (StringRef name : node.inputs)
       used.insert(name);
-  for (const ValueInfo &output : model.graph.outputs)
+  for (const ValueInfo &output : model.graph.outputs) {
     used.insert(output.name);
+    Shape &dims = declared[output.name];
+    for (const Dim &dim : output.tensor.dims) {
+      auto given = options.dims.find(escaped(dim.param));
+      dims.push_back(dim.kind == Dim::Value        ? SymbolicExpr(dim.value)
+                     : dim.kind == Dim::Unknown    ? SymbolicExpr()
+                     : given != options.dims.end() ? SymbolicExpr(given->second)
+                                                   : SymbolicExpr::symbol(escaped(dim.param)));
+    }
+  }
 }
 
 FailureOr<Value> Importer::valueOf(const Node *user, StringRef name) {
@@ -254,6 +264,7 @@ LogicalResult Importer::importNode(const Node &node) {
   std::string name = node.name.empty() ? node.describe() : escaped(node.name);
   Location loc = NameLoc::get(builder.getStringAttr(name));
   NodeBuilder nodeBuilder(builder, shapes, node, *version, loc, operands, used);
+  nodeBuilder.setDeclared(declared);
   known->upgrade(nodeBuilder);
   nodeBuilder.checkAllSeen();
   if (nodeBuilder.isWrong())

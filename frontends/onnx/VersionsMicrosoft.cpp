@@ -4,7 +4,7 @@
 //
 //===-------------------------------------------------------------------------------------===//
 
-#include "frontends/onnx/AttentionForm.h"
+#include "frontends/onnx/ContribAttention.h"
 #include "frontends/onnx/Versions.h"
 
 using namespace mlir;
@@ -56,25 +56,13 @@ void upgradeFusedMatMul(NodeBuilder &b) {
 }
 
 // --- Norms ---------------------------------------------------------------------------------------
-/// x / sqrt(mean(x^2) + epsilon) * scale over the dims from `axis` on, computed in f32.
-Value rootMeanSquareNorm(NodeBuilder &b, Value x, Value scale, int64_t axis, float epsilon) {
-  if (b.stopped())
-    return {};
-  Value wide = castTo(b, x, wideType(b, x));
-  SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(axis, b.rank(x)));
-  Value mean = reduce<ReduceMeanOp>(b, binary<MulOp>(b, wide, wide), axes);
-  Value root = unary<SqrtOp>(b, withScalar<AddOp>(b, mean, epsilon));
-  return binary<MulOp>(b, castTo(b, binary<DivOp>(b, wide, root), b.elementType(x)),
-                       castTo(b, scale, b.elementType(x)));
-}
-
 void upgradeSimplifiedLayerNormalization(NodeBuilder &b) {
-  Value x = b.in(0), scale = b.in(1);
+  Value x = b.in(0), scale = b.in(1), inverse;
   int64_t axis = b.normalized(b.intAttr("axis", -1), b.rank(x));
   float epsilon = b.floatAttr("epsilon", 1e-5f);
   b.ignoreAttr("stash_type"); // sums are f32 either way
-  b.cannotGive(1, "inv_std_var");
-  b.out(0, rootMeanSquareNorm(b, x, scale, axis, epsilon));
+  b.out(0, rootMeanSquareNorm(b, x, scale, axis, epsilon, b.wants(1) ? &inverse : nullptr));
+  b.out(1, inverse);
 }
 
 /// The sum of input, skip and (operand `bias`) a bias, which output 3 asks for.
@@ -82,8 +70,6 @@ Value skipSum(NodeBuilder &b, size_t bias) {
   Value sum = binary<AddOp>(b, b.in(0), b.in(1));
   if (b.optional(bias))
     sum = binary<AddOp>(b, sum, b.optional(bias));
-  b.cannotGive(1, "mean");
-  b.cannotGive(2, "inv_std_var");
   b.out(3, sum);
   return sum;
 }
@@ -91,15 +77,31 @@ Value skipSum(NodeBuilder &b, size_t bias) {
 void upgradeSkipLayerNormalization(NodeBuilder &b) {
   Value sum = skipSum(b, 4), gamma = b.in(2);
   float epsilon = b.floatAttr("epsilon", 1e-12f);
-  if (!b.stopped())
-    b.out(0, b.make<LayerNormalizationOp>(sum, gamma, b.optional(3), b.rank(sum) - 1,
-                                          llvm::APFloat(epsilon)));
+  if (b.stopped())
+    return;
+  int64_t last = b.rank(sum) - 1;
+  b.out(0, b.make<LayerNormalizationOp>(sum, gamma, b.optional(3), last, llvm::APFloat(epsilon)));
+  if (!b.wants(1) && !b.wants(2))
+    return;
+  Value wide = castTo(b, sum, wideType(b, sum)), mean = reduce<ReduceMeanOp>(b, wide, {last});
+  Value centred = binary<SubOp>(b, wide, mean);
+  Value variance = reduce<ReduceMeanOp>(b, binary<MulOp>(b, centred, centred), {last});
+  b.out(1, mean);
+  b.out(2, unary<ReciprocalOp>(b, unary<SqrtOp>(b, withScalar<AddOp>(b, variance, epsilon))));
 }
 
+/// Nothing is subtracted: output `mean` is 0.
 void upgradeSkipSimplifiedLayerNormalization(NodeBuilder &b) {
-  Value sum = skipSum(b, 3), gamma = b.in(2);
+  Value sum = skipSum(b, 3), gamma = b.in(2), inverse;
   float epsilon = b.floatAttr("epsilon", 1e-12f);
-  b.out(0, rootMeanSquareNorm(b, sum, gamma, b.rank(sum) - 1, epsilon));
+  b.out(0, rootMeanSquareNorm(b, sum, gamma, b.rank(sum) - 1, epsilon,
+                              b.wants(2) ? &inverse : nullptr));
+  b.out(2, inverse);
+  if (!b.wants(1))
+    return;
+  Value shape = joinDims(b, {dimsOf(b, sum, 0, b.rank(sum) - 1), b.makeInts({1})});
+  Value zero = b.makeScalar(wideType(b, sum), 0);
+  b.out(1, b.stopped() ? Value() : b.make<ExpandOp>(zero, shape));
 }
 
 /// Word, position and (with segment ids) segment embeddings, summed up and normalised.
@@ -136,27 +138,26 @@ void upgradeEmbedLayerNormalization(NodeBuilder &b) {
 } // namespace
 
 void addMicrosoft(std::vector<Operator> &table) {
-  constexpr llvm::StringLiteral meanOutputs = "outputs `mean` and `inv_std_var` are not given";
-  table.insert(table.end(),
-               {
-                   {"SimplifiedLayerNormalization", 7, "float",
-                    "an operator of onnxruntime in the default domain; expanded",
-                    upgradeSimplifiedLayerNormalization},
-                   {"com.microsoft.BiasGelu", 1, "float", "", upgradeBiasGelu},
-                   {"com.microsoft.EmbedLayerNormalization", 1, "float", "expanded",
-                    upgradeEmbedLayerNormalization},
-                   {"com.microsoft.FastGelu", 1, "float", "", upgradeFastGelu},
-                   {"com.microsoft.FusedMatMul", 1, "float",
-                    "transBatchA and transBatchB must be 0", upgradeFusedMatMul},
-                   {"com.microsoft.Gelu", 1, "float", "", upgradeGelu},
-                   {"com.microsoft.QuickGelu", 1, "float", "expanded", upgradeQuickGelu},
-                   {"com.microsoft.SimplifiedLayerNormalization", 1, "float", "expanded",
-                    upgradeSimplifiedLayerNormalization},
-                   {"com.microsoft.SkipLayerNormalization", 1, "float", meanOutputs,
-                    upgradeSkipLayerNormalization},
-                   {"com.microsoft.SkipSimplifiedLayerNormalization", 1, "float", meanOutputs,
-                    upgradeSkipSimplifiedLayerNormalization},
-               });
+  table.insert(
+      table.end(),
+      {
+          {"SimplifiedLayerNormalization", 7, "float",
+           "an operator of onnxruntime in the default domain; expanded",
+           upgradeSimplifiedLayerNormalization},
+          {"com.microsoft.BiasGelu", 1, "float", "", upgradeBiasGelu},
+          {"com.microsoft.EmbedLayerNormalization", 1, "float", "expanded",
+           upgradeEmbedLayerNormalization},
+          {"com.microsoft.FastGelu", 1, "float", "", upgradeFastGelu},
+          {"com.microsoft.FusedMatMul", 1, "float", "transBatchA and transBatchB must be 0",
+           upgradeFusedMatMul},
+          {"com.microsoft.Gelu", 1, "float", "", upgradeGelu},
+          {"com.microsoft.QuickGelu", 1, "float", "expanded", upgradeQuickGelu},
+          {"com.microsoft.SimplifiedLayerNormalization", 1, "float", "expanded",
+           upgradeSimplifiedLayerNormalization},
+          {"com.microsoft.SkipLayerNormalization", 1, "float", "", upgradeSkipLayerNormalization},
+          {"com.microsoft.SkipSimplifiedLayerNormalization", 1, "float", "",
+           upgradeSkipSimplifiedLayerNormalization},
+      });
 }
 
 } // namespace rapt::onnx

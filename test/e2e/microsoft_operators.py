@@ -41,6 +41,11 @@ def cases():
         ["y", "", "", "sum"], dict(epsilon=1e-5), []
     yield "skip-rms-norm", "SkipSimplifiedLayerNormalization", [x, floats(B, S, WIDTH), row(), row()], \
         ["y", "", "", "sum"], dict(epsilon=1e-5), []
+    yield "skip-norm-moments", "SkipLayerNormalization", [x, floats(B, S, WIDTH), row(), row()], \
+        ["y", "mean", "deviation", "sum"], {}, []
+    yield "skip-rms-norm-moments", "SkipSimplifiedLayerNormalization", [x, floats(1, S, WIDTH), row()], \
+        ["y", "mean", "deviation"], {}, []
+    yield "rms-norm-moment", "SimplifiedLayerNormalization", [x, row()], ["y", "deviation"], {}, []
     yield "rms-norm", "SimplifiedLayerNormalization", [x, row()], ["y"], dict(axis=-1, epsilon=1e-5, stash_type=1), []
     padding = np.array([[1, 1, 1], [1, 1, 0]], np.int32)
     yield "embed", "EmbedLayerNormalization", \
