@@ -1,7 +1,7 @@
 //===- ContribAttention.h - What com.microsoft's attention operators share ---------*- C++ -*-===//
 //
-// Attention, MultiHeadAttention and GroupQueryAttention take masks, biases and caches in many forms.
-// Here each form becomes a part of an AttentionForm.
+// Attention, MultiHeadAttention and GroupQueryAttention take masks, biases and caches in many
+// forms. Here each becomes a part of an AttentionForm.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_FRONTENDS_ONNX_CONTRIBATTENTION_H

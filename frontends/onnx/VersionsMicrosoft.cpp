@@ -36,23 +36,37 @@ void upgradeQuickGelu(NodeBuilder &b) {
 
 void upgradeFusedMatMul(NodeBuilder &b) {
   Value x = b.in(0), y = b.in(1);
-  for (StringRef name : {"transBatchA", "transBatchB"})
-    if (b.intAttr(name, 0) != 0)
-      b.unsupported("attribute '" + name + "' is not 0");
-  auto side = [&](Value value, StringRef name) {
-    bool swaps = b.intAttr(name, 0) != 0;
+  // transBatch moves the first dim behind the others but the last, then trans swaps the last two.
+  auto side = [&](Value value, StringRef trans, StringRef transBatch) {
+    bool swaps = b.intAttr(trans, 0) != 0, moves = b.intAttr(transBatch, 0) != 0;
     int64_t rank = b.rank(value);
-    if (b.stopped() || !swaps || rank < 2)
+    if (b.stopped() || rank < 2)
       return value;
     SmallVector<int64_t> perm = llvm::to_vector(llvm::seq<int64_t>(0, rank));
-    std::swap(perm[rank - 2], perm[rank - 1]);
+    if (moves)
+      std::rotate(perm.begin(), perm.begin() + 1, perm.end() - 1);
+    if (swaps)
+      std::swap(perm[rank - 2], perm[rank - 1]);
     return transpose(b, value, perm);
   };
-  x = side(x, "transA");
-  y = side(y, "transB");
+  x = side(x, "transA", "transBatchA");
+  y = side(y, "transB", "transBatchB");
   float alpha = b.floatAttr("alpha", 1);
   Value product = binary<MatMulOp>(b, x, y);
   b.out(0, alpha == 1 ? product : withScalar<MulOp>(b, product, alpha));
+}
+
+void upgradeFusedGemm(NodeBuilder &b) {
+  Value x = b.in(0), y = b.in(1), c = b.optional(2);
+  float alpha = b.floatAttr("alpha", 1), beta = b.floatAttr("beta", 1);
+  bool transA = b.intAttr("transA", 0) != 0, transB = b.intAttr("transB", 0) != 0;
+  StringRef activation = b.stringAttr("activation", "");
+  float parameters[] = {b.floatAttr("activation_alpha", 0), b.floatAttr("activation_beta", 0)};
+  b.ignoreAttr("activation_gamma"); // none of the activations has a third parameter
+  if (b.stopped())
+    return;
+  Value sum = b.make<GemmOp>(x, y, c, llvm::APFloat(alpha), llvm::APFloat(beta), transA, transB);
+  b.out(0, fusedActivation(b, sum, activation, parameters));
 }
 
 // --- Norms ---------------------------------------------------------------------------------------
@@ -137,6 +151,31 @@ void upgradeEmbedLayerNormalization(NodeBuilder &b) {
 }
 } // namespace
 
+Value fusedActivation(NodeBuilder &b, Value x, StringRef name, ArrayRef<float> parameters) {
+  if (b.stopped())
+    return {};
+  auto parameter = [&](size_t i) { return i < parameters.size() ? parameters[i] : 0.0f; };
+  Type type = b.elementType(x);
+  if (name.empty())
+    return x;
+  if (name == "Relu")
+    return unary<ReluOp>(b, x);
+  if (name == "Sigmoid")
+    return unary<SigmoidOp>(b, x);
+  if (name == "Tanh")
+    return unary<TanhOp>(b, x);
+  if (name == "LeakyRelu")
+    return where(b, withScalar<LessOp>(b, x, 0), withScalar<MulOp>(b, x, parameter(0)), x);
+  Value low = b.makeScalar(type, name == "Clip" ? parameter(0) : 0);
+  Value high = b.makeScalar(type, name == "Clip" ? parameter(1) : 1);
+  if (name == "HardSigmoid")
+    x = withScalar<AddOp>(b, withScalar<MulOp>(b, x, parameter(0)), parameter(1));
+  else if (name != "Clip")
+    b.unsupported("attribute 'activation' is '" + name + "'");
+  Value above = b.stopped() ? Value() : b.make<MaxOp>(SmallVector<Value>{x, low});
+  return b.stopped() ? Value() : b.make<MinOp>(SmallVector<Value>{above, high});
+}
+
 void addMicrosoft(std::vector<Operator> &table) {
   table.insert(
       table.end(),
@@ -148,8 +187,9 @@ void addMicrosoft(std::vector<Operator> &table) {
           {"com.microsoft.EmbedLayerNormalization", 1, "float", "expanded",
            upgradeEmbedLayerNormalization},
           {"com.microsoft.FastGelu", 1, "float", "", upgradeFastGelu},
-          {"com.microsoft.FusedMatMul", 1, "float", "transBatchA and transBatchB must be 0",
-           upgradeFusedMatMul},
+          {"com.microsoft.FusedGemm", 1, "float", "becomes MatMul and an activation",
+           upgradeFusedGemm},
+          {"com.microsoft.FusedMatMul", 1, "float", "", upgradeFusedMatMul},
           {"com.microsoft.Gelu", 1, "float", "", upgradeGelu},
           {"com.microsoft.QuickGelu", 1, "float", "expanded", upgradeQuickGelu},
           {"com.microsoft.SimplifiedLayerNormalization", 1, "float", "expanded",
