@@ -77,6 +77,11 @@ mlir::Value logSoftmax(NodeBuilder &b, mlir::Value x, int64_t axis);
 /// size 1; a NaN is taken for the largest and for the smallest.
 mlir::Value argExtremum(NodeBuilder &b, mlir::Value x, int64_t axis, bool largest, bool last);
 
+/// The activation that onnxruntime fuses into a Gemm or Conv, by its name; "" is none. Others than
+/// Relu, Sigmoid, Tanh, LeakyRelu, HardSigmoid and Clip are unsupported.
+mlir::Value fusedActivation(NodeBuilder &b, mlir::Value x, llvm::StringRef name,
+                            llvm::ArrayRef<float> parameters);
+
 } // namespace rapt::onnx
 
 #endif // RAPT_FRONTENDS_ONNX_COMPOSE_H

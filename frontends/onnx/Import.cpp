@@ -58,8 +58,7 @@ public:
         maybeEmpty(maybeEmpty) {}
 
   OwningOpRef<ModuleOp> run();
-  FailureOr<SmallVector<Value>> importSubgraph(const Graph &graph,
-                                               ArrayRef<Value> inputs) override;
+  FailureOr<SmallVector<Value>> importSubgraph(const Graph &graph, ArrayRef<Value> inputs) override;
   /// After a run: the symbolic dims with which the function that it made works when they are 0.
   SmallVector<mlir::Attribute> findMaybeEmpty(ModuleOp module) const {
     return dimsThatMayBeEmpty(*module.getOps<func::FuncOp>().begin(), shapes, symbols);
@@ -76,6 +75,7 @@ private:
   LogicalResult checkOptions();
   func::FuncOp makeFunction(ModuleOp module);
   void collectUses(const Graph &graph);
+  void collectDeclared();
   LogicalResult importNode(const Node &node);
   /// Gives `name` a value until the current subgraph ends.
   void define(StringRef name, Value value);
@@ -106,6 +106,7 @@ private:
   llvm::StringMap<SmallVector<Value>> sequences;
   llvm::StringMap<const Tensor *> initializers;
   llvm::StringMap<ElementsAttr> fixedInputs;
+  llvm::StringMap<Shape> declared; ///< dims of graph outputs, as the file gives them
   UnsupportedList unsupported;
   /// What names stood for before subgraphs that are being imported defined them.
   struct Shadowed {
@@ -192,8 +193,8 @@ LogicalResult Importer::fixInput(const ValueInfo &input, Type elementType) {
     specialised.insert(name);
     sizes.push_back(given->second);
   }
-  auto elements = parseElements(RankedTensorType::get(sizes, elementType),
-                                options.values.at(input.name.str()));
+  auto elements =
+      parseElements(RankedTensorType::get(sizes, elementType), options.values.at(input.name.str()));
   if (!elements)
     return fail(input.name, "input " + quoted(input.name) + " is given as " +
                                 llvm::toString(elements.takeError()));
@@ -266,6 +267,19 @@ void Importer::collectUses(const Graph &graph) {
     used.insert(output.name);
 }
 
+void Importer::collectDeclared() {
+  for (const ValueInfo &output : model.graph.outputs) {
+    Shape &dims = declared[output.name];
+    for (const Dim &dim : output.tensor.dims) {
+      auto given = options.dims.find(escaped(dim.param));
+      dims.push_back(dim.kind == Dim::Value        ? SymbolicExpr(dim.value)
+                     : dim.kind == Dim::Unknown    ? SymbolicExpr()
+                     : given != options.dims.end() ? SymbolicExpr(given->second)
+                                                   : SymbolicExpr::symbol(escaped(dim.param)));
+    }
+  }
+}
+
 // --- Subgraphs -----------------------------------------------------------------------------------
 void Importer::define(StringRef name, Value value) {
   if (depth > 0) {
@@ -280,8 +294,7 @@ void Importer::define(StringRef name, Value value) {
   values[name] = value;
 }
 
-FailureOr<SmallVector<Value>> Importer::importSubgraph(const Graph &graph,
-                                                       ArrayRef<Value> inputs) {
+FailureOr<SmallVector<Value>> Importer::importSubgraph(const Graph &graph, ArrayRef<Value> inputs) {
   constexpr int deepest = 8;
   if (depth == deepest)
     return fail(graph.name, "graph " + quoted(graph.name) + " is nested deeper than " +
@@ -405,6 +418,7 @@ LogicalResult Importer::importNode(const Node &node) {
   std::string name = node.name.empty() ? node.describe() : escaped(node.name);
   Location loc = NameLoc::get(builder.getStringAttr(name));
   NodeBuilder nodeBuilder(builder, shapes, *this, node, *version, loc, operands, used);
+  nodeBuilder.setDeclared(declared);
   known->upgrade(nodeBuilder);
   nodeBuilder.checkAllSeen();
   if (nodeBuilder.isWrong())
@@ -452,6 +466,7 @@ OwningOpRef<ModuleOp> Importer::run() {
   (*module)->setAttr(kModelNameAttr, builder.getStringAttr(model.graph.name));
   function = makeFunction(*module);
   collectUses(model.graph);
+  collectDeclared();
   for (const Tensor &initializer : model.graph.initializers)
     initializers[initializer.name] = &initializer;
   for (const Node &node : model.graph.nodes)

@@ -96,6 +96,14 @@ std::optional<double> NodeBuilder::number(Value value) const {
                                          : static_cast<double>(*element->expr.constant());
 }
 
+SymbolicExpr NodeBuilder::declaredDim(size_t i, size_t axis) const {
+  if (!declared || i >= node.outputs.size())
+    return {};
+  auto found = declared->find(node.outputs[i]);
+  return found == declared->end() || axis >= found->second.size() ? SymbolicExpr()
+                                                                  : found->second[axis];
+}
+
 int64_t NodeBuilder::rank(Value value) const {
   auto type = value ? dyn_cast<RankedTensorType>(value.getType()) : RankedTensorType();
   return type ? type.getRank() : 0;

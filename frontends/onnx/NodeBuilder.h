@@ -13,6 +13,7 @@
 #include "dialects/Onnx/ShapeInference.h"
 #include "frontends/onnx/Model.h"
 
+#include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 
 #include <algorithm>
@@ -45,6 +46,9 @@ public:
   mlir::Location location() const { return loc; }
   llvm::StringRef firstOutput() const { return node.outputs.empty() ? "" : node.outputs.front(); }
 
+  /// Dims of graph outputs as the file gives them.
+  void setDeclared(const llvm::StringMap<Shape> &dims) { declared = &dims; }
+
   // --- Operands ----------------------------------------------------------------------------------
   size_t numInputs() const { return inputs.size(); }
   /// Null when it is omitted.
@@ -61,6 +65,12 @@ public:
   int64_t constant(size_t i, llvm::StringRef name);
   /// The number that `value` holds everywhere, when it is known.
   std::optional<double> number(mlir::Value value) const;
+  /// The integer that `value` holds everywhere, over the dims of the inputs; unknown if it is none.
+  SymbolicExpr expression(mlir::Value value) const { return shapes.scalar(value); }
+  /// Dim `axis` of a value, which must have that many.
+  SymbolicExpr dim(mlir::Value value, int64_t axis) const { return shapes.shape(value)[axis]; }
+  /// What the file says of a dim of output `i`, a graph output; unknown if it says nothing.
+  SymbolicExpr declaredDim(size_t i, size_t axis) const;
   /// Whether all of its elements are known numbers.
   bool isConstant(mlir::Value value) const { return shapes.content(value).isConstant(); }
   /// The same for floats.
@@ -146,6 +156,7 @@ private:
   mlir::Location loc;
   llvm::ArrayRef<mlir::Value> inputs;
   const llvm::StringSet<> &used;
+  const llvm::StringMap<Shape> *declared = nullptr;
   llvm::SmallVector<mlir::Value> outputs;
   llvm::StringSet<> seen; // names of the attributes that were asked for
   size_t numAsked = 0;    // one more than the last input that was asked for

@@ -14,6 +14,8 @@ const std::vector<Operator> &table() {
     addMath(rows);
     addMicrosoft(rows);
     addMicrosoftAttention(rows);
+    addGroupQueryAttention(rows);
+    addPositionBias(rows);
     addMovement(rows);
     addConstants(rows);
     addControlFlow(rows);

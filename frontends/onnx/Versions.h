@@ -35,6 +35,8 @@ void addElementwise(std::vector<Operator> &table);
 void addMath(std::vector<Operator> &table);
 void addMicrosoft(std::vector<Operator> &table);
 void addMicrosoftAttention(std::vector<Operator> &table);
+void addGroupQueryAttention(std::vector<Operator> &table);
+void addPositionBias(std::vector<Operator> &table);
 void addMovement(std::vector<Operator> &table);
 void addConstants(std::vector<Operator> &table);
 void addControlFlow(std::vector<Operator> &table);

@@ -4,7 +4,7 @@
 //
 //===-------------------------------------------------------------------------------------===//
 
-#include "frontends/onnx/AttentionForm.h"
+#include "frontends/onnx/ContribAttention.h"
 #include "frontends/onnx/Versions.h"
 
 using namespace mlir;
@@ -36,45 +36,47 @@ void upgradeQuickGelu(NodeBuilder &b) {
 
 void upgradeFusedMatMul(NodeBuilder &b) {
   Value x = b.in(0), y = b.in(1);
-  for (StringRef name : {"transBatchA", "transBatchB"})
-    if (b.intAttr(name, 0) != 0)
-      b.unsupported("attribute '" + name + "' is not 0");
-  auto side = [&](Value value, StringRef name) {
-    bool swaps = b.intAttr(name, 0) != 0;
+  // transBatch moves the first dim behind the others but the last, then trans swaps the last two.
+  auto side = [&](Value value, StringRef trans, StringRef transBatch) {
+    bool swaps = b.intAttr(trans, 0) != 0, moves = b.intAttr(transBatch, 0) != 0;
     int64_t rank = b.rank(value);
-    if (b.stopped() || !swaps || rank < 2)
+    if (b.stopped() || rank < 2)
       return value;
     SmallVector<int64_t> perm = llvm::to_vector(llvm::seq<int64_t>(0, rank));
-    std::swap(perm[rank - 2], perm[rank - 1]);
+    if (moves)
+      std::rotate(perm.begin(), perm.begin() + 1, perm.end() - 1);
+    if (swaps)
+      std::swap(perm[rank - 2], perm[rank - 1]);
     return transpose(b, value, perm);
   };
-  x = side(x, "transA");
-  y = side(y, "transB");
+  x = side(x, "transA", "transBatchA");
+  y = side(y, "transB", "transBatchB");
   float alpha = b.floatAttr("alpha", 1);
   Value product = binary<MatMulOp>(b, x, y);
   b.out(0, alpha == 1 ? product : withScalar<MulOp>(b, product, alpha));
 }
 
-// --- Norms ---------------------------------------------------------------------------------------
-/// x / sqrt(mean(x^2) + epsilon) * scale over the dims from `axis` on, computed in f32.
-Value rootMeanSquareNorm(NodeBuilder &b, Value x, Value scale, int64_t axis, float epsilon) {
+void upgradeFusedGemm(NodeBuilder &b) {
+  Value x = b.in(0), y = b.in(1), c = b.optional(2);
+  float alpha = b.floatAttr("alpha", 1), beta = b.floatAttr("beta", 1);
+  bool transA = b.intAttr("transA", 0) != 0, transB = b.intAttr("transB", 0) != 0;
+  StringRef activation = b.stringAttr("activation", "");
+  float parameters[] = {b.floatAttr("activation_alpha", 0), b.floatAttr("activation_beta", 0)};
+  b.ignoreAttr("activation_gamma"); // none of the activations has a third parameter
   if (b.stopped())
-    return {};
-  Value wide = castTo(b, x, wideType(b, x));
-  SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(axis, b.rank(x)));
-  Value mean = reduce<ReduceMeanOp>(b, binary<MulOp>(b, wide, wide), axes);
-  Value root = unary<SqrtOp>(b, withScalar<AddOp>(b, mean, epsilon));
-  return binary<MulOp>(b, castTo(b, binary<DivOp>(b, wide, root), b.elementType(x)),
-                       castTo(b, scale, b.elementType(x)));
+    return;
+  Value sum = b.make<GemmOp>(x, y, c, llvm::APFloat(alpha), llvm::APFloat(beta), transA, transB);
+  b.out(0, fusedActivation(b, sum, activation, parameters));
 }
 
+// --- Norms ---------------------------------------------------------------------------------------
 void upgradeSimplifiedLayerNormalization(NodeBuilder &b) {
-  Value x = b.in(0), scale = b.in(1);
+  Value x = b.in(0), scale = b.in(1), inverse;
   int64_t axis = b.normalized(b.intAttr("axis", -1), b.rank(x));
   float epsilon = b.floatAttr("epsilon", 1e-5f);
   b.ignoreAttr("stash_type"); // sums are f32 either way
-  b.cannotGive(1, "inv_std_var");
-  b.out(0, rootMeanSquareNorm(b, x, scale, axis, epsilon));
+  b.out(0, rootMeanSquareNorm(b, x, scale, axis, epsilon, b.wants(1) ? &inverse : nullptr));
+  b.out(1, inverse);
 }
 
 /// The sum of input, skip and (operand `bias`) a bias, which output 3 asks for.
@@ -82,8 +84,6 @@ Value skipSum(NodeBuilder &b, size_t bias) {
   Value sum = binary<AddOp>(b, b.in(0), b.in(1));
   if (b.optional(bias))
     sum = binary<AddOp>(b, sum, b.optional(bias));
-  b.cannotGive(1, "mean");
-  b.cannotGive(2, "inv_std_var");
   b.out(3, sum);
   return sum;
 }
@@ -91,15 +91,31 @@ Value skipSum(NodeBuilder &b, size_t bias) {
 void upgradeSkipLayerNormalization(NodeBuilder &b) {
   Value sum = skipSum(b, 4), gamma = b.in(2);
   float epsilon = b.floatAttr("epsilon", 1e-12f);
-  if (!b.stopped())
-    b.out(0, b.make<LayerNormalizationOp>(sum, gamma, b.optional(3), b.rank(sum) - 1,
-                                          llvm::APFloat(epsilon)));
+  if (b.stopped())
+    return;
+  int64_t last = b.rank(sum) - 1;
+  b.out(0, b.make<LayerNormalizationOp>(sum, gamma, b.optional(3), last, llvm::APFloat(epsilon)));
+  if (!b.wants(1) && !b.wants(2))
+    return;
+  Value wide = castTo(b, sum, wideType(b, sum)), mean = reduce<ReduceMeanOp>(b, wide, {last});
+  Value centred = binary<SubOp>(b, wide, mean);
+  Value variance = reduce<ReduceMeanOp>(b, binary<MulOp>(b, centred, centred), {last});
+  b.out(1, mean);
+  b.out(2, unary<ReciprocalOp>(b, unary<SqrtOp>(b, withScalar<AddOp>(b, variance, epsilon))));
 }
 
+/// Nothing is subtracted: output `mean` is 0.
 void upgradeSkipSimplifiedLayerNormalization(NodeBuilder &b) {
-  Value sum = skipSum(b, 3), gamma = b.in(2);
+  Value sum = skipSum(b, 3), gamma = b.in(2), inverse;
   float epsilon = b.floatAttr("epsilon", 1e-12f);
-  b.out(0, rootMeanSquareNorm(b, sum, gamma, b.rank(sum) - 1, epsilon));
+  b.out(0, rootMeanSquareNorm(b, sum, gamma, b.rank(sum) - 1, epsilon,
+                              b.wants(2) ? &inverse : nullptr));
+  b.out(2, inverse);
+  if (!b.wants(1))
+    return;
+  Value shape = joinDims(b, {dimsOf(b, sum, 0, b.rank(sum) - 1), b.makeInts({1})});
+  Value zero = b.makeScalar(wideType(b, sum), 0);
+  b.out(1, b.stopped() ? Value() : b.make<ExpandOp>(zero, shape));
 }
 
 /// Word, position and (with segment ids) segment embeddings, summed up and normalised.
@@ -135,28 +151,53 @@ void upgradeEmbedLayerNormalization(NodeBuilder &b) {
 }
 } // namespace
 
+Value fusedActivation(NodeBuilder &b, Value x, StringRef name, ArrayRef<float> parameters) {
+  if (b.stopped())
+    return {};
+  auto parameter = [&](size_t i) { return i < parameters.size() ? parameters[i] : 0.0f; };
+  Type type = b.elementType(x);
+  if (name.empty())
+    return x;
+  if (name == "Relu")
+    return unary<ReluOp>(b, x);
+  if (name == "Sigmoid")
+    return unary<SigmoidOp>(b, x);
+  if (name == "Tanh")
+    return unary<TanhOp>(b, x);
+  if (name == "LeakyRelu")
+    return where(b, withScalar<LessOp>(b, x, 0), withScalar<MulOp>(b, x, parameter(0)), x);
+  Value low = b.makeScalar(type, name == "Clip" ? parameter(0) : 0);
+  Value high = b.makeScalar(type, name == "Clip" ? parameter(1) : 1);
+  if (name == "HardSigmoid")
+    x = withScalar<AddOp>(b, withScalar<MulOp>(b, x, parameter(0)), parameter(1));
+  else if (name != "Clip")
+    b.unsupported("attribute 'activation' is '" + name + "'");
+  Value above = b.stopped() ? Value() : b.make<MaxOp>(SmallVector<Value>{x, low});
+  return b.stopped() ? Value() : b.make<MinOp>(SmallVector<Value>{above, high});
+}
+
 void addMicrosoft(std::vector<Operator> &table) {
-  constexpr llvm::StringLiteral meanOutputs = "outputs `mean` and `inv_std_var` are not given";
-  table.insert(table.end(),
-               {
-                   {"SimplifiedLayerNormalization", 7, "float",
-                    "an operator of onnxruntime in the default domain; expanded",
-                    upgradeSimplifiedLayerNormalization},
-                   {"com.microsoft.BiasGelu", 1, "float", "", upgradeBiasGelu},
-                   {"com.microsoft.EmbedLayerNormalization", 1, "float", "expanded",
-                    upgradeEmbedLayerNormalization},
-                   {"com.microsoft.FastGelu", 1, "float", "", upgradeFastGelu},
-                   {"com.microsoft.FusedMatMul", 1, "float",
-                    "transBatchA and transBatchB must be 0", upgradeFusedMatMul},
-                   {"com.microsoft.Gelu", 1, "float", "", upgradeGelu},
-                   {"com.microsoft.QuickGelu", 1, "float", "expanded", upgradeQuickGelu},
-                   {"com.microsoft.SimplifiedLayerNormalization", 1, "float", "expanded",
-                    upgradeSimplifiedLayerNormalization},
-                   {"com.microsoft.SkipLayerNormalization", 1, "float", meanOutputs,
-                    upgradeSkipLayerNormalization},
-                   {"com.microsoft.SkipSimplifiedLayerNormalization", 1, "float", meanOutputs,
-                    upgradeSkipSimplifiedLayerNormalization},
-               });
+  table.insert(
+      table.end(),
+      {
+          {"SimplifiedLayerNormalization", 7, "float",
+           "an operator of onnxruntime in the default domain; expanded",
+           upgradeSimplifiedLayerNormalization},
+          {"com.microsoft.BiasGelu", 1, "float", "", upgradeBiasGelu},
+          {"com.microsoft.EmbedLayerNormalization", 1, "float", "expanded",
+           upgradeEmbedLayerNormalization},
+          {"com.microsoft.FastGelu", 1, "float", "", upgradeFastGelu},
+          {"com.microsoft.FusedGemm", 1, "float", "becomes MatMul and an activation",
+           upgradeFusedGemm},
+          {"com.microsoft.FusedMatMul", 1, "float", "", upgradeFusedMatMul},
+          {"com.microsoft.Gelu", 1, "float", "", upgradeGelu},
+          {"com.microsoft.QuickGelu", 1, "float", "expanded", upgradeQuickGelu},
+          {"com.microsoft.SimplifiedLayerNormalization", 1, "float", "expanded",
+           upgradeSimplifiedLayerNormalization},
+          {"com.microsoft.SkipLayerNormalization", 1, "float", "", upgradeSkipLayerNormalization},
+          {"com.microsoft.SkipSimplifiedLayerNormalization", 1, "float", "",
+           upgradeSkipSimplifiedLayerNormalization},
+      });
 }
 
 } // namespace rapt::onnx

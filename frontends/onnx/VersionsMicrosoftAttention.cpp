@@ -6,7 +6,7 @@
 //
 //===-------------------------------------------------------------------------------------===//
 
-#include "frontends/onnx/AttentionForm.h"
+#include "frontends/onnx/ContribAttention.h"
 #include "frontends/onnx/Versions.h"
 
 using namespace mlir;
@@ -14,96 +14,31 @@ using namespace mlir;
 namespace rapt::onnx {
 
 namespace {
-int64_t staticDim(Value value, int64_t dim) {
-  return cast<RankedTensorType>(value.getType()).getDimSize(dim);
+/// x [B, S, heads * D] as [B, S, heads, D].
+Value tokensOf(NodeBuilder &b, Value x, int64_t heads, StringRef name) {
+  return transpose(b, splitHeads(b, x, heads, name), {0, 2, 1, 3});
 }
 
-/// Attributes and finishing touches that the operators share.
-struct ContribAttention {
-  AttentionForm form;
-  Value queries, keys, past; ///< scalars; `past` is the number of keys before the first query's own
+/// The new keys and values are behind those of `past`, a cache; with `length` (one number) it has
+/// a fixed size and holds so many.
+CacheUpdate cacheUpdate(NodeBuilder &b, ContribAttention &node, Value past, Value length) {
+  CacheUpdate cache;
+  cache.exact = !length;
+  cache.grows = !length;
+  cache.keepsRest = true;
+  node.isFixed = static_cast<bool>(length);
+  if (past && length)
+    node.past = cache.offset = castTo(b, reshapeTo(b, length, {}), b.ops().getI64Type());
+  else if (past && !b.stopped())
+    node.past = scalarDimOf(b, past, 2);
+  return cache;
+}
 
-  void setScale(NodeBuilder &b) {
-    float scale = b.floatAttr("scale", 0);
-    form.scaleByHeadDim = scale == 0;
-    form.scale = scale == 0 ? 1 : scale;
-  }
-
-  /// Appends to a cache [B, G, P, D] where there is one.
-  static Value append(NodeBuilder &b, Value past, Value now) {
-    if (!past || b.stopped())
-      return now;
-    if (b.rank(past) != 4) {
-      b.error("past has rank " + Twine(b.rank(past)) + ", expected 4");
-      return {};
-    }
-    return b.make<ConcatOp>(SmallVector<Value>{past, now}, 2);
-  }
-
-  void setLengths(NodeBuilder &b) {
-    queries = scalarDimOf(b, form.query, 2);
-    keys = scalarDimOf(b, form.key, 2);
-    past = binary<SubOp>(b, keys, queries);
-  }
-
-  void addBias(NodeBuilder &b, Value bias) {
-    if (bias)
-      form.bias = form.bias ? binary<AddOp>(b, form.bias, bias) : bias;
-  }
-
-  /// `filter` where the numbers of `kept` are not positive.
-  void filter(NodeBuilder &b, Value kept, float filter) {
-    Value seen = withScalar<GreaterOp>(b, kept, 0);
-    Type type = b.elementType(form.query);
-    addBias(b, where(b, seen, b.makeScalar(type, 0), b.makeScalar(type, filter)));
-  }
-
-  /// A mask of keys: lengths [B], or [B, J], or [B, I, J].
-  void maskKeys(NodeBuilder &b, Value mask, float value) {
-    if (!mask || b.stopped())
-      return;
-    switch (b.rank(mask)) {
-    case 1: {
-      int64_t batch = staticDim(form.query, 0), count = staticDim(mask, 0);
-      bool sameSymbol = ShapedType::isDynamic(batch) && ShapedType::isDynamic(count);
-      if (batch != count && !sameSymbol)
-        return b.unsupported("a mask of rank 1 with " + Twine(count) + " elements");
-      Value lengths = castTo(b, reshapeTo(b, mask, {-1, 1, 1, 1}), b.ops().getI64Type());
-      Value seen = binary<LessOp>(b, iota(b, keys, 3, 4), lengths);
-      Type type = b.elementType(form.query);
-      return addBias(b, where(b, seen, b.makeScalar(type, 0), b.makeScalar(type, value)));
-    }
-    case 2:
-      return filter(b, unsqueeze(b, mask, {1, 2}), value);
-    case 3:
-      return filter(b, unsqueeze(b, mask, {1}), value);
-    default:
-      return b.unsupported("a mask of rank " + Twine(b.rank(mask)));
-    }
-  }
-
-  void causal(NodeBuilder &b) {
-    form.seen = bothSeen(b, form.seen, windowMask(b, queries, keys, past, -1, 0));
-  }
-
-  /// Everything after query, key and value; the node's first output.
-  void finish(NodeBuilder &b, Value mask, float filter, Value bias, bool isCausal) {
-    setLengths(b);
-    setScale(b);
-    maskKeys(b, mask, filter);
-    addBias(b, bias);
-    if (isCausal)
-      causal(b);
-    form.expand(b);
-    b.out(0, mergeHeads(b, form.output));
-  }
-};
-
-Value sliceLast(NodeBuilder &b, Value x, int64_t begin, int64_t end) {
-  Value from = b.makeInts({begin}), to = b.makeInts({end});
-  if (b.stopped())
-    return {};
-  return b.make<SliceOp>(x, from, to, ArrayRef<int64_t>{b.rank(x) - 1}, ArrayRef<int64_t>{1});
+/// Keys of a cache of fixed size that it does not hold yet are not seen.
+void maskRest(NodeBuilder &b, ContribAttention &node, Value query) {
+  Value count = binary<AddOp>(b, node.past, scalarDimOf(b, query, 1));
+  Value keys = scalarDimOf(b, node.form.key, 2);
+  node.form.seen = binary<LessOp>(b, iota(b, keys, 3, 4), count);
 }
 
 /// Query, key and value in one weight; mask by number, one cache [2, B, H, P, D].
@@ -113,16 +48,26 @@ void upgradeAttention(NodeBuilder &b) {
   int64_t heads = b.requiredInt("num_heads");
   float filter = b.floatAttr("mask_filter_value", -10000);
   bool causal = b.intAttr("unidirectional", 0) != 0;
+  bool isFixed = b.intAttr("past_present_share_buffer", 0) != 0;
   std::optional<SmallVector<int64_t>> sizes = b.intsAttr("qkv_hidden_sizes");
-  if (b.intAttr("do_rotary", 0) != 0 || b.intAttr("past_present_share_buffer", 0) != 0)
-    b.unsupported("attribute 'do_rotary' or 'past_present_share_buffer' is not 0");
-  if (b.optional(PastLength))
-    b.unsupported("input 'past_sequence_length'");
+  Value length = b.optional(PastLength);
+  b.ignoreAttr("rotary_embedding_dim"); // says nothing without do_rotary
+  if (b.intAttr("do_rotary", 0) != 0)
+    b.unsupported("attribute 'do_rotary' is not 0");
+  if (isFixed && (!past || !length))
+    b.error("attribute 'past_present_share_buffer' is not 0, expected inputs 'past' and "
+            "'past_sequence_length'");
+  if (!isFixed)
+    length = {};
+  if (length && b.optional(Mask))
+    b.unsupported("input 'mask_index' with attribute 'past_present_share_buffer'");
   if (b.stopped())
     return;
   if (b.rank(x) != 3 || b.rank(weights) != 2)
     return b.error("input and weights have ranks " + Twine(b.rank(x)) + " and " +
                    Twine(b.rank(weights)) + ", expected 3 and 2");
+  if (past && b.rank(past) != 5)
+    return b.error("input 'past' has rank " + Twine(b.rank(past)) + ", expected 5");
   int64_t width = staticDim(weights, 1);
   if (!sizes)
     sizes = SmallVector<int64_t>(3, width / 3);
@@ -135,22 +80,24 @@ void upgradeAttention(NodeBuilder &b) {
   if (bias)
     all = binary<AddOp>(b, all, bias);
   ContribAttention node;
-  Value parts[3];
+  Value parts[3], caches[2];
   int64_t begin = 0;
   constexpr llvm::StringLiteral names[] = {"query", "key", "value"};
   for (int i = 0; i < 3; ++i) {
-    parts[i] = splitHeads(b, sliceLast(b, all, begin, begin + (*sizes)[i]), heads, names[i]);
+    parts[i] = tokensOf(b, sliceLast(b, all, begin, begin + (*sizes)[i]), heads, names[i]);
     begin += (*sizes)[i];
   }
-  auto cache = [&](int64_t which) -> Value {
-    if (!past || b.stopped())
-      return {};
-    Value index = scalarInt(b, which);
-    return b.rank(past) == 5 && index ? b.make<GatherOp>(past, index, 0) : past;
-  };
-  node.form.query = parts[0];
-  node.form.key = node.append(b, cache(0), parts[1]);
-  node.form.value = node.append(b, cache(1), parts[2]);
+  for (int i = 0; i < 2; ++i) {
+    Value index = scalarInt(b, i);
+    if (past && !b.stopped())
+      caches[i] = b.make<GatherOp>(past, index, 0);
+  }
+  CacheUpdate cache = cacheUpdate(b, node, caches[0], length);
+  node.form.query = transpose(b, parts[0], {0, 2, 1, 3});
+  node.form.key = cache.put(b, caches[0], parts[1]);
+  node.form.value = cache.put(b, caches[1], parts[2]);
+  if (length)
+    maskRest(b, node, parts[0]);
   node.finish(b, b.optional(Mask), filter, b.optional(ScoreBias), causal);
   if (b.wants(1)) {
     SmallVector<Value> present{unsqueeze(b, node.form.key, {0}),
@@ -159,35 +106,118 @@ void upgradeAttention(NodeBuilder &b) {
   }
 }
 
-/// Query [B, I, H * D]; key and value the same, or already split: [B, H, J, D].
+/// Query, key and value of MultiHeadAttention as [B, S, H, D]; `split` are [B, H, S, D] already.
+struct MultiHeadTokens {
+  Value query, key, value;
+  bool split = false;
+
+  void take(NodeBuilder &b, Value q, Value k, Value v, int64_t heads) {
+    int64_t rank = b.rank(q), keyRank = b.rank(k);
+    if (rank == 5 && !k && !v) { // [B, S, H, 3, D]
+      if (staticDim(q, 3) != 3)
+        return b.error("dim 3 of packed query, key and value is " + Twine(staticDim(q, 3)) +
+                       ", expected 3");
+      checkHeads(b, q, heads);
+      query = pick(b, q, 0);
+      key = pick(b, q, 1);
+      value = pick(b, q, 2);
+      return;
+    }
+    if (rank != 3)
+      return b.error("input 'query' has rank " + Twine(rank) +
+                     ", expected 3, or 5 without 'key' and 'value'");
+    query = tokensOf(b, q, heads, "query");
+    if (keyRank == 5 && !v) { // [B, L, H, 2, D]
+      if (staticDim(k, 3) != 2)
+        return b.error("dim 3 of packed key and value is " + Twine(staticDim(k, 3)) +
+                       ", expected 2");
+      checkHeads(b, k, heads);
+      key = pick(b, k, 0);
+      value = pick(b, k, 1);
+      return;
+    }
+    if (!k || !v || b.rank(v) != keyRank || (keyRank != 3 && keyRank != 4))
+      return b.error("key and value have ranks " + Twine(keyRank) + " and " + Twine(b.rank(v)) +
+                     ", expected 3 or 4 for both, or 5 for key without value");
+    split = keyRank == 4;
+    key = split ? k : tokensOf(b, k, heads, "key");
+    value = split ? v : tokensOf(b, v, heads, "value");
+  }
+
+  /// Adds the parts of a bias [D of query + D of key + D of value, all heads]. Keys that are split
+  /// already have theirs.
+  void addBias(NodeBuilder &b, Value bias) {
+    if (!bias || b.stopped())
+      return;
+    if (b.rank(bias) != 1)
+      return b.error("input 'bias' has rank " + Twine(b.rank(bias)) + ", expected 1");
+    int64_t begin = 0, total = staticDim(bias, 0);
+    for (Value *x : {&query, &key, &value}) {
+      int64_t heads = staticDim(*x, 2), dim = staticDim(*x, 3), width = heads * dim;
+      if (ShapedType::isDynamic(total) || ShapedType::isDynamic(heads) ||
+          ShapedType::isDynamic(dim))
+        return b.unsupported("a bias with dims that are not static");
+      if (begin + width > total)
+        return b.error("input 'bias' has " + Twine(total) +
+                       " elements, expected one for each column of query, key and value");
+      Value own = reshapeTo(b, sliceLast(b, bias, begin, begin + width), {heads, dim});
+      *x = binary<AddOp>(b, *x, own);
+      begin += width;
+      if (split)
+        return;
+    }
+  }
+
+private:
+  static void checkHeads(NodeBuilder &b, Value packed, int64_t heads) {
+    int64_t own = staticDim(packed, 2);
+    if (ShapedType::isDynamic(own))
+      b.unsupported("the number of heads is not static");
+    if (own != heads)
+      b.error("dim 2 of a packed input is " + Twine(own) + ", expected " + Twine(heads) + " heads");
+  }
+  static Value pick(NodeBuilder &b, Value packed, int64_t which) {
+    Value index = scalarInt(b, which);
+    return b.stopped() ? Value() : b.make<GatherOp>(packed, index, 3);
+  }
+};
+
+/// Query [B, I, H * D]; key and value the same, or already split: [B, H, J, D], or packed.
 void upgradeMultiHeadAttention(NodeBuilder &b) {
   enum { Query, Key, Val, Bias, Mask, ScoreBias, PastKey, PastValue, PastLength, Indirection };
   Value q = b.in(Query), k = b.optional(Key), v = b.optional(Val), bias = b.optional(Bias);
+  Value pastKey = b.optional(PastKey), pastValue = b.optional(PastValue);
+  Value length = pastKey ? b.optional(PastLength) : Value();
   int64_t heads = b.requiredInt("num_heads");
   float filter = b.floatAttr("mask_filter_value", -10000);
   bool causal = b.intAttr("unidirectional", 0) != 0;
-  if (b.optional(PastLength) || b.optional(Indirection))
-    b.unsupported("input 'past_sequence_length' or 'cache_indirection'");
+  if (b.optional(Indirection))
+    b.unsupported("input 'cache_indirection'");
+  if (length && b.optional(Mask))
+    b.unsupported("input 'key_padding_mask' with 'past_sequence_length'");
+  if (static_cast<bool>(pastKey) != static_cast<bool>(pastValue))
+    b.error("has one of past_key and past_value, expected both or none");
+  b.optional(PastLength);
   b.cannotGive(3, "qk");
   if (b.stopped())
     return;
-  if (!k || !v || b.rank(q) != 3 || (b.rank(k) != 3 && b.rank(k) != 4) || b.rank(v) != b.rank(k))
-    return b.unsupported("query, key and value packed into one tensor");
-  bool split = b.rank(k) == 4;
-  if (bias) {
-    int64_t width = staticDim(q, 2), own = staticDim(k, b.rank(k) - 1), total = staticDim(bias, 0);
-    if (split || ShapedType::isDynamic(width) || ShapedType::isDynamic(own) ||
-        ShapedType::isDynamic(total))
-      return b.unsupported("a bias with keys that are split already or dims that are not static");
-    q = binary<AddOp>(b, q, sliceLast(b, bias, 0, width));
-    k = binary<AddOp>(b, k, sliceLast(b, bias, width, width + own));
-    v = binary<AddOp>(b, v, sliceLast(b, bias, width + own, total));
-  }
+  if (pastKey && (b.rank(pastKey) != 4 || b.rank(pastValue) != 4))
+    return b.error("past_key and past_value have ranks " + Twine(b.rank(pastKey)) + " and " +
+                   Twine(b.rank(pastValue)) + ", expected 4");
+  MultiHeadTokens tokens;
+  tokens.take(b, q, k, v, heads);
+  tokens.addBias(b, bias);
+  if (tokens.split && pastKey)
+    b.error("has past_key and a key of rank 4, expected one of them");
+  if (b.stopped())
+    return;
   ContribAttention node;
-  node.form.query = splitHeads(b, q, heads, "query");
-  node.form.key = node.append(b, b.optional(PastKey), split ? k : splitHeads(b, k, heads, "key"));
-  node.form.value =
-      node.append(b, b.optional(PastValue), split ? v : splitHeads(b, v, heads, "value"));
+  CacheUpdate cache = cacheUpdate(b, node, pastKey, length);
+  node.form.query = transpose(b, tokens.query, {0, 2, 1, 3});
+  node.form.key = tokens.split ? tokens.key : cache.put(b, pastKey, tokens.key);
+  node.form.value = tokens.split ? tokens.value : cache.put(b, pastValue, tokens.value);
+  if (length)
+    maskRest(b, node, tokens.query);
   node.finish(b, b.optional(Mask), filter, b.optional(ScoreBias), causal);
   b.out(1, node.form.key);
   b.out(2, node.form.value);
@@ -227,17 +257,14 @@ void upgradeRotaryEmbedding(NodeBuilder &b) {
 } // namespace
 
 void addMicrosoftAttention(std::vector<Operator> &table) {
-  table.insert(
-      table.end(),
-      {
-          {"com.microsoft.Attention", 1, "float",
-           "no rotary embedding, no shared cache; masks of rank 2 and 3 and lengths",
-           upgradeAttention},
-          {"com.microsoft.MultiHeadAttention", 1, "float",
-           "query, key and value are tensors of their own; no shared cache",
-           upgradeMultiHeadAttention},
-          {"com.microsoft.RotaryEmbedding", 1, "float", "scale must be 1", upgradeRotaryEmbedding},
-      });
+  table.insert(table.end(), {
+                                {"com.microsoft.Attention", 1, "float",
+                                 "no rotary embedding; no masks of rank 4", upgradeAttention},
+                                {"com.microsoft.MultiHeadAttention", 1, "float",
+                                 "no beam indirection, no output `qk`", upgradeMultiHeadAttention},
+                                {"com.microsoft.RotaryEmbedding", 1, "float", "scale must be 1",
+                                 upgradeRotaryEmbedding},
+                            });
 }
 
 } // namespace rapt::onnx

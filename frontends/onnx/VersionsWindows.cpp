@@ -5,6 +5,7 @@
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "frontends/onnx/Compose.h"
 #include "frontends/onnx/Versions.h"
 
 #include "llvm/Support/MathExtras.h"
@@ -206,6 +207,19 @@ void upgradeConv(NodeBuilder &b) {
   b.out(0, b.make<ConvOp>(x, w, bias, windows.pads, windows.strides, windows.dilations, group));
 }
 
+/// Conv, a sum with operand 3, and an activation.
+void upgradeFusedConv(NodeBuilder &b) {
+  upgradeConv(b);
+  StringRef activation = b.stringAttr("activation", "");
+  const Attribute *parameters = b.attribute("activation_params", AttributeType::Floats);
+  Value rest = b.optional(3);
+  if (b.stopped())
+    return;
+  Value sum = rest ? binary<AddOp>(b, b.results()[0], rest) : b.results()[0];
+  b.out(0, fusedActivation(b, sum, activation,
+                           parameters ? ArrayRef(parameters->floats) : ArrayRef<float>()));
+}
+
 void upgradeConvTranspose(NodeBuilder &b) {
   Value x = b.in(0), w = b.in(1), bias = b.optional(2);
   auto [windows, group] = readConvolution(b, x, w);
@@ -343,6 +357,7 @@ void addWindows(std::vector<Operator> &table) {
                    {"Conv", 7, "float, int", same, upgradeConv},
                    {"ConvTranspose", 7, "float, int", "output_shape needs constant spatial dims",
                     upgradeConvTranspose},
+                   {"com.microsoft.FusedConv", 1, "float", same, upgradeFusedConv},
                    {"GlobalLpPool", 7, "float", "becomes a reduction", upgradeGlobalLpPool},
                    {"LpPool", 7, "float", same, upgradeLpPool},
                    {"MaxPool", 7, "float, int", same, upgradeMaxPool},

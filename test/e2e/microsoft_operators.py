@@ -37,10 +37,25 @@ def cases():
     yield "fast-gelu-bias", "FastGelu", [x, row()], ["y"], {}, []
     yield "quick-gelu", "QuickGelu", [x], ["y"], dict(alpha=1.5), []
     yield "fused-matmul", "FusedMatMul", [x, floats(B, J, WIDTH)], ["y"], dict(transB=1, alpha=0.3), []
+    yield "fused-matmul-batch", "FusedMatMul", [floats(6, B, S, 8), floats(7, B, S, 8)], ["y"], \
+        dict(transB=1, transBatchA=1, transBatchB=1), []
+    yield "fused-matmul-turned", "FusedMatMul", [floats(S, B, 7), floats(B, S, 8)], ["y"], \
+        dict(transA=1, transBatchA=1, alpha=0.5), []
+    for activation, alpha, beta in (("Relu", 0.0, 0.0), ("Tanh", 0.0, 0.0), ("LeakyRelu", 0.3, 0.0), ("HardSigmoid", 0.3, 0.4)):
+        yield f"fused-gemm-{activation}", "FusedGemm", [floats(B, WIDTH), floats(6, WIDTH), floats(6)], ["y"], \
+            dict(transB=1, alpha=0.5, activation=activation, activation_alpha=alpha, activation_beta=beta), []
+    yield "fused-gemm-no-bias", "FusedGemm", [floats(B, WIDTH), floats(WIDTH, 6)], ["y"], dict(activation="Sigmoid"), []
+    yield "fused-conv", "FusedConv", [floats(B, 4, 9), floats(6, 4, 3), floats(6)], ["y"], \
+        dict(kernel_shape=[3], activation="Clip", activation_params=[-0.2, 0.7]), [1]
     yield "skip-norm", "SkipLayerNormalization", [x, floats(B, S, WIDTH), row(), row(), row()], \
         ["y", "", "", "sum"], dict(epsilon=1e-5), []
     yield "skip-rms-norm", "SkipSimplifiedLayerNormalization", [x, floats(B, S, WIDTH), row(), row()], \
         ["y", "", "", "sum"], dict(epsilon=1e-5), []
+    yield "skip-norm-moments", "SkipLayerNormalization", [x, floats(B, S, WIDTH), row(), row()], \
+        ["y", "mean", "deviation", "sum"], {}, []
+    yield "skip-rms-norm-moments", "SkipSimplifiedLayerNormalization", [x, floats(1, S, WIDTH), row()], \
+        ["y", "mean", "deviation"], {}, []
+    yield "rms-norm-moment", "SimplifiedLayerNormalization", [x, row()], ["y", "deviation"], {}, []
     yield "rms-norm", "SimplifiedLayerNormalization", [x, row()], ["y"], dict(axis=-1, epsilon=1e-5, stash_type=1), []
     padding = np.array([[1, 1, 1], [1, 1, 0]], np.int32)
     yield "embed", "EmbedLayerNormalization", \

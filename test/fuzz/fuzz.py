@@ -1,0 +1,213 @@
+"""Random graphs (generate.py), compiled and compared.
+
+    fuzz.py --raptc R --rapt-run R --seed 1 --count 500 [--keep FOLDER]
+
+Each graph runs with fused attention, with attention that cannot be fused (its probabilities are outputs), with
+reference kernels, and in onnxruntime without optimisations, at two sizes of its symbolic dims. Every element
+must lie within a tolerance of the largest one of its output; where it does not, the same graph in float64 says
+whether Rapt is further off than onnxruntime is. Exit code 1 when that is so, or when a tool fails; with
+--keep, the graph is then cut down to what still goes wrong and saved with its inputs.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import re
+import sys
+import tempfile
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "e2e"))
+
+import e2e  # noqa: E402
+import generate  # noqa: E402
+
+TOLERANCE = {TensorProto.FLOAT: 2e-5, TensorProto.FLOAT16: 1e-2, TensorProto.DOUBLE: 2e-5}
+FORMS = {"fused": (False, "halide"), "unfused": (True, "halide"), "reference": (False, "reference")}
+
+
+def in_float64(model):
+    """The same graph with float64 in the place of f32 and f16."""
+    wide = onnx.ModelProto()
+    wide.CopyFrom(model)
+    floats = (TensorProto.FLOAT, TensorProto.FLOAT16)
+    for tensor in wide.graph.initializer:
+        if tensor.data_type in floats:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float64), tensor.name))
+    for value in [*wide.graph.input, *wide.graph.output]:
+        if value.type.tensor_type.elem_type in floats:
+            value.type.tensor_type.elem_type = TensorProto.DOUBLE
+    for node in wide.graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.name == "to" and attribute.i in floats:
+                attribute.i = TensorProto.DOUBLE
+    return wide
+
+
+def truth(model, feeds):
+    """The outputs in float64, by onnxruntime or, where it has no such kernel, by ONNX's reference."""
+    wide = in_float64(model)
+    feeds = {name: array.astype(np.float64) if array.dtype.kind == "f" else array for name, array in feeds.items()}
+    try:
+        return e2e.Oracle(wide.SerializeToString()).run(feeds)
+    except Exception:  # onnxruntime's exceptions have no common base
+        from onnx.reference import ReferenceEvaluator
+
+        names = [output.name for output in wide.graph.output]
+        return dict(zip(names, ReferenceEvaluator(wide).run(None, feeds)))
+
+
+def error(got, exact):
+    """The largest difference as a fraction of the largest element; infinite where one is NaN and the other not."""
+    got, exact = np.asarray(got, np.float64), np.asarray(exact, np.float64)
+    finite = np.isfinite(exact)
+    if not np.array_equal(finite, np.isfinite(got)):
+        return np.inf
+    scale = np.abs(exact[finite]).max(initial=0.0) or 1.0
+    return float(np.abs(got[finite] - exact[finite]).max(initial=0.0)) / scale
+
+
+def judge(got, want, model, feeds, tolerance, what):
+    """Raises e2e.Failure when `got` is wrong."""
+    try:
+        e2e.compare(got, want, tolerance, what)
+        return
+    except e2e.Failure as failure:
+        if sorted(got) != sorted(want) or any(
+                got[n].dtype != want[n].dtype or got[n].shape != want[n].shape or got[n].dtype.kind != "f"
+                and not np.array_equal(got[n], want[n]) for n in want):
+            raise
+        exact = truth(model, feeds)
+        for name in want:
+            own, other = error(got[name], exact[name]), error(want[name], exact[name])
+            if own > tolerance and not own <= 8 * other:
+                raise e2e.Failure(f"{failure}; off from float64 by {own:.2g}, onnxruntime by {other:.2g}") from failure
+
+
+def run_form(form, model, kernels, samples, args, folder, tolerance):
+    source, artifact = os.path.join(folder, f"{form}.onnx"), os.path.join(folder, f"{form}.so")
+    onnx.save(model, source)
+    e2e.compile_model(args.raptc, source, artifact, [f"--kernels={kernels}"])
+    for which, (feeds, want) in enumerate(samples):
+        got = e2e.run_model(args.rapt_run, artifact, feeds, folder)
+        judge(got, want, model, feeds, tolerance, f"{form} {which}")
+
+
+def check_model(models, feeds, args, tolerance):
+    """Compares a graph, given as {form: ModelProto}, on each of `feeds`."""
+    oracles = {id(model): e2e.Oracle(model.SerializeToString()) for model in models.values()}
+    with tempfile.TemporaryDirectory() as folder:
+        for form, model in models.items():
+            samples = [(feed, oracles[id(model)].run(feed)) for feed in feeds]
+            run_form(form, model, FORMS[form][1], samples, args, folder, tolerance)
+
+
+def check_seed(seed, args):
+    """A description of what is wrong with the graph of a seed, or None; and the number of its attentions."""
+    graph = generate.generate(seed)
+    fused, unfused = graph.model(), graph.model(unfused=True)
+    feeds = [graph.feeds(which) for which in range(2 if graph.symbolic else 1)]
+    models = {form: unfused if splits else fused for form, (splits, _) in FORMS.items()
+              if graph.probabilities or not splits}
+    tolerance = TOLERANCE[graph.real]
+    try:
+        check_model(models, feeds, args, tolerance)
+    except e2e.Failure as failure:
+        if args.keep:
+            form = next((name for name in models if str(failure).startswith(name)), "fused")
+            cut_down(graph, models[form], form, feeds, args, tolerance, os.path.join(args.keep, f"seed{seed}"))
+        return str(failure), len(graph.probabilities)
+    except Exception as failure:  # the generator or onnxruntime
+        return f"no valid graph: {type(failure).__name__}: {failure}", 0
+    return None, len(graph.probabilities)
+
+
+# --- Cutting down -------------------------------------------------------------------------------------
+def without_dead(nodes, outputs):
+    needed, kept = set(outputs), []
+    for node in reversed(nodes):
+        if needed & set(node.output):
+            kept.append(node)
+            needed |= set(node.input)
+    return kept[::-1], needed
+
+
+def assemble(graph, nodes, outputs, inputs):
+    """A model of `nodes`; `inputs` are names that are fed."""
+    nodes, needed = without_dead(nodes, outputs)
+    made = {name for node in nodes for name in node.output}
+    fed = [generate.info(graph.tensors[name]) for name in inputs if name in needed and name not in made]
+    results = [helper.make_tensor_value_info(name, graph.tensors[name].kind, None) for name in outputs]
+    weights = [tensor for tensor in graph.initializers if tensor.name in needed]
+    built = helper.make_graph(nodes, "cut", fed, results, weights)
+    return helper.make_model(built, opset_imports=[helper.make_opsetid("", graph.opset)], ir_version=8)
+
+
+def cut_down(graph, model, form, feeds, args, tolerance, path):
+    """Saves a small graph that fails the same way: fewer outputs, and inputs in the place of nodes."""
+    everything = onnx.ModelProto()
+    everything.CopyFrom(model)
+    del everything.graph.output[:]
+    everything.graph.output.extend(
+        helper.make_tensor_value_info(name, graph.tensors[name].kind, None)
+        for node in model.graph.node for name in node.output)
+    oracle = e2e.Oracle(everything.SerializeToString())
+    values = [feed | oracle.run(feed) for feed in feeds]
+
+    def fails(candidate):
+        names = [value.name for value in candidate.graph.input]
+        try:
+            check_model({form: candidate}, [{name: value[name] for name in names} for value in values], args, tolerance)
+            return False
+        except e2e.Failure:
+            return True
+        except Exception:  # no valid graph any more
+            return False
+
+    outputs = [value.name for value in model.graph.output]
+    nodes, inputs = list(model.graph.node), [value.name for value in model.graph.input]
+    for name in outputs:
+        if len(outputs) > 1 and fails(assemble(graph, nodes, [name], inputs)):
+            outputs = [name]
+            break
+    nodes, _ = without_dead(nodes, outputs)
+    for node in list(nodes):
+        rest = [other for other in nodes if other is not node]
+        if not set(node.output) & set(outputs) and fails(assemble(graph, rest, outputs, inputs + list(node.output))):
+            nodes, inputs = rest, inputs + list(node.output)
+    small = assemble(graph, nodes, outputs, inputs)
+    onnx.save(small, f"{path}.onnx")
+    for which, value in enumerate(values):
+        np.savez(f"{path}.{which}.npz", **{v.name: value[v.name] for v in small.graph.input})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--raptc", required=True)
+    parser.add_argument("--rapt-run", required=True)
+    parser.add_argument("--seed", type=int, default=1, help="of the first graph; the others follow")
+    parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--keep", metavar="FOLDER", help="save graphs that fail, cut down")
+    args = parser.parse_args()
+    onnxruntime.set_default_logger_severity(4)
+    if args.keep:
+        os.makedirs(args.keep, exist_ok=True)
+    failed = sites = 0
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        seeds = range(args.seed, args.seed + args.count)
+        for seed, (problem, attentions) in zip(seeds, pool.map(lambda s: check_seed(s, args), seeds)):
+            sites += attentions
+            if problem:
+                failed += 1
+                print(f"seed {seed}: {re.sub(chr(10), ' | ', problem.strip())}", flush=True)
+    print(f"{args.count} graphs with {sites} attentions: {args.count - failed} right, {failed} wrong")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
