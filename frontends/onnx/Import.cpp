@@ -301,7 +301,7 @@ FailureOr<SmallVector<Value>> Importer::importSubgraph(const Graph &graph, Array
                                 Twine(deepest) + " graphs in nodes");
   size_t outer = shadowed.size();
   ++depth;
-  auto leave = llvm::make_scope_exit([&] {
+  llvm::scope_exit leave([&] {
     --depth;
     for (; shadowed.size() > outer; shadowed.pop_back()) {
       Shadowed &before = shadowed.back();

@@ -75,10 +75,10 @@ func.func @zeros(%q: tensor<2x3x4x8xf32>, %k: tensor<2x3x8x4xf32>, %v: tensor<2x
 
 // -----
 
-// triu(ones) == 0 hides the keys up to the query.
+// triu(ones) == 0 hides the keys before the query: a window, and no causality.
 // CHECK-LABEL: func @upper
 func.func @upper(%q: tensor<2x3x4x8xf32>, %k: tensor<2x3x8x4xf32>, %v: tensor<2x3x4x8xf32>) -> tensor<2x3x4x8xf32> {
-  // CHECK: attn.sdpa query(%arg0) key(%{{.*}}) value(%arg2) mask(
+  // CHECK: attn.sdpa query(%arg0) key(%{{.*}}) value(%arg2) {empty_row = #attn.empty_row<nan>, scale = 1.000000e+00 : f64, window_offset = 0
   %inf = onnx.Constant dense<0xFF800000> : tensor<f32> : tensor<f32>
   %s = onnx.MatMul %q, %k : (tensor<2x3x4x8xf32>, tensor<2x3x8x4xf32>) -> tensor<2x3x4x4xf32>
   %ones = onnx.Constant dense<1.0> : tensor<4x4xf32> : tensor<4x4xf32>
