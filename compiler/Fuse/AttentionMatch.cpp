@@ -98,8 +98,7 @@ static onnx::MatMulOp findOutput(Value probabilities, AttentionMatch &match, std
   return output;
 }
 
-/// The scores may lie behind `value`: scalars, sums and selects lead to a MatMul.
-static bool leadsToMatMul(Value value, int depth = 0) {
+bool leadsToMatMul(Value value, int depth) {
   Operation *op = value.getDefiningOp();
   if (!op || depth > 8)
     return false;

@@ -46,6 +46,9 @@ struct AttentionMatch {
   std::optional<double> sentinel;           // score of the keys that masks and the band exclude
 };
 
+/// Scores may lie behind `value`: scalars, sums and selects lead up to a MatMul.
+bool leadsToMatMul(mlir::Value value, int depth = 0);
+
 /// Follows `softmax` down to its MatMul and up to the scores. Without a match `reason` says why.
 std::optional<AttentionMatch> matchAttention(onnx::SoftmaxOp softmax, std::string &reason);
 

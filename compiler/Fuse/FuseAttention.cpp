@@ -17,6 +17,7 @@
 #include "compiler/Fuse/AttentionMatch.h"
 #include "compiler/Fuse/AttentionTerms.h"
 #include "compiler/Fuse/Fuse.h"
+#include "compiler/Fuse/ScoresCopy.h"
 #include "dialects/Onnx/ShapeInference.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -402,6 +403,11 @@ struct FuseAttention : PassWrapper<FuseAttention, OperationPass<func::FuncOp>> {
     registry.insert<attn::AttnDialect>();
   }
 
+  static bool fuse(onnx::SoftmaxOp softmax, onnx::ShapeInference &shapes, std::string &reason) {
+    std::optional<fuse::AttentionMatch> match = fuse::matchAttention(softmax, reason);
+    return match && succeeded(Rewriter(softmax, *match, shapes).run(reason));
+  }
+
   void runOnOperation() final {
     if (getOperation().isExternal())
       return;
@@ -411,9 +417,17 @@ struct FuseAttention : PassWrapper<FuseAttention, OperationPass<func::FuncOp>> {
       return signalPassFailure();
     for (auto softmax : llvm::make_early_inc_range(body.getOps<onnx::SoftmaxOp>())) {
       std::string reason;
-      std::optional<fuse::AttentionMatch> match = fuse::matchAttention(softmax, reason);
-      if (match && succeeded(Rewriter(softmax, *match, shapes).run(reason)))
+      if (softmax.use_empty() || fuse(softmax, shapes, reason))
         continue;
+      if (auto own = fuse::ScoresCopy::make(softmax, shapes)) {
+        std::string ignored;
+        if (fuse(own->softmax(), shapes, ignored)) {
+          if (!softmax.use_empty())
+            softmax->setAttr("attn.not_fused", StringAttr::get(&getContext(), "copied: " + reason));
+          continue;
+        }
+        own->undo(shapes);
+      }
       softmax->setAttr("attn.not_fused", StringAttr::get(&getContext(), reason));
       softmax.emitRemark() << "attention not fused: " << reason;
     }

@@ -136,36 +136,6 @@ func.func @key_already_transposed(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf3
 
 // -----
 
-// The scores are a result too.
-// CHECK-LABEL: func @scores_used_twice
-func.func @scores_used_twice(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf32>, %v: tensor<2x3x7x8xf32>) -> (tensor<2x3x5x8xf32>, tensor<2x3x5x7xf32>) {
-  // CHECK-NOT: attn.sdpa
-  // CHECK: onnx.Softmax {{.*}}attn.not_fused = "scores are used 2 times"
-  %kt = onnx.Transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<2x3x7x8xf32>) -> tensor<2x3x8x7xf32>
-  %s = onnx.MatMul %q, %kt : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
-  // expected-remark@below {{attention not fused: scores are used 2 times}}
-  %p = onnx.Softmax %s {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
-  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
-  return %o, %s : tensor<2x3x5x8xf32>, tensor<2x3x5x7xf32>
-}
-
-// -----
-
-// The probabilities are a result too.
-// CHECK-LABEL: func @probabilities_used_twice
-func.func @probabilities_used_twice(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf32>, %v: tensor<2x3x7x8xf32>) -> (tensor<2x3x5x8xf32>, tensor<2x3x5x7xf32>) {
-  // CHECK-NOT: attn.sdpa
-  // CHECK: onnx.Softmax {{.*}}attn.not_fused = "its result is used 2 times"
-  %kt = onnx.Transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<2x3x7x8xf32>) -> tensor<2x3x8x7xf32>
-  %s = onnx.MatMul %q, %kt : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
-  // expected-remark@below {{attention not fused: its result is used 2 times}}
-  %p = onnx.Softmax %s {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
-  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
-  return %o, %p : tensor<2x3x5x8xf32>, tensor<2x3x5x7xf32>
-}
-
-// -----
-
 // Not over the keys.
 // CHECK-LABEL: func @wrong_axis
 func.func @wrong_axis(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf32>, %v: tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32> {
