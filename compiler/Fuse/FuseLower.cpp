@@ -12,9 +12,9 @@
 //===-------------------------------------------------------------------------------------===//
 
 #include "compiler/EraseDead.h"
-#include "compiler/HoistInvariants.h"
 #include "compiler/Fuse/Fuse.h"
 #include "compiler/Fuse/Lowering.h"
+#include "compiler/HoistInvariants.h"
 #include "dialects/Attn/Attn.h"
 #include "dialects/Kernel/Kernel.h"
 

@@ -8,9 +8,9 @@
 //===-------------------------------------------------------------------------------------===//
 
 #include "compiler/EraseDead.h"
-#include "compiler/HoistInvariants.h"
 #include "compiler/Fuse/Fuse.h"
 #include "compiler/Fuse/Match.h"
+#include "compiler/HoistInvariants.h"
 #include "dialects/Kernel/Kernel.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"

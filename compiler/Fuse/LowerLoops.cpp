@@ -104,16 +104,15 @@ void Lowering::check(Value indices, ArrayRef<OpFoldResult> taking, int64_t lower
     return arith::SelectOp::create(b, at, isWrong(b, at, wide), wide, otherwise);
   };
   Sizes one{builder.getIndexAttr(1)};
-  Value found =
-      rank == 0
-          ? map(one, word, {view},
-                [&](OpBuilder &b, Location at, ValueRange args) {
-                  return pick(b, at, args[0], arith::ConstantIntOp::create(b, at, 0, 64));
-                })
-          : reduce(one, rank, builder.getI64IntegerAttr(0), {view},
-                   [&](OpBuilder &b, Location at, ValueRange args) {
-                     return pick(b, at, args[0], args[1]);
-                   });
+  Value found = rank == 0
+                    ? map(one, word, {view},
+                          [&](OpBuilder &b, Location at, ValueRange args) {
+                            return pick(b, at, args[0], arith::ConstantIntOp::create(b, at, 0, 64));
+                          })
+                    : reduce(one, rank, builder.getI64IntegerAttr(0), {view},
+                             [&](OpBuilder &b, Location at, ValueRange args) {
+                               return pick(b, at, args[0], args[1]);
+                             });
   LoopFrame &frame = frames.back();
   Value slot = frame.slots[frame.checks.size()];
   Value first = map(one, word, {View::of(slot), View::of(found)},
@@ -180,9 +179,9 @@ LogicalResult Lowering::lowerBody(onnx::LoopOp op, Value index, OpFoldResult cou
     Value element = values[values.size() - stacks + i];
     // One of the two types may know the size of a dim that the other does not.
     if (tensorType(element).getShape() != tensorType(result).getShape().drop_front())
-      element = map(ArrayRef(whole).drop_front(), tensorType(result).getElementType(),
-                    {View::of(element)},
-                    [](OpBuilder &, Location, ValueRange args) { return args[0]; });
+      element =
+          map(ArrayRef(whole).drop_front(), tensorType(result).getElementType(),
+              {View::of(element)}, [](OpBuilder &, Location, ValueRange args) { return args[0]; });
     stacked.push_back(tensor::InsertSliceOp::create(builder, loc, element, carried[states + i],
                                                     place.offsets, place.sizes, place.strides));
   }
@@ -257,12 +256,12 @@ LogicalResult Lowering::lowerLoop(onnx::LoopOp op) {
     auto made = scf::WhileOp::create(
         builder, loc, types, inits,
         [&](OpBuilder &b, Location at, ValueRange carried) {
-          Value go = condition
-                         ? tensor::ExtractOp::create(b, at, carried.back(), ValueRange()).getResult()
-                         : arith::ConstantIntOp::create(b, at, 1, 1).getResult();
+          Value go =
+              condition ? tensor::ExtractOp::create(b, at, carried.back(), ValueRange()).getResult()
+                        : arith::ConstantIntOp::create(b, at, 1, 1).getResult();
           if (op.getCount()) {
-            Value most = arith::IndexCastOp::create(b, at, b.getIndexType(),
-                                                    load(b, at, limit, word, {}));
+            Value most =
+                arith::IndexCastOp::create(b, at, b.getIndexType(), load(b, at, limit, word, {}));
             go = arith::AndIOp::create(b, at, IndexMath{b, at}.less(carried.front(), most), go);
           }
           scf::ConditionOp::create(b, at, go, carried);

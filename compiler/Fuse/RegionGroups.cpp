@@ -67,8 +67,7 @@ SmallVector<Value> tensorsRead(Operation *op) {
   if (isLoop(op))
     op->walk([&](Operation *inner) {
       for (Value operand : inner->getOperands())
-        if (isa<RankedTensorType>(operand.getType()) &&
-            operand.getParentBlock() == op->getBlock())
+        if (isa<RankedTensorType>(operand.getType()) && operand.getParentBlock() == op->getBlock())
           read.insert(operand);
     });
   return read.takeVector();

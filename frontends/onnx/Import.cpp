@@ -54,8 +54,7 @@ public:
       : model(model), options(options), context(context), builder(&context) {}
 
   OwningOpRef<ModuleOp> run();
-  FailureOr<SmallVector<Value>> importSubgraph(const Graph &graph,
-                                               ArrayRef<Value> inputs) override;
+  FailureOr<SmallVector<Value>> importSubgraph(const Graph &graph, ArrayRef<Value> inputs) override;
 
 private:
   Location locationOf(StringRef name) { return NameLoc::get(builder.getStringAttr(escaped(name))); }
@@ -182,8 +181,8 @@ LogicalResult Importer::fixInput(const ValueInfo &input, Type elementType) {
     specialised.insert(name);
     sizes.push_back(given->second);
   }
-  auto elements = parseElements(RankedTensorType::get(sizes, elementType),
-                                options.values.at(input.name.str()));
+  auto elements =
+      parseElements(RankedTensorType::get(sizes, elementType), options.values.at(input.name.str()));
   if (!elements)
     return fail(input.name, "input " + quoted(input.name) + " is given as " +
                                 llvm::toString(elements.takeError()));
@@ -268,8 +267,7 @@ void Importer::define(StringRef name, Value value) {
   values[name] = value;
 }
 
-FailureOr<SmallVector<Value>> Importer::importSubgraph(const Graph &graph,
-                                                       ArrayRef<Value> inputs) {
+FailureOr<SmallVector<Value>> Importer::importSubgraph(const Graph &graph, ArrayRef<Value> inputs) {
   constexpr int deepest = 8;
   if (depth == deepest)
     return fail(graph.name, "graph " + quoted(graph.name) + " is nested deeper than " +
