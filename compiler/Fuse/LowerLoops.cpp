@@ -139,10 +139,12 @@ LogicalResult Lowering::lowerBody(onnx::LoopOp op, Value index, OpFoldResult cou
   for (auto [i, scanned] : llvm::enumerate(op.getScanned())) {
     BlockArgument slice = body.getArgument(1 + states + i);
     Place place(builder, placeOf(op.getScannedReverse()[i]), sizes(scanned));
-    auto type = tensorType(slice);
-    bind(slice, tensor::ExtractSliceOp::create(
-                    builder, loc, type.clone(storageType(type.getElementType())), tensor(scanned),
-                    place.offsets, place.sizes, place.strides)
+    Value source = tensor(scanned);
+    // The dim that goes is the first one of size one.
+    RankedTensorType type = tensor::ExtractSliceOp::inferCanonicalRankReducedResultType(
+        tensorType(slice).getRank(), tensorType(source), place.sizes);
+    bind(slice, tensor::ExtractSliceOp::create(builder, loc, type, source, place.offsets,
+                                               place.sizes, place.strides)
                     .getResult());
   }
   bool refused = false;
@@ -172,10 +174,16 @@ LogicalResult Lowering::lowerBody(onnx::LoopOp op, Value index, OpFoldResult cou
   SmallVector<Value> stacked;
   for (size_t i = 0; i < stacks; ++i) {
     Value result = op.getResult(states + i);
-    Place place(builder, placeOf(op.getStackedReverse()[i]), sizes(result));
-    stacked.push_back(tensor::InsertSliceOp::create(
-        builder, loc, values[values.size() - stacks + i], carried[states + i], place.offsets,
-        place.sizes, place.strides));
+    Sizes whole = sizes(result);
+    Place place(builder, placeOf(op.getStackedReverse()[i]), whole);
+    Value element = values[values.size() - stacks + i];
+    // One of the two types may know the size of a dim that the other does not.
+    if (tensorType(element).getShape() != tensorType(result).getShape().drop_front())
+      element =
+          map(ArrayRef(whole).drop_front(), tensorType(result).getElementType(),
+              {View::of(element)}, [](OpBuilder &, Location, ValueRange args) { return args[0]; });
+    stacked.push_back(tensor::InsertSliceOp::create(builder, loc, element, carried[states + i],
+                                                    place.offsets, place.sizes, place.strides));
   }
   size_t before = yielded.size() - stacks - states; // the condition
   for (size_t i = 0; i < states; ++i)

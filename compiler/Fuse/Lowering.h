@@ -146,8 +146,8 @@ private:
       mlir::OpFoldResult upper;
       std::string message;
     };
-    mlir::Region *body;    ///< of the onnx.Loop
-    mlir::Operation *loop; ///< the scf loop that it becomes
+    mlir::Region *body;                   ///< of the onnx.Loop
+    mlir::Operation *loop;                ///< the scf loop that it becomes
     llvm::SmallVector<mlir::Value> slots; ///< carried, i64[1]: one for each check there may be
     llvm::SmallVector<Check> checks;      ///< that were asked for
   };

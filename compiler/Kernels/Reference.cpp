@@ -35,6 +35,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/Dialect/Linalg/Transforms/BufferizableOpInterfaceImpl.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
@@ -207,6 +208,33 @@ LogicalResult bufferize(ModuleOp module) {
   if (failed(bufferization::runOneShotBufferize(module, options, state)))
     return failure();
   return success();
+}
+
+/// Sums of products whose right factor lies along the result's last dim run along it innermost:
+/// neighbours in memory, and nothing waits for the sum before it. Each sum keeps its order.
+void interchangeProducts(ModuleOp module) {
+  SmallVector<linalg::GenericOp> found;
+  module.walk([&](linalg::GenericOp op) {
+    unsigned last = op.getNumLoops() - 1;
+    if (op.getNumLoops() < 2 || op.getNumReductionLoops() != 1 || op.getInputs().size() != 2 ||
+        op.getOutputs().size() != 1 ||
+        op.getIteratorTypesArray().back() != utils::IteratorType::reduction)
+      return;
+    auto endsIn = [&](unsigned operand, unsigned loop) {
+      AffineMap map = op.getIndexingMapsArray()[operand];
+      return map.getNumResults() > 0 &&
+             map.getResults().back() == getAffineDimExpr(loop, op.getContext());
+    };
+    if (endsIn(1, last - 1) && endsIn(2, last - 1))
+      found.push_back(op);
+  });
+  for (linalg::GenericOp op : found) {
+    unsigned loops = op.getNumLoops();
+    SmallVector<unsigned> order = llvm::to_vector(llvm::seq<unsigned>(0, loops));
+    std::swap(order[loops - 1], order[loops - 2]);
+    IRRewriter rewriter(op);
+    (void)linalg::interchangeGenericOp(rewriter, op, order);
+  }
 }
 
 /// What a loop allocates is allocated once, in front of it: sizes come from outside, and no buffer
@@ -424,6 +452,7 @@ struct ReferenceKernels : PassWrapper<ReferenceKernels, OperationPass<ModuleOp>>
     addLowering(pm);
     bool maybeEmpty = false;
     getOperation().walk([&](kernel::DimOp dim) { maybeEmpty |= dim.getMaybeEmpty(); });
+    interchangeProducts(nested);
     if (failed(bufferize(nested)) || failed(runPipeline(cleanUp, nested)) ||
         failed(hoistAllocations(nested)))
       return signalPassFailure();

@@ -73,9 +73,8 @@ LogicalResult checkStructure(LoopOp op) {
   auto yield = dyn_cast<YieldOp>(body.getTerminator());
   size_t wanted = op.getNumResults() + (op.getCondition() ? 1 : 0);
   if (!yield || yield.getValues().size() != wanted)
-    return op.emitOpError() << "body yields "
-                            << (yield ? yield.getValues().size() : 0) << " values, expected "
-                            << wanted;
+    return op.emitOpError() << "body yields " << (yield ? yield.getValues().size() : 0)
+                            << " values, expected " << wanted;
   return success();
 }
 
@@ -151,8 +150,8 @@ LogicalResult inferLoop(ShapeInference &shapes, LoopOp op) {
   }
   for (size_t i = 0; i < states; ++i) {
     if (failed(checkState(shapes, op, i, yielded[i])) ||
-        failed(shapes.set(op, i, shapes.shapeOf(op.getStates()[i]),
-                          elementTypeOf(op.getStates()[i]))))
+        failed(
+            shapes.set(op, i, shapes.shapeOf(op.getStates()[i]), elementTypeOf(op.getStates()[i]))))
       return failure();
   }
   for (size_t i = states; i < op.getNumResults(); ++i) {

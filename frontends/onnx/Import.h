@@ -32,8 +32,9 @@ inline constexpr llvm::StringLiteral kModelNameAttr = "kernel.model_name";
 struct ImportOptions {
   /// Symbolic dims that get a value, at least 1. A name that no input has is an error.
   std::map<std::string, int64_t> dims;
-  /// Graph inputs that become constants: their elements, row-major, as text ("3", "-0.5", "true"). A
-  /// name that no input has, and elements that are not what the input's type asks for, are errors.
+  /// Graph inputs that become constants: their elements, row-major, as text ("3", "-0.5", "true").
+  /// A name that no input has, and elements that are not what the input's type asks for, are
+  /// errors.
   std::map<std::string, std::vector<std::string>> values;
 };
 

@@ -11,8 +11,8 @@
 
 namespace rapt::onnx {
 
-/// The elements of a tensor of static `type`, row-major, one text each: integers in decimal, floats,
-/// "true", "false", "0" and "1" for booleans. The error begins with what was given.
+/// The elements of a tensor of static `type`, row-major, one text each: integers in decimal,
+/// floats, "true", "false", "0" and "1" for booleans. The error begins with what was given.
 llvm::Expected<mlir::ElementsAttr> parseElements(mlir::RankedTensorType type,
                                                  llvm::ArrayRef<std::string> texts);
 

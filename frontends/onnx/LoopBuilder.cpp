@@ -39,9 +39,9 @@ SmallVector<Value> makeLoop(NodeBuilder &b, const LoopInputs &inputs, LoopBody b
   OpBuilder &ops = b.ops();
   SmallVector<Type> types(inputs.states.size() + inputs.stackedReverse.size(),
                           UnrankedTensorType::get(ops.getI1Type()));
-  auto loop = LoopOp::create(ops, b.location(), types, inputs.count, inputs.condition,
-                             inputs.states, inputs.scanned, inputs.scannedReverse,
-                             inputs.stackedReverse);
+  auto loop =
+      LoopOp::create(ops, b.location(), types, inputs.count, inputs.condition, inputs.states,
+                     inputs.scanned, inputs.scannedReverse, inputs.stackedReverse);
   Block &block = makeBlock(b, loop);
   OpBuilder::InsertionGuard guard(ops);
   ops.setInsertionPointToEnd(&block);

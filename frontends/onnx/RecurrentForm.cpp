@@ -17,9 +17,9 @@ Value cut(NodeBuilder &b, Value x, int64_t axis, int64_t begin, int64_t end) {
   if (b.stopped() || !x)
     return {};
   Value starts = b.makeInts({begin}), ends = b.makeInts({end});
-  return b.stopped() ? Value()
-                     : b.make<SliceOp>(x, starts, ends, ArrayRef<int64_t>{axis},
-                                       ArrayRef<int64_t>{1});
+  return b.stopped()
+             ? Value()
+             : b.make<SliceOp>(x, starts, ends, ArrayRef<int64_t>{axis}, ArrayRef<int64_t>{1});
 }
 
 Value addNumber(NodeBuilder &b, Value x, double y) { return withScalar<AddOp>(b, x, y); }
@@ -33,8 +33,7 @@ std::optional<std::pair<double, double>> defaults(StringRef name) {
       .Case("leakyrelu", std::pair(static_cast<double>(0.01f), 0.0))
       .Case("thresholdedrelu", std::pair(1.0, 0.0))
       .Case("scaledtanh", std::pair(1.0, 1.0))
-      .Case("hardsigmoid",
-            std::pair(static_cast<double>(0.2f), static_cast<double>(0.5f)))
+      .Case("hardsigmoid", std::pair(static_cast<double>(0.2f), static_cast<double>(0.5f)))
       .Case("elu", std::pair(1.0, 0.0))
       .Default(std::nullopt);
 }
@@ -261,8 +260,7 @@ void RecurrentForm::project(NodeBuilder &b) {
   if (!lengths || !projected)
     return;
   Value steps = iota(b, scalarDimOf(b, x, 0), 0, 3);
-  inside = binary<LessOp>(b, steps,
-                          alongAxis(b, castTo(b, lengths, b.ops().getI64Type()), 1, 3));
+  inside = binary<LessOp>(b, steps, alongAxis(b, castTo(b, lengths, b.ops().getI64Type()), 1, 3));
 }
 
 Value RecurrentForm::part(NodeBuilder &b, Value value, int64_t number) const {

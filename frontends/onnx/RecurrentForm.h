@@ -1,7 +1,7 @@
 //===- RecurrentForm.h - What a recurrent operator is given ------------------------*- C++ -*-===//
 //
-// Operands and attributes of RNN, GRU and LSTM of every opset, checked, in the layout [steps, batch,
-// ...] and in the type that is computed in; their activations as functions.
+// Operands and attributes of RNN, GRU and LSTM of every opset, checked, in the layout [steps,
+// batch, ...] and in the type that is computed in; their activations as functions.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_FRONTENDS_ONNX_RECURRENTFORM_H
@@ -25,12 +25,12 @@ struct RecurrentForm;
 struct Direction {
   const RecurrentForm &form;
   int64_t number;
-  mlir::Value projected;                    ///< [T, B, G H], with the biases that can be added
-  llvm::SmallVector<mlir::Value> states;    ///< [B, H] each
-  mlir::Value weight;                       ///< [H, G H]
-  mlir::Value gateWeight, candidateWeight;  ///< of a GRU: [H, 2 H] and [H, H]
-  mlir::Value resetBias;                    ///< [H]: inside the reset gate; may be null
-  mlir::Value peepholes;                    ///< [3 H]; may be null
+  mlir::Value projected;                   ///< [T, B, G H], with the biases that can be added
+  llvm::SmallVector<mlir::Value> states;   ///< [B, H] each
+  mlir::Value weight;                      ///< [H, G H]
+  mlir::Value gateWeight, candidateWeight; ///< of a GRU: [H, 2 H] and [H, H]
+  mlir::Value resetBias;                   ///< [H]: inside the reset gate; may be null
+  mlir::Value peepholes;                   ///< [3 H]; may be null
 
   /// Activation `which` of this direction, after the clip of its operand.
   mlir::Value activate(NodeBuilder &b, int64_t which, mlir::Value x, bool clipped = true) const;
@@ -45,11 +45,11 @@ struct RecurrentForm {
 
   int64_t gates, numStates, hidden = 0, directions = 1;
   bool reverse = false, batchFirst = false, linearBeforeReset = false, inputForget = false;
-  float clip = 0; ///< 0: none
+  float clip = 0;                                     ///< 0: none
   llvm::SmallVector<RecurrentActivation> activations; ///< of the first direction, then the second
   mlir::Type type, wide;                              ///< of the node, and computed in
-  mlir::Value projected; ///< [T, B, D G H]
-  mlir::Value inside;    ///< [T, B, 1]: the step is in the sequence; null when all are
+  mlir::Value projected;                              ///< [T, B, D G H]
+  mlir::Value inside; ///< [T, B, 1]: the step is in the sequence; null when all are
 
 private:
   void readAttributes(NodeBuilder &b);

@@ -20,8 +20,8 @@ namespace {
 Value scalarOf(NodeBuilder &b, Value value, Type type, StringRef name) {
   if (b.stopped() || !value)
     return {};
-  bool oneElement = b.rank(value) == 0 ||
-                    (b.rank(value) == 1 && b.analysis().shape(value).front().is(1));
+  bool oneElement =
+      b.rank(value) == 0 || (b.rank(value) == 1 && b.analysis().shape(value).front().is(1));
   if (!oneElement || b.elementType(value) != type) {
     std::string text;
     llvm::raw_string_ostream(text) << value.getType();
@@ -161,8 +161,8 @@ void upgradeLoop(NodeBuilder &b) {
   }
   loop.stackedReverse.assign(stacked, false);
   bool endless = !loop.count && !loop.condition;
-  SmallVector<Value> results = makeLoop(
-      b, loop, [&](Value iteration, ValueRange current, ValueRange) -> LoopStep {
+  SmallVector<Value> results =
+      makeLoop(b, loop, [&](Value iteration, ValueRange current, ValueRange) -> LoopStep {
         // The body runs only where its condition holds.
         SmallVector<Value> inputs{iteration, b.makeScalar(ops.getI1Type(), 1)};
         llvm::append_range(inputs, current);
@@ -206,8 +206,7 @@ SmallVector<bool> directions(NodeBuilder &b, StringRef name, size_t size) {
   SmallVector<bool> result;
   for (int64_t direction : listAttr(b, name, size)) {
     if (direction != 0 && direction != 1)
-      b.error("attribute '" + name + "' has an element " + Twine(direction) +
-              ", expected 0 or 1");
+      b.error("attribute '" + name + "' has an element " + Twine(direction) + ", expected 0 or 1");
     result.push_back(direction == 1);
   }
   return result;

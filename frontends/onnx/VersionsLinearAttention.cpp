@@ -1,8 +1,8 @@
 //===- VersionsLinearAttention.cpp - LinearAttention, CausalConvWithState, FlexAttention -----===//
 //
-// Linear attention is an onnx.Loop over the steps that carries the state [B, G, K, V]; what does not
-// need the state is computed before it. The causal convolution, which is short and for each channel
-// alone, is a sum over its taps. FlexAttention is attention with two graphs inside.
+// Linear attention is an onnx.Loop over the steps that carries the state [B, G, K, V]; what does
+// not need the state is computed before it. The causal convolution, which is short and for each
+// channel alone, is a sum over its taps. FlexAttention is attention with two graphs inside.
 //
 // B batch, T steps, H query heads, G key and value heads, K and V their dims.
 //
@@ -89,8 +89,8 @@ struct LinearAttentionNode {
       return;
     }
     stateType = type;
-    Value shape = joinDims(b, {dimOf(b, key, 1), b.makeInts({own}), dimOf(b, key, 3),
-                               dimOf(b, value, 3)});
+    Value shape =
+        joinDims(b, {dimOf(b, key, 1), b.makeInts({own}), dimOf(b, key, 3), dimOf(b, value, 3)});
     Value zero = b.makeScalar(wide, 0);
     state = b.stopped() ? Value() : b.make<ExpandOp>(zero, shape);
   }
@@ -110,8 +110,8 @@ void upgradeLinearAttention(NodeBuilder &b) {
   if (scale != 0)
     query = withScalar<MulOp>(b, query, scale);
   else
-    query = binary<DivOp>(
-        b, query, unary<SqrtOp>(b, castTo(b, scalarDimOf(b, node.key, 3), node.wide)));
+    query = binary<DivOp>(b, query,
+                          unary<SqrtOp>(b, castTo(b, scalarDimOf(b, node.key, 3), node.wide)));
   LoopInputs loop;
   loop.states = {node.state};
   loop.scanned = {query, unsqueeze(b, node.key, {4}), unsqueeze(b, node.key, {3}),
@@ -152,9 +152,9 @@ constexpr int64_t maxTaps = 64;
 Value window(NodeBuilder &b, Value x, int64_t begin, Value length) {
   Value start = b.makeInts({begin});
   Value end = binary<AddOp>(b, length, start);
-  return b.stopped() || !end ? Value()
-                             : b.make<SliceOp>(x, start, end, ArrayRef<int64_t>{2},
-                                               ArrayRef<int64_t>{1});
+  return b.stopped() || !end
+             ? Value()
+             : b.make<SliceOp>(x, start, end, ArrayRef<int64_t>{2}, ArrayRef<int64_t>{1});
 }
 
 void upgradeCausalConv(NodeBuilder &b) {
@@ -176,8 +176,8 @@ void upgradeCausalConv(NodeBuilder &b) {
   if (ShapedType::isDynamic(taps))
     return b.unsupported("the last dim of input 'weight' is not a constant");
   if (taps < 1 || taps > maxTaps)
-    return b.unsupported("the last dim of input 'weight' is " + Twine(taps) +
-                         ", expected 1 to " + Twine(maxTaps));
+    return b.unsupported("the last dim of input 'weight' is " + Twine(taps) + ", expected 1 to " +
+                         Twine(maxTaps));
   Type type = b.elementType(x), wide = wideType(b, x);
   if (!past) {
     Value shape = joinDims(b, {dimsOf(b, x, 0, 2), b.makeInts({taps - 1})});
@@ -262,15 +262,14 @@ void upgradeFlexAttention(NodeBuilder &b) {
 } // namespace
 
 void addLinearAttention(std::vector<Operator> &table) {
-  table.insert(table.end(),
-               {
-                   {"CausalConvWithState", 27, "float", "becomes arithmetic; at most 64 taps",
-                    upgradeCausalConv},
-                   {"LinearAttention", 27, "float", "becomes MatMul and onnx.Loop",
-                    upgradeLinearAttention},
-                   {"ai.onnx.preview.FlexAttention", 1, "float", "becomes MatMul and Softmax",
-                    upgradeFlexAttention},
-               });
+  table.insert(table.end(), {
+                                {"CausalConvWithState", 27, "float",
+                                 "becomes arithmetic; at most 64 taps", upgradeCausalConv},
+                                {"LinearAttention", 27, "float", "becomes MatMul and onnx.Loop",
+                                 upgradeLinearAttention},
+                                {"ai.onnx.preview.FlexAttention", 1, "float",
+                                 "becomes MatMul and Softmax", upgradeFlexAttention},
+                            });
 }
 
 } // namespace rapt::onnx

@@ -19,7 +19,9 @@ namespace rapt::onnx {
 
 namespace {
 /// x * r^T of one step.
-Value recur(NodeBuilder &b, Value state, Value weight) { return binary<MatMulOp>(b, state, weight); }
+Value recur(NodeBuilder &b, Value state, Value weight) {
+  return binary<MatMulOp>(b, state, weight);
+}
 
 Value gate(NodeBuilder &b, Value gates, int64_t number, int64_t hidden) {
   if (!gates)
@@ -75,9 +77,8 @@ SmallVector<Value> lstmStep(NodeBuilder &b, const Direction &d, Value x, ValueRa
     return binary<AddOp>(b, value, binary<MulOp>(b, gate(b, d.peepholes, number, hidden), cell));
   };
   Value input = d.activate(b, 0, peep(gate(b, gates, 0, hidden), 0, c));
-  Value forget = d.form.inputForget
-                     ? oneMinus(b, input)
-                     : d.activate(b, 0, peep(gate(b, gates, 2, hidden), 2, c));
+  Value forget = d.form.inputForget ? oneMinus(b, input)
+                                    : d.activate(b, 0, peep(gate(b, gates, 2, hidden), 2, c));
   Value candidate = d.activate(b, 1, gate(b, gates, 3, hidden));
   Value cell = binary<AddOp>(b, binary<MulOp>(b, forget, c), binary<MulOp>(b, input, candidate));
   Value output = d.activate(b, 0, peep(gate(b, gates, 1, hidden), 1, cell));

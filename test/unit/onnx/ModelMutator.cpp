@@ -159,9 +159,23 @@ float ModelMutator::real() {
 
 StringRef ModelMutator::operatorName() { return kOperators[below(std::size(kOperators))]; }
 
+/// The model's graph, or often one of those in a node, at any depth.
+Graph &ModelMutator::anyGraph() {
+  for (Graph *graph = &model.graph;;) {
+    SmallVector<Graph *> inner;
+    for (Node &node : graph->nodes)
+      for (Attribute &attribute : node.attributes)
+        for (Graph &subgraph : attribute.graphs)
+          inner.push_back(&subgraph);
+    if (inner.empty() || chance(2))
+      return *graph;
+    graph = inner[below(inner.size())];
+  }
+}
+
 /// A value that exists somewhere in the graph, or none.
 StringRef ModelMutator::valueName() {
-  Graph &graph = model.graph;
+  Graph &graph = anyGraph();
   switch (below(8)) {
   case 0:
     return graph.inputs.empty() ? "" : pick(graph.inputs).name;
@@ -360,7 +374,7 @@ void ModelMutator::changeInputs(Node &node) {
 
 /// A node of any operator on values that are there at its place, in the way of one that used them.
 void ModelMutator::addNode() {
-  Graph &graph = model.graph;
+  Graph &graph = anyGraph();
   if (graph.nodes.empty())
     return;
   size_t at = below(graph.nodes.size());
@@ -383,7 +397,7 @@ void ModelMutator::addNode() {
 
 /// Its users get its first input in its place.
 void ModelMutator::removeNode() {
-  Graph &graph = model.graph;
+  Graph &graph = anyGraph();
   if (graph.nodes.empty())
     return;
   size_t at = below(graph.nodes.size());
@@ -398,7 +412,7 @@ void ModelMutator::removeNode() {
 }
 
 void ModelMutator::change() {
-  Graph &graph = model.graph;
+  Graph &graph = anyGraph();
   if (graph.nodes.empty())
     return;
   switch (below(18)) {

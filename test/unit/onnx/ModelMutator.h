@@ -30,6 +30,7 @@ private:
   int64_t integer();
   float real();
   llvm::StringRef operatorName();
+  Graph &anyGraph();
   llvm::StringRef valueName();
   llvm::StringRef freshName();
   Tensor tensor();
