@@ -145,7 +145,7 @@ TEST_F(Tool, WrongUsage) {
               "--dim length=1: the model has no such dim, its first is batch");
   EXPECT_SAYS(raptRun(good + " --random 1 --dim seq=3 --input " + in), 2,
               "--dim seq=3 has no effect");
-  EXPECT_SAYS(raptRun(good + " --dim seq=0"), 2, "'0'");
+  EXPECT_SAYS(raptRun(good + " --dim seq=-1"), 2, "'-1'");
   EXPECT_SAYS(raptRun("no-such.so"), 1, "no-such.so");
   EXPECT_SAYS(raptRun(good + " --input no-such.npz"), 1, "no-such.npz");
   EXPECT_SAYS(raptRun(good + " --input " + in + " --output /no/such/y.npz"), 1, "/no/such/y.npz");
