@@ -175,6 +175,9 @@ private:
   bool compute(Model &model, int64_t from) {
     if (!computeOutputs(model, from))
       return false;
+    if (logits.tensor.dims[0] != int64_t(rows) || logits.isEmpty())
+      return error.fail("the logits are for %lld sequences, expected %zu",
+                        (long long)logits.tensor.dims[0], rows);
     if (&model == decoder)
       return true;
     for (size_t i = 0; i < decoder->ports.inputs.size(); ++i)
@@ -267,7 +270,10 @@ private:
       return false;
     int64_t columns = tensor.rank ? tensor.dims[tensor.rank - 1] : 1,
             numRows = columns ? array.numElements() / columns : 0;
-    if (size_t(numRows) > rows || (port.role == Role::Ids && columns != length - from))
+    bool misfit = false;
+    for (size_t row = 0; row < rows; ++row)
+      misfit |= port.role == Role::EncoderIds && columns != int64_t(prompts[row].size());
+    if (size_t(numRows) > rows || misfit || (port.role == Role::Ids && columns != length - from))
       return error.fail("input '%s' has fixed dims that %zu prompts of %lld tokens do not fit",
                         port.info.name, rows, (long long)(length - from));
     for (int64_t row = 0; row < numRows; ++row)
