@@ -138,7 +138,7 @@ private:
       unsigned next = 0;
       for (int64_t size : alloc.getType().getShape()) {
         if (ShapedType::isDynamic(size))
-          bytes.multiply(roomFor(alloc.getDynamicSizes()[next++]));
+          multiplyByRoom(bytes, alloc.getDynamicSizes()[next++]);
         else
           bytes.multiply(size);
       }
@@ -148,6 +148,15 @@ private:
       products.push_back(bytes);
       lifetimes.push_back(lifetime);
     }
+  }
+
+  /// Takes factors of 0 in `size` for 1.
+  void multiplyByRoom(Product &bytes, Value size) {
+    Product factors;
+    factors.multiply(size);
+    bytes.multiply(factors.factor);
+    for (Value factor : factors.atoms)
+      bytes.multiply(roomFor(factor));
   }
 
   /// A dim, or 1 when it is 0.

@@ -38,7 +38,8 @@ static SmallVector<SymbolicExpr> dimsToKeep(func::FuncOp function, const ShapeIn
           dims.push_back(dim);
   };
   function.walk([&](Operation *op) {
-    if (op == function || takesEmptyTensors(op))
+    bool inLoop = op->getParentOp() != function;
+    if (op == function || (takesEmptyTensors(op) && !inLoop))
       return;
     collect(op->getOperands());
     collect(op->getResults());

@@ -190,10 +190,10 @@ RAPT_API void rapt_workspace_destroy(rapt_workspace *workspace);
  * Input dims must be >= 1 (or 0: see rapt_symbol_least) and agree with the model's constants and,
  * where inputs share a symbol, with each other; output dims must be those of rapt_output_shapes.
  * Outputs may overlap neither inputs nor each other. Blocks until done; allocates nothing when the
- * workspace has run or reserved shapes at least as large, or uses the caller's memory. After an error
- * outputs hold unspecified values and the workspace stays usable. Errors: RAPT_ERROR_ARGUMENT (also
- * when another thread is running on this workspace), _NAME, _DTYPE, _RANK, _SHAPE, _WORKSPACE,
- * _MEMORY, _RUN. */
+ * workspace has run or reserved shapes at least as large, or uses the caller's memory. After an
+ * error outputs hold unspecified values and the workspace stays usable. Errors: RAPT_ERROR_ARGUMENT
+ * (also when another thread is running on this workspace), _NAME, _DTYPE, _RANK, _SHAPE,
+ * _WORKSPACE, _MEMORY, _RUN. */
 RAPT_API rapt_status rapt_run(rapt_workspace *workspace, const rapt_tensor *inputs,
                               int32_t num_inputs, const rapt_tensor *outputs, int32_t num_outputs);
 

@@ -1,9 +1,10 @@
 //===- RandomInput.cpp - Reproducible random inputs --------------------------*- C++ -*-===//
 //
-// Generator: splitmix64 (Steele, Lea, Flood 2014). Normal numbers: Box and Muller (1958).
+// Generator: SplitMix64.h. Normal numbers: Box and Muller (1958).
 //===------------------------------------------------------------------------------------===//
 #include "RandomInput.h"
 #include "Scalar.h"
+#include "SplitMix64.h"
 
 #include <math.h>
 
@@ -12,26 +13,11 @@ using namespace rapt::tools;
 
 namespace {
 
-class Random {
-public:
-  explicit Random(uint64_t seed) : state(seed) {}
-
-  uint64_t next() {
-    uint64_t z = state += 0x9e3779b97f4a7c15;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return z ^ (z >> 31);
-  }
-  /// In (0, 1].
-  double uniform() { return double((next() >> 11) + 1) * 0x1p-53; }
-  double normal() {
-    double radius = sqrt(-2 * log(uniform()));
-    return radius * cos(2 * M_PI * uniform());
-  }
-
-private:
-  uint64_t state;
-};
+double normal(SplitMix64 &random) {
+  auto uniform = [&] { return double((random.next() >> 11) + 1) * 0x1p-53; }; // in (0, 1]
+  double radius = sqrt(-2 * log(uniform()));
+  return radius * cos(2 * M_PI * uniform());
+}
 
 /// The number of values from 0 that the type holds, at most `maxInt`.
 uint64_t limitFor(int32_t dtype, int64_t maxInt) {
@@ -52,11 +38,11 @@ void rapt::tools::fillRandom(io::Array &array, uint64_t seed, int64_t maxInt) {
   uint64_t hash = 0xcbf29ce484222325;
   for (const char *c = array.tensor.name; *c; ++c)
     hash = (hash ^ uint64_t(static_cast<unsigned char>(*c))) * 0x100000001b3;
-  Random random(seed ^ hash);
+  SplitMix64 random(seed ^ hash);
   int32_t dtype = array.tensor.dtype;
   uint64_t limit = limitFor(dtype, maxInt);
   int64_t count = array.numElements();
   for (int64_t i = 0; i < count; ++i)
     setScalar(array.tensor.data, dtype, i,
-              isFloat(dtype) ? random.normal() : double(random.next() % limit));
+              isFloat(dtype) ? normal(random) : double(random.next() % limit));
 }
