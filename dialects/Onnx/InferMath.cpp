@@ -134,19 +134,22 @@ LogicalResult inferRotaryEmbedding(ShapeInference &shapes, RotaryEmbeddingOp op)
   Shape shape = shapes.shapeOf(op.getX());
   if (failed(checkFloat(op)) || failed(checkOperandTypes(op)))
     return failure();
-  auto type = cast<RankedTensorType>(op.getX().getType());
+  std::optional<int64_t> width = shape.empty() ? std::nullopt : shape.back().constant();
   int64_t rotated = op.getRotaryDim();
-  if (type.getRank() == 0 || type.isDynamicDim(type.getRank() - 1))
+  if (!width)
     return op.emitOpError("expects x to have a static last dim");
-  if (rotated < 2 || rotated % 2 || rotated > type.getShape().back())
+  if (rotated < 2 || rotated % 2 || rotated > *width)
     return op.emitOpError() << "rotary_dim is " << rotated << ", expected an even number up to "
-                            << type.getShape().back();
+                            << *width;
   for (Value angles : op->getOperands().drop_front()) {
     Shape own = shapes.shapeOf(angles), turned = shape;
     if (own.empty() || own.size() > shape.size() || own.back() != SymbolicExpr(rotated))
       return op.emitOpError() << "cos or sin has rank " << own.size()
                               << " or a last dim that is not rotary_dim (" << rotated << ")";
     turned.back() = SymbolicExpr(rotated);
+    for (auto [x, angle] : llvm::zip(llvm::reverse(turned), llvm::reverse(own)))
+      if (x.is(1) && !angle.is(1))
+        return op.emitOpError("cos or sin does not broadcast to x");
     if (failed(shapes.broadcast(op, {turned, own})))
       return failure();
   }

@@ -1,5 +1,5 @@
 """Every attention of the given models is fused: after `--compile-to=fuse` there are as many attn.sdpa as
-the ONNX graph has Softmax operators (the models have no other softmax), and no onnx operator is left.
+the ONNX graph has Softmax and Attention operators (the models have no other softmax), and no onnx operator is left.
 
     check_fused.py --raptc R [--external-data-dir DIR] MODEL ...
 """
@@ -19,7 +19,7 @@ def check():
     flags = [f"--external-data-dir={args.external_data_dir}"] if args.external_data_dir else []
     problems = []
     for path in args.models:
-        expected = sum(node.op_type == "Softmax" for node in e2e.load(path).graph.node)
+        expected = sum(node.op_type in ("Softmax", "Attention") for node in e2e.load(path).graph.node)
         ir = e2e.execute([args.raptc, path, "--compile-to=fuse", *flags])
         found = len(re.findall(r"\battn\.sdpa\b", ir))
         left = sorted(set(re.findall(r"\bonnx\.[A-Z]\w*", ir)))

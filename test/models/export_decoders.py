@@ -74,7 +74,7 @@ def heads_of(model):
     """Number of key and value heads, head dim."""
     config = model.config
     return getattr(config, "num_key_value_heads", None) or config.num_attention_heads, \
-        config.hidden_size // config.num_attention_heads
+        getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
 
 
 def feed_of(model, batch, seq, past, seed=0):
@@ -90,6 +90,21 @@ def feed_of(model, batch, seq, past, seed=0):
     return feed
 
 
+def differs(module, model, proto, cached):
+    """The largest difference between onnxruntime and torch."""
+    run = export.session(proto.SerializeToString())
+    worst = 0.0
+    for batch, seq, past in ((2, 5, 3), (1, 1, 7), (3, 4, 1)):
+        feed = feed_of(model, batch, seq, past if cached else None, seed=seq)
+        with torch.no_grad():
+            expected = module(*(torch.from_numpy(v) for v in feed.values()))
+        for got, want in zip(run.run(None, feed), expected if cached else [expected]):
+            worst = max(worst, float(np.abs(got - want.numpy()).max()))
+    if not worst < 1e-3:
+        raise ValueError(f"differs from torch by {worst}")
+    return worst
+
+
 def export_decoder(model, cached, opset):
     module = (CachedDecoder if cached else Decoder)(model).eval()
     feed = feed_of(model, 2, 5, 3 if cached else None)
@@ -103,17 +118,7 @@ def export_decoder(model, cached, opset):
                                 opset_version=opset, optimize=False, verbose=False, input_names=list(feed),
                                 output_names=outputs, dynamic_shapes=tuple(dynamic))
     proto = export.strip(program.model_proto)
-    run = export.session(proto.SerializeToString())
-    worst = 0.0
-    for batch, seq, past in ((2, 5, 3), (1, 1, 7), (3, 4, 1)):
-        feed = feed_of(model, batch, seq, past if cached else None, seed=seq)
-        with torch.no_grad():
-            expected = module(*(torch.from_numpy(v) for v in feed.values()))
-        for got, want in zip(run.run(None, feed), expected if cached else [expected]):
-            worst = max(worst, float(np.abs(got - want.numpy()).max()))
-    if not worst < 1e-3:
-        raise ValueError(f"differs from torch by {worst}")
-    return proto, worst
+    return proto, differs(module, model, proto, cached)
 
 
 def main():
