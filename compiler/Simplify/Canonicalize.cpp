@@ -45,6 +45,7 @@ struct SimplifyCanonicalize : PassWrapper<SimplifyCanonicalize, OperationPass<fu
     addArithmeticPatterns(patterns, shapes);
     addGatherPatterns(patterns, shapes);
     addMaskPatterns(patterns, shapes);
+    addHeadPatterns(patterns, shapes);
     GreedyRewriteConfig config;
     config.setListener(&listener);
     // Constants are folded by simplify-fold, within bounds.
