@@ -141,7 +141,11 @@ private:
   /// A triangle of a tensor that is the same everywhere; outside of the triangle are zeros, which
   /// are false for booleans and numbers and seen for floats of -infinity.
   std::optional<SymbolicExpr> ofTrilu(onnx::TriluOp op, bool seenWhenTrue, bool asNumber) const {
-    const onnx::Element *element = shapes.content(op.getInput()).uniform();
+    onnx::Content content = shapes.content(op.getInput());
+    if (auto weight = op.getInput().getDefiningOp<kernel::WeightOp>())
+      if (auto data = dyn_cast<ElementsAttr>(weight.getSources()[0]))
+        content = onnx::readContent(data, /*limit=*/0); // known if it is the same everywhere
+    const onnx::Element *element = content.uniform();
     if (!element)
       return std::nullopt;
     Type type = tensorType(op.getInput()).getElementType();

@@ -1,8 +1,8 @@
 //===- Canonicalize.cpp - simplify-canonicalize ----------------------------------------------===//
 //
 // Rewrites onnx to the few forms that Simplify.h promises. Each pattern is a rewrite of its own, in
-// ViewPatterns, BroadcastPatterns, ArithmeticPatterns, GatherPatterns and HeadPatterns; all of them
-// give the same bits. Expects simplify-shapes to have run.
+// the *Patterns.cpp files of this folder; all of them give the same bits. Expects simplify-shapes to
+// have run.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -45,6 +45,7 @@ struct SimplifyCanonicalize : PassWrapper<SimplifyCanonicalize, OperationPass<fu
     addArithmeticPatterns(patterns, shapes);
     addGatherPatterns(patterns, shapes);
     addHeadPatterns(patterns, shapes);
+    addScorePatterns(patterns, shapes);
     addMaskPatterns(patterns, shapes);
     GreedyRewriteConfig config;
     config.setListener(&listener);

@@ -12,10 +12,19 @@ using namespace mlir;
 namespace rapt {
 
 namespace {
-/// One element, whatever the rank.
-bool isNumber(ShapeInference &shapes, Value value) {
-  return value.getDefiningOp<onnx::ConstantOp>() &&
-         llvm::all_of(shapes.shape(value), [](const SymbolicExpr &dim) { return dim.is(1); });
+/// A constant that is one number everywhere, as a tensor of one element; null if it is none.
+Value asNumber(ShapeInference &shapes, Value value, OpBuilder &builder) {
+  auto constant = value.getDefiningOp<onnx::ConstantOp>();
+  if (!constant)
+    return {};
+  if (llvm::all_of(shapes.shape(value), [](const SymbolicExpr &dim) { return dim.is(1); }))
+    return value;
+  auto elements = dyn_cast<DenseElementsAttr>(constant.getValue());
+  if (!elements || !elements.isSplat())
+    return {};
+  return make<onnx::ConstantOp>(
+      builder, value.getLoc(),
+      elements.resizeSplat(RankedTensorType::get({}, elements.getElementType())));
 }
 
 /// Reshape(Where(c, a, b))  =>  Where(Reshape(c), a, b), where a and b are one number each
@@ -23,12 +32,14 @@ struct ReshapeBeforeChoice : ShapePattern<onnx::ReshapeOp> {
   using ShapePattern::ShapePattern;
   Value replacement(onnx::ReshapeOp op, OpBuilder &builder) const override {
     auto where = op.getData().getDefiningOp<onnx::WhereOp>();
-    if (!where || !isNumber(shapes, where.getX()) || !isNumber(shapes, where.getY()) ||
-        !sameShape(shapes.shape(where.getCondition()), shapes.shape(where.getOutput())))
+    if (!where || !sameShape(shapes.shape(where.getCondition()), shapes.shape(where.getOutput())))
+      return {};
+    Value x = asNumber(shapes, where.getX(), builder), y = asNumber(shapes, where.getY(), builder);
+    if (!x || !y)
       return {};
     Value condition = reshapeTo(builder, shapes, where.getLoc(), where.getCondition(),
                                 shapes.shapeOf(op.getReshaped()));
-    return make<onnx::WhereOp>(builder, where.getLoc(), condition, where.getX(), where.getY());
+    return make<onnx::WhereOp>(builder, where.getLoc(), condition, x, y);
   }
 };
 
@@ -53,11 +64,13 @@ struct SumUnsplit : ShapePattern<onnx::ReshapeOp> {
                                               : merge(other.get(), split, merged, builder));
       if (isa<onnx::AddOp>(sum))
         return make<onnx::AddOp>(builder, sum->getLoc(), operands[0], operands[1]);
-      bool chooses = operand.getOperandNumber() > 0 &&
-                     isNumber(shapes, sum->getOperand(3 - operand.getOperandNumber()));
-      return chooses ? make<onnx::WhereOp>(builder, sum->getLoc(), operands[0], operands[1],
-                                           operands[2])
-                     : Value();
+      if (operand.getOperandNumber() == 0)
+        return {};
+      Value &number = operands[3 - operand.getOperandNumber()];
+      number = asNumber(shapes, sum->getOperand(3 - operand.getOperandNumber()), builder);
+      return number ? make<onnx::WhereOp>(builder, sum->getLoc(), operands[0], operands[1],
+                                          operands[2])
+                    : Value();
     }
     return {};
   }

@@ -89,8 +89,9 @@ void addViewPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addBroadcastPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addArithmeticPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addGatherPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
-void addHeadPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
+void addScorePatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addMaskPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
+void addHeadPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 
 } // namespace rapt
 

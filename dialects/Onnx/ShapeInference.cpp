@@ -206,7 +206,16 @@ void ShapeInference::require(Operation *op, const SymbolicExpr &left, const Symb
   SymbolicExpr lhs = left, rhs = right;
   std::string context = what.str();
   if (equal) {
-    // The simpler side on the right, and common factors gone: batch * seq == seq says batch == 1.
+    // The simpler side on the right, and common factors gone: batch * seq == seq says batch == 1,
+    // and what that says of a tensor's number of elements is said of a dim.
+    SymbolicExpr common = SymbolicExpr::commonFactor(lhs, rhs);
+    if (SymbolicExpr a = SymbolicExpr::exactDiv(lhs, common),
+        b = SymbolicExpr::exactDiv(rhs, common);
+        !common.is(1) && a.isKnown() && b.isKnown()) {
+      lhs = a;
+      rhs = b;
+      context.clear();
+    }
     if (std::pair(lhs.complexity(), SymbolicExpr::compare(lhs, rhs)) <
         std::pair(rhs.complexity(), 0))
       std::swap(lhs, rhs);
@@ -220,6 +229,8 @@ void ShapeInference::require(Operation *op, const SymbolicExpr &left, const Symb
   std::string message = nodeText(op) + " needs " + (context.empty() ? "" : context + ": ") +
                         lhs.str() + " (%lld) to be " + (equal ? "" : "at most ") + rhs.str() +
                         " (%lld)";
+  if (equal && rhs.constant())
+    message += "; the model was exported for that size only";
   for (const Requirement &known : required)
     if (known.lhs == lhs && known.rhs == rhs && known.equal == equal)
       return;

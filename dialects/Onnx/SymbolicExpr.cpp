@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 namespace rapt::onnx {
 
@@ -284,6 +285,35 @@ SymbolicExpr SymbolicExpr::exactDiv(const SymbolicExpr &a, const SymbolicExpr &b
     return {};
   SymbolicExpr candidate = exactDiv(fromTerms({top}), fromTerms({b.terms().front()}));
   return candidate * b == a ? candidate : SymbolicExpr();
+}
+
+SymbolicExpr SymbolicExpr::commonFactor(const SymbolicExpr &a, const SymbolicExpr &b) {
+  if (a.terms().empty() || b.terms().empty()) // zero has every factor
+    return SymbolicExpr(1);
+  std::optional<SymbolicTerm> common;
+  for (const SymbolicExpr *side : {&a, &b})
+    for (const SymbolicTerm &term : side->terms()) {
+      if (term.coefficient == lowest)
+        return SymbolicExpr(1);
+      if (!common) {
+        common = SymbolicTerm{std::abs(term.coefficient), {}};
+        for (const Atom &factor : term.factors)
+          if (fromTerms({{1, {factor}}}).lowerBound() > 0)
+            common->factors.push_back(factor);
+        continue;
+      }
+      common->coefficient = std::gcd(common->coefficient, term.coefficient);
+      llvm::SmallVector<Atom, 2> left(term.factors), shared;
+      for (const Atom &factor : common->factors)
+        if (auto found = llvm::find_if(
+                left, [&](const Atom &other) { return !compareAtoms(factor, other); });
+            found != left.end()) {
+          shared.push_back(factor);
+          left.erase(found);
+        }
+      common->factors = shared;
+    }
+  return fromTerms({*common});
 }
 
 SymbolicExpr SymbolicExpr::floorDiv(const SymbolicExpr &a, const SymbolicExpr &b) {

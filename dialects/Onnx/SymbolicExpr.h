@@ -65,6 +65,10 @@ public:
   /// The polynomial q with q * b == a for all values of the symbols; unknown if none was found.
   static SymbolicExpr exactDiv(const SymbolicExpr &a, const SymbolicExpr &b);
 
+  /// The greatest monomial that divides every term of both and is provably positive: 32 * batch of
+  /// 32 * batch * seq and 224 * batch.
+  static SymbolicExpr commonFactor(const SymbolicExpr &a, const SymbolicExpr &b);
+
   /// The expression with `value` in place of a symbol.
   SymbolicExpr substitute(llvm::StringRef symbol, const SymbolicExpr &value) const;
   bool contains(llvm::StringRef symbol) const;

@@ -7,7 +7,7 @@ Versions as in export.py. <family>-<attention>-<exporter><opset>.onnx; pixel_val
 - vit: the classifier of ViT, patches of 8x8; vit-hidden gives the hidden states and the pooler's output;
 - clip-vision, clip-text: CLIP's towers with their projections, the text's causal and padded;
 - clip: both towers in one graph, with the logits of every image for every text;
-- swin: two stages, windows of 4x4, every second block shifted, patches merged between the stages;
+- swin: two stages, windows of 4x4, the second block shifted, patches merged between the stages;
 - swin-windows: one block whose shift masks are added to scores [batch, windows, heads, i, j], as many
   implementations of Swin do it.
 
@@ -32,8 +32,7 @@ import export
 
 VOCAB, SIZE = 101, 32
 
-COMMITTED = ("vit-sdpa-dynamo18", "vit-hidden-eager-ts17", "clip-vision-sdpa-dynamo20", "clip-text-eager-dynamo18",
-             "clip-sdpa-ts17", "swin-eager-dynamo18", "swin-sdpa-ts17", "swin-windows-eager-ts17")
+COMMITTED = ("vit-sdpa-dynamo18", "clip-sdpa-ts17", "swin-eager-dynamo18", "swin-windows-eager-ts17")
 
 
 class WindowAttention(torch.nn.Module):
@@ -125,7 +124,8 @@ AXES = {
 
 def build(family, attention):
     t = transformers
-    tower = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, projection_dim=24)
+    tower = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=1 if family == "clip" else 2,
+                 num_attention_heads=4, projection_dim=24)
     vision = dict(image_size=SIZE, patch_size=8)
     text = dict(vocab_size=VOCAB, max_position_embeddings=77, bos_token_id=98, eos_token_id=99, pad_token_id=1)
     if family in ("vit", "vit-hidden"):
@@ -140,8 +140,8 @@ def build(family, attention):
         config, kind, module = t.CLIPConfig(text_config=dict(**tower, **text), vision_config=dict(**tower, **vision),
                                             projection_dim=24), t.CLIPModel, Both
     elif family == "swin":
-        config = t.SwinConfig(image_size=SIZE, patch_size=4, embed_dim=16, depths=[2, 2], num_heads=[2, 4],
-                              window_size=4, num_labels=5)
+        config = t.SwinConfig(image_size=SIZE, patch_size=4, embed_dim=16, depths=[2, 1], num_heads=[2, 4],
+                              mlp_ratio=2, window_size=4, num_labels=5)
         kind, module = t.SwinForImageClassification, Pixels
     else:
         return Windows(WindowAttention())

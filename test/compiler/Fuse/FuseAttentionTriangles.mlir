@@ -20,6 +20,24 @@ func.func @equal_zero(%q: tensor<2x3x4x8xf32>, %k: tensor<2x3x8x4xf32>, %v: tens
 
 // -----
 
+// The same where the ones are a weight already.
+// CHECK-LABEL: func @weight
+func.func @weight(%q: tensor<2x3x4x8xf32>, %k: tensor<2x3x8x4xf32>, %v: tensor<2x3x4x8xf32>) -> tensor<2x3x4x8xf32> {
+  // CHECK: attn.sdpa query(%arg0) key(%{{.*}}) value(%arg2) {causal_offset = 0 : i64, empty_row = #attn.empty_row<nan>
+  %inf = onnx.Constant dense<0xFF800000> : tensor<f32> : tensor<f32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x4x8xf32>, tensor<2x3x8x4xf32>) -> tensor<2x3x4x4xf32>
+  %ones = kernel.weight [dense<1.0> : tensor<4x4xf32>] : tensor<4x4xf32>
+  %t = onnx.Trilu %ones {upper = false} : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %hidden = onnx.Equal %t, %zero : (tensor<4x4xf32>, tensor<f32>) -> tensor<4x4xi1>
+  %b = onnx.Where %hidden, %inf, %s : (tensor<4x4xi1>, tensor<f32>, tensor<2x3x4x4xf32>) -> tensor<2x3x4x4xf32>
+  %p = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x4x4xf32>) -> tensor<2x3x4x4xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x4x4xf32>, tensor<2x3x4x8xf32>) -> tensor<2x3x4x8xf32>
+  return %o : tensor<2x3x4x8xf32>
+}
+
+// -----
+
 // tril(ones) as booleans
 // CHECK-LABEL: func @cast
 func.func @cast(%q: tensor<2x3x4x8xf32>, %k: tensor<2x3x8x4xf32>, %v: tensor<2x3x4x8xf32>) -> tensor<2x3x4x8xf32> {

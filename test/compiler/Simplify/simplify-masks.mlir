@@ -17,6 +17,21 @@ func.func @reshaped_choice(%m: tensor<2x7xi1>, %s: tensor<2x3x5x7xf32>) -> tenso
 
 // -----
 
+// A number that a trace has spread to the size of the mask counts as one.
+// CHECK-LABEL: func @spread_number
+func.func @spread_number(%m: tensor<5x7xi1>) -> tensor<1x1x5x7xf32> {
+  // CHECK: %[[C:.*]] = onnx.Reshape %arg0, %{{.*}} -> tensor<1x1x5x7xi1>
+  // CHECK: onnx.Where %[[C]], {{.*}} : (tensor<1x1x5x7xi1>, tensor<f32>, tensor<f32>) -> tensor<1x1x5x7xf32>
+  %inf = onnx.Constant dense<0xFF800000> : tensor<f32> : tensor<f32>
+  %zero = onnx.Constant dense<0.0> : tensor<5x7xf32> : tensor<5x7xf32>
+  %shape = onnx.Constant dense<[1, 1, 5, 7]> : tensor<4xi64> : tensor<4xi64>
+  %w = onnx.Where %m, %inf, %zero : (tensor<5x7xi1>, tensor<f32>, tensor<5x7xf32>) -> tensor<5x7xf32>
+  %r = onnx.Reshape %w, %shape {allowzero = true} : (tensor<5x7xf32>, tensor<4xi64>) -> tensor<1x1x5x7xf32>
+  return %r : tensor<1x1x5x7xf32>
+}
+
+// -----
+
 // A choice between tensors stays: they would have to be reshaped as well.
 // CHECK-LABEL: func @choice_of_tensors
 func.func @choice_of_tensors(%m: tensor<2x7xi1>, %x: tensor<2x7xf32>) -> tensor<2x1x1x7xf32> {

@@ -46,6 +46,15 @@ func.func @two_names(%x: tensor<?xf32> {onnx.dims = ["n"]}, %y: tensor<?xf32> {o
   return %z : tensor<?xf32>
 }
 
+// A trace that wrote the length 7 into a Reshape: the number of elements says what the length must be.
+// CHECK-LABEL: func @baked_length
+// CHECK: kernel.require %{{.*}}, %{{.*}} equal "node 'heads' needs seq (%lld) to be 7 (%lld); the model was exported for that size only"
+func.func @baked_length(%x: tensor<?x?x32xf32> {onnx.dims = ["batch", "seq", 32]}) -> tensor<?x?x4x8xf32> {
+  %shape = onnx.Constant dense<[0, 7, 4, 8]> : tensor<4xi64> : tensor<4xi64>
+  %y = onnx.Reshape %x, %shape : (tensor<?x?x32xf32>, tensor<4xi64>) -> tensor<?x?x4x8xf32> loc("heads")
+  return %y : tensor<?x?x4x8xf32>
+}
+
 // What TorchScript writes for expand(-1, ...): a comparison of the shape with -1, decided here.
 // CHECK-LABEL: func @where_on_shapes
 // CHECK-NOT: onnx.Equal

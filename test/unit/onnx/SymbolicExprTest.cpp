@@ -109,6 +109,17 @@ TEST(SymbolicExpr, SymbolsThatMayBeZero) {
   EXPECT_FALSE(SymbolicExpr().isPositiveUnlessInputsEmpty());
 }
 
+TEST(SymbolicExpr, CommonFactor) {
+  SymbolicExpr wide = batch * seq * SymbolicExpr(32), fixed = batch * SymbolicExpr(224);
+  EXPECT_EQ(SymbolicExpr::commonFactor(wide, fixed), batch * SymbolicExpr(32));
+  EXPECT_EQ(SymbolicExpr::commonFactor(wide + fixed, seq * two), two);
+  EXPECT_EQ(SymbolicExpr::commonFactor(batch, seq), one);
+  EXPECT_EQ(SymbolicExpr::commonFactor(batch, SymbolicExpr(0)), one);
+  // batch - seq may be zero or negative, and so may its multiples.
+  SymbolicExpr atom = SymbolicExpr::max(batch - seq, SymbolicExpr(-3));
+  EXPECT_EQ(SymbolicExpr::commonFactor(atom * two, atom * seq), one);
+}
+
 TEST(SymbolicExpr, Division) {
   EXPECT_EQ(SymbolicExpr::exactDiv(batch * seq * SymbolicExpr(12), seq * SymbolicExpr(4)),
             batch * SymbolicExpr(3));
