@@ -8,6 +8,9 @@
 
 #include "compiler/Kernels/halide/Math.h"
 
+#include <cmath>
+#include <optional>
+
 namespace rapt::kernels::halide {
 
 namespace H = Halide;
@@ -77,15 +80,28 @@ H::Expr unaryOperation(const Expr &expr, const H::Expr &a) {
   }
 }
 
+/// Beside numbers of ordinary size, so large a constant takes digits away.
+static bool isLarge(const H::Expr &expr) {
+  std::optional<double> value = H::Internal::as_const_float(expr);
+  return value && std::abs(*value) >= 16;
+}
+
+/// Sums and products with large constants in the order of the graph: Halide makes c - c * m of
+/// (1 - m) * c, and fast-math then adds x to the first c, which is how x is lost in an additive
+/// mask; and it takes x + c - c for x.
+static H::Expr ordered(const H::Expr &result, const H::Expr &a, const H::Expr &b) {
+  return result.type().is_float() && (isLarge(a) || isLarge(b)) ? H::strict_float(result) : result;
+}
+
 H::Expr binaryOperation(const Expr &expr, const H::Expr &a, const H::Expr &b, bool positive) {
   bool real = a.type().is_float();
   switch (expr.binary) {
   case BinaryOp::Add:
-    return a.type().is_bool() ? a || b : a + b;
+    return a.type().is_bool() ? a || b : ordered(a + b, a, b);
   case BinaryOp::Sub:
-    return a - b;
+    return ordered(a - b, a, b);
   case BinaryOp::Mul:
-    return a.type().is_bool() ? a && b : a * b;
+    return a.type().is_bool() ? a && b : ordered(a * b, a, b);
   case BinaryOp::Div:
     return real || positive ? a / b : truncatingDivision(a, b, false);
   case BinaryOp::Mod:
