@@ -51,6 +51,11 @@ static Value findGuard(Value probabilities, AttentionMatch &match) {
     else if (auto where = dyn_cast<onnx::WhereOp>(user); where && !guard)
       guard = where;
   }
+  if (guard && guard.getX() == probabilities && isScalar(guard.getY(), 0.0) &&
+      countUses(probabilities) == 1) {
+    match.zeroed = MaskTerm{guard.getCondition(), true};
+    return guard.getOutput();
+  }
   if (!guard || guard.getY() != probabilities || !isScalar(guard.getX(), 0.0))
     return {};
   Operation *condition = guard.getCondition().getDefiningOp();
@@ -60,8 +65,12 @@ static Value findGuard(Value probabilities, AttentionMatch &match) {
   }
   // Reshapes of the maximum only move dims of size one, or there would be no broadcast.
   auto equal = dyn_cast_or_null<onnx::EqualOp>(condition);
-  if (!equal || countUses(probabilities) != 1)
+  if (countUses(probabilities) != 1)
     return {};
+  if (!equal) {
+    match.zeroed = MaskTerm{guard.getCondition(), false};
+    return guard.getOutput();
+  }
   int constant = scalarConstant(equal.getA()) ? 0 : 1;
   auto maximum = equal->getOperand(1 - constant).getDefiningOp<onnx::ReduceMaxOp>();
   if (!maximum || scalarConstant(equal->getOperand(constant)) != -HUGE_VAL ||
@@ -222,6 +231,16 @@ std::optional<AttentionMatch> matchAttention(onnx::SoftmaxOp softmax, std::strin
                        match.biases.front().value == guard && match.biases.front().factor == 1;
     if (!looksAtBias) {
       reason = "rows are zeroed by something else than what is added to the scores";
+      return std::nullopt;
+    }
+  }
+  // Beside it a key that is left has weight exactly 0 only if a bias cannot exclude it as well.
+  if (match.zeroed) {
+    bool same = match.masks.size() == 1 && match.addedMasks.empty() &&
+                match.masks.front().condition == match.zeroed->condition &&
+                match.masks.front().seenWhenTrue == match.zeroed->seenWhenTrue;
+    if (!same || (std::isinf(match.masks.front().sentinel) && !match.biases.empty())) {
+      reason = "weights are zeroed by something else than the mask of its scores";
       return std::nullopt;
     }
   }

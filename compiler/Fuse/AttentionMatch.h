@@ -34,7 +34,9 @@ struct AttentionMatch {
   double factor = 1.0;   // product of the scalars after the first MatMul
   double softcap = 0.0;  // softcap * tanh(factor * (q' k') / softcap); 0: none
   bool nanGuard = false; // Where(IsNaN(p), 0, p) stands before the second MatMul
-  mlir::Value rowGuard;  // Where(max of this over the keys == -inf, 0, p) stands there; or null
+  /// Weights are set to 0 where this excludes a key; it is the mask of the scores, too.
+  std::optional<MaskTerm> zeroed;
+  mlir::Value rowGuard; // Where(max of this over the keys == -inf, 0, p) stands there; or null
   llvm::SmallVector<BiasTerm> biases;
   llvm::SmallVector<MaskTerm> masks;
   /// Masks of the lowest float below a bias: as exact as the bias Where(seen, 0, sentinel).

@@ -322,6 +322,8 @@ private:
   }
 
   attn::EmptyRow emptyRow() {
+    if (match.zeroed)
+      return attn::EmptyRow::Zero;
     attn::EmptyRow infinite =
         match.nanGuard || match.rowGuard ? attn::EmptyRow::Zero : attn::EmptyRow::Nan;
     if ((match.sentinel && std::isinf(*match.sentinel)) || unknownBias)

@@ -99,6 +99,8 @@ FORMS = {
     "relative-and-padding": (["seen", "relative"], "bias = MatMul(q, relative) sum = Add(scores, bias) "
                                                    "hidden = Not(seen) masked = Where(hidden, lowest, sum)", "",
                              dict(bias=True, mask=True, empty_rows="mean")),
+    "padding-zeroed": (["seen"], "hidden = Not(seen) masked = Where(hidden, lowest, scores)",
+                       "guarded = Where(hidden, zero, weights)", dict(mask=True, empty_rows="zero")),
     "alibi-causal-padding": (["seen"], POSITIONS + "slopes = Constant<value = float[2, 1, 1] {0.25, 0.0625}>() "
                                                    "places = Cast<to = 1>(k_at) alibi = Mul(slopes, places) "
                                                    "sum = Add(scores, alibi) both = And(causal, seen) "

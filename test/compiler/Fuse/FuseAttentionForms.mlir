@@ -297,3 +297,53 @@ func.func @fill_billion_then_add(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32
   %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
   return %o : tensor<2x3x5x8xf32>
 }
+
+// -----
+
+// DeBERTa of earlier years: what the mask excludes is set to 0 after the softmax as well. Full rows are 0.
+// CHECK-LABEL: func @weights_zeroed
+func.func @weights_zeroed(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<2x1x1x7xi1>, %n: tensor<2x1x1x7xi1>) -> tensor<2x3x5x8xf32> {
+  // CHECK: attn.sdpa {{.*}} mask(%{{.*}}) {scale = 1.000000e+00 : f64}
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %c = onnx.Where %m, %low, %s : (tensor<2x1x1x7xi1>, tensor<f32>, tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %c {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %z = onnx.Where %m, %zero, %p : (tensor<2x1x1x7xi1>, tensor<f32>, tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %z, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// Another mask.
+// CHECK-LABEL: func @weights_zeroed_elsewhere
+func.func @weights_zeroed_elsewhere(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<2x1x1x7xi1>, %n: tensor<2x1x1x7xi1>) -> tensor<2x3x5x8xf32> {
+  // CHECK-NOT: attn.sdpa
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %c = onnx.Where %m, %low, %s : (tensor<2x1x1x7xi1>, tensor<f32>, tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  // expected-remark @+1 {{attention not fused: weights are zeroed by something else than the mask of its scores}}
+  %p = onnx.Softmax %c {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %z = onnx.Where %n, %zero, %p : (tensor<2x1x1x7xi1>, tensor<f32>, tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %z, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// The same mask the other way round.
+// CHECK-LABEL: func @weights_zeroed_where_seen
+func.func @weights_zeroed_where_seen(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<2x1x1x7xi1>, %n: tensor<2x1x1x7xi1>) -> tensor<2x3x5x8xf32> {
+  // CHECK-NOT: attn.sdpa
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %c = onnx.Where %m, %low, %s : (tensor<2x1x1x7xi1>, tensor<f32>, tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  // expected-remark @+1 {{attention not fused: weights are zeroed by something else than the mask of its scores}}
+  %p = onnx.Softmax %c {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %z = onnx.Where %m, %p, %zero : (tensor<2x1x1x7xi1>, tensor<2x3x5x7xf32>, tensor<f32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %z, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
