@@ -16,14 +16,15 @@ namespace rapt {
 
 namespace {
 /// x [B, H, ...] of which `value` [B * H, ...] is a Reshape; null if it is none. Rank 3 or more is
-/// left behind the batch, or it would be rows of a matrix.
+/// left behind the batch, or it would be rows of a matrix. A dim of size one is no part of it.
 Value unmerged(ShapeInference &shapes, Value value) {
   auto reshape = value.getDefiningOp<onnx::ReshapeOp>();
   if (!reshape)
     return {};
   ArrayRef<SymbolicExpr> from = shapes.shape(reshape.getData()), to = shapes.shape(value);
   bool merges = to.size() >= 3 && from.size() == to.size() + 1 &&
-                sameShape(from.drop_front(2), to.drop_front(1)) && from[0] * from[1] == to[0];
+                sameShape(from.drop_front(2), to.drop_front(1)) && from[0] * from[1] == to[0] &&
+                !from[0].is(1) && !from[1].is(1);
   return merges ? reshape.getData() : Value();
 }
 

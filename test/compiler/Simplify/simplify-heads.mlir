@@ -81,3 +81,17 @@ func.func @over_heads(%x: tensor<2x4x5x7xf32>, %y: tensor<2x4x7xf32>) -> (tensor
   %b = onnx.Softmax %y3 {axis = 1 : i64} : (tensor<8x7xf32>) -> tensor<8x7xf32>
   return %a, %b : tensor<8x5x7xf32>, tensor<8x7xf32>
 }
+
+// -----
+
+// A dim of size one that goes away is no batch.
+// CHECK-LABEL: func @unit_dim
+func.func @unit_dim(%a: tensor<1x4x5x7xf32>, %b: tensor<1x4x7x3xf32>) -> tensor<4x5x3xf32> {
+  // CHECK: onnx.MatMul {{.*}} -> tensor<4x5x3xf32>
+  %sa = onnx.Constant dense<[4, 5, 7]> : tensor<3xi64> : tensor<3xi64>
+  %sb = onnx.Constant dense<[4, 7, 3]> : tensor<3xi64> : tensor<3xi64>
+  %a3 = onnx.Reshape %a, %sa : (tensor<1x4x5x7xf32>, tensor<3xi64>) -> tensor<4x5x7xf32>
+  %b3 = onnx.Reshape %b, %sb : (tensor<1x4x7x3xf32>, tensor<3xi64>) -> tensor<4x7x3xf32>
+  %y = onnx.MatMul %a3, %b3 : (tensor<4x5x7xf32>, tensor<4x7x3xf32>) -> tensor<4x5x3xf32>
+  return %y : tensor<4x5x3xf32>
+}
