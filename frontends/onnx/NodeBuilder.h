@@ -73,6 +73,10 @@ public:
   SymbolicExpr declaredDim(size_t i, size_t axis) const;
   /// Whether all of its elements are known numbers.
   bool isConstant(mlir::Value value) const { return shapes.content(value).isConstant(); }
+  /// All elements of a value for which isConstant holds.
+  llvm::ArrayRef<Element> elements(mlir::Value value) const {
+    return shapes.content(value).elements();
+  }
   /// The same for floats.
   llvm::SmallVector<double> floatConstants(size_t i, llvm::StringRef name);
   int64_t rank(mlir::Value value) const;

@@ -16,6 +16,8 @@ const std::vector<Operator> &table() {
     addMicrosoftAttention(rows);
     addGroupQueryAttention(rows);
     addPositionBias(rows);
+    addGridSample(rows);
+    addSelection(rows);
     addMovement(rows);
     addConstants(rows);
     addControlFlow(rows);

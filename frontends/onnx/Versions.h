@@ -37,6 +37,8 @@ void addMicrosoft(std::vector<Operator> &table);
 void addMicrosoftAttention(std::vector<Operator> &table);
 void addGroupQueryAttention(std::vector<Operator> &table);
 void addPositionBias(std::vector<Operator> &table);
+void addGridSample(std::vector<Operator> &table);
+void addSelection(std::vector<Operator> &table);
 void addMovement(std::vector<Operator> &table);
 void addConstants(std::vector<Operator> &table);
 void addControlFlow(std::vector<Operator> &table);

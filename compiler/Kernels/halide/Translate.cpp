@@ -368,6 +368,14 @@ static H::Expr identity(Reduction reduction, H::Type type, bool strict) {
   }
 }
 
+/// Whether `expr` depends on Loop(first) or a later one.
+static bool usesLoopFrom(const ExprRef &expr, int64_t first) {
+  if (expr->kind == Expr::Kind::Loop)
+    return expr->integer >= first;
+  return std::any_of(expr->operands.begin(), expr->operands.end(),
+                     [&](const ExprRef &operand) { return usesLoopFrom(operand, first); });
+}
+
 H::Func Lowering::define(const Stage &stage, std::vector<H::RVar> *reduced) {
   const LoopStage &loop = stage.loop;
   H::Type type = storageType(spec.tensors[stage.result].type);
@@ -386,6 +394,10 @@ H::Func Lowering::define(const Stage &stage, std::vector<H::RVar> *reduced) {
       indices.push_back(domain[i]);
     func(args) = identity(loop.reduction, type, !finite && needsStrictFloat(spec));
     H::Expr body = H::cast(type, translate(loop.body, indices));
+    // Halide finds the domain by its variables in the definition: a body that is the same for all
+    // of them (a broadcast) would be taken once.
+    if (!usesLoopFrom(loop.body, loop.parallel))
+      body = H::select(domain[0] >= 0, body, H::Internal::make_zero(type));
     switch (loop.reduction) {
     case Reduction::Max:
       func(args) = H::max(func(args), body);

@@ -1,0 +1,321 @@
+//===- VersionsSelection.cpp - Operators whose sizes depend on data, and rearrangements --------===//
+//
+// NonZero, Compress and Unique make tensors whose sizes depend on what their operands hold. They
+// are for operands that are known when the model is compiled.
+//
+// Source: ONNX operator schemas, Changelog.md, opset 7 to 28.
+//
+//===-------------------------------------------------------------------------------------===//
+
+#include "frontends/onnx/AttentionForm.h"
+#include "frontends/onnx/Constants.h"
+#include "frontends/onnx/Versions.h"
+
+#include "llvm/ADT/Sequence.h"
+
+#include <algorithm>
+
+using namespace mlir;
+
+namespace rapt::onnx {
+
+namespace {
+/// The elements of a constant, or an error that says why they are needed.
+std::optional<ArrayRef<Element>> constantElements(NodeBuilder &b, Value value, StringRef name) {
+  if (b.stopped())
+    return std::nullopt;
+  if (!b.isConstant(value)) {
+    b.unsupported("the size of its result depends on data: input '" + name +
+                  "' is not a small constant");
+    return std::nullopt;
+  }
+  return b.elements(value);
+}
+
+SmallVector<int64_t> dimsOfConstant(Value value) {
+  return SmallVector<int64_t>(cast<RankedTensorType>(value.getType()).getShape());
+}
+
+bool isZero(const Element &element) {
+  return element.kind == Element::Float ? element.number == 0 : element.expr.is(0);
+}
+
+/// i64 numbers of shape `dims`; null for none, which no tensor here may have.
+Value makeIndices(NodeBuilder &b, ArrayRef<int64_t> values, ArrayRef<int64_t> dims) {
+  auto type = RankedTensorType::get(dims, b.ops().getI64Type());
+  return b.stopped() ? Value() : b.makeConstant(DenseElementsAttr::get(type, values));
+}
+
+void upgradeNonZero(NodeBuilder &b) {
+  Value x = b.in(0);
+  if (b.stopped())
+    return;
+  int64_t rank = b.rank(x);
+  // Known to hold one number that is not zero, of any size: every index.
+  std::optional<double> all = b.number(x);
+  if (all && *all != 0 && rank > 0) {
+    Value count = unary<SizeOp>(b, x), zero = scalarInt(b, 0), one = scalarInt(b, 1);
+    Value rest = b.stopped() ? Value() : b.make<RangeOp>(zero, count, one);
+    SmallVector<Value> rows(rank);
+    for (int64_t axis = rank - 1; axis >= 0 && !b.stopped(); --axis) {
+      Value size = scalarDimOf(b, x, axis), quotient = binary<DivOp>(b, rest, size);
+      rows[axis] = unsqueeze(b, binary<SubOp>(b, rest, binary<MulOp>(b, quotient, size)), {0});
+      rest = quotient;
+    }
+    return b.out(0, b.stopped() ? Value() : b.make<ConcatOp>(rows, 0));
+  }
+  std::optional<ArrayRef<Element>> elements = constantElements(b, x, "X");
+  if (!elements)
+    return;
+  SmallVector<int64_t> dims = dimsOfConstant(x);
+  SmallVector<SmallVector<int64_t>> rows(rank);
+  int64_t count = 0, at = 0;
+  forEachIndex(dims, [&](ArrayRef<int64_t> index) {
+    if (isZero((*elements)[at++]))
+      return;
+    for (auto [row, i] : llvm::zip(rows, index))
+      row.push_back(i);
+    ++count;
+  });
+  SmallVector<int64_t> flat;
+  for (const auto &row : rows)
+    flat.append(row);
+  b.out(0, makeIndices(b, flat, {rank, count}));
+}
+
+void upgradeCompress(NodeBuilder &b) {
+  Value x = b.in(0), condition = b.in(1);
+  if (b.stopped())
+    return;
+  if (b.rank(condition) != 1)
+    return b.error("input 'condition' has rank " + Twine(b.rank(condition)) + ", expected 1");
+  int64_t axis = b.normalized(b.intAttr("axis", 0), b.rank(x));
+  if (!b.has("axis")) {
+    x = reshapeTo(b, x, {-1});
+    axis = 0;
+  }
+  std::optional<ArrayRef<Element>> elements = constantElements(b, condition, "condition");
+  if (!elements)
+    return;
+  SmallVector<int64_t> kept;
+  for (auto [i, element] : llvm::enumerate(*elements))
+    if (!isZero(element))
+      kept.push_back(i);
+  Value indices = makeIndices(b, kept, {static_cast<int64_t>(kept.size())});
+  b.out(0, b.stopped() ? Value() : b.make<GatherOp>(x, indices, axis));
+}
+
+bool isLess(const Element &a, const Element &b) {
+  return a.kind == Element::Float ? a.number < b.number : *a.expr.constant() < *b.expr.constant();
+}
+
+void upgradeUnique(NodeBuilder &b) {
+  Value x = b.in(0);
+  bool sorts = b.intAttr("sorted", 1) != 0, hasAxis = b.has("axis");
+  int64_t axis = hasAxis ? b.normalized(b.intAttr("axis", 0), b.rank(x)) : 0;
+  if (!hasAxis && !b.stopped())
+    x = reshapeTo(b, x, {-1});
+  std::optional<ArrayRef<Element>> elements = constantElements(b, x, "X");
+  if (!elements)
+    return;
+  // Each slice along the axis as one row of elements.
+  SmallVector<int64_t> dims = dimsOfConstant(x);
+  std::vector<std::vector<Element>> slices(dims[axis]);
+  int64_t at = 0;
+  forEachIndex(dims,
+               [&](ArrayRef<int64_t> index) { slices[index[axis]].push_back((*elements)[at++]); });
+  auto below = [&](int64_t i, int64_t j) {
+    return std::lexicographical_compare(slices[i].begin(), slices[i].end(), slices[j].begin(),
+                                        slices[j].end(), isLess);
+  };
+  SmallVector<int64_t> order = llvm::to_vector(llvm::seq<int64_t>(0, slices.size()));
+  llvm::sort(order, [&](int64_t i, int64_t j) { return below(i, j) || (i < j && !below(j, i)); });
+  SmallVector<int64_t> first; // of each group, its first slice
+  for (auto [i, slice] : llvm::enumerate(order))
+    if (i == 0 || below(order[i - 1], slice))
+      first.push_back(slice);
+  if (!sorts)
+    llvm::sort(first);
+  int64_t groups = first.size();
+  SmallVector<int64_t> inverse(slices.size()), counts(groups, 0);
+  for (int64_t slice = 0, end = slices.size(); slice < end; ++slice)
+    for (int64_t group = 0; group < groups; ++group)
+      if (!below(slice, first[group]) && !below(first[group], slice)) {
+        inverse[slice] = group;
+        ++counts[group];
+      }
+  Value firsts = makeIndices(b, first, {groups});
+  b.out(0, b.stopped() ? Value() : b.make<GatherOp>(x, firsts, axis));
+  b.out(1, firsts);
+  b.out(2, makeIndices(b, inverse, {static_cast<int64_t>(inverse.size())}));
+  b.out(3, makeIndices(b, counts, {groups}));
+}
+
+// --- Rearrangements --------------------------------------------------------------------------------
+/// Attribute `name` with `count` numbers.
+SmallVector<int64_t> numbersOf(NodeBuilder &b, StringRef name, size_t count, int64_t otherwise) {
+  std::optional<SmallVector<int64_t>> given = b.intsAttr(name);
+  if (given && given->size() != count)
+    b.error("attribute '" + name + "' has " + Twine(given->size()) + " elements, expected " +
+            Twine(count));
+  return given && !b.stopped() ? *given : SmallVector<int64_t>(count, otherwise);
+}
+
+/// x [N, C * K, L]: column l holds the K elements of block l. Adding up where blocks overlap is
+/// what ConvTranspose does with a kernel that puts element k at place k of the block.
+void upgradeCol2Im(NodeBuilder &b) {
+  Value x = b.in(0);
+  SmallVector<int64_t> image = b.constants(1, "image_shape"), block = b.constants(2, "block_shape");
+  size_t spatial = image.size();
+  SmallVector<int64_t> dilations = numbersOf(b, "dilations", spatial, 1);
+  SmallVector<int64_t> pads = numbersOf(b, "pads", 2 * spatial, 0);
+  SmallVector<int64_t> strides = numbersOf(b, "strides", spatial, 1);
+  if (b.stopped())
+    return;
+  if (b.rank(x) != 3 || block.size() != spatial || spatial == 0)
+    return b.error("input has rank " + Twine(b.rank(x)) + " and image_shape and block_shape have " +
+                   Twine(spatial) + " and " + Twine(block.size()) +
+                   " elements, expected rank 3 and the same number");
+  constexpr int64_t kMaxBlock = 4096;
+  int64_t elements = 1;
+  SmallVector<int64_t> blocks, extra;
+  for (size_t i = 0; i < spatial; ++i) {
+    if (image[i] < 1 || image[i] > INT32_MAX || block[i] < 1 || block[i] > kMaxBlock ||
+        strides[i] < 1 || strides[i] > INT32_MAX || dilations[i] < 1 || dilations[i] > INT32_MAX ||
+        pads[i] < 0 || pads[i] > INT32_MAX || pads[spatial + i] < 0 ||
+        pads[spatial + i] > INT32_MAX || (elements *= block[i]) > kMaxBlock)
+      return b.error("image_shape, block_shape, strides, dilations or pads of dim " + Twine(i) +
+                     " are out of range, expected positive numbers and blocks of up to " +
+                     Twine(kMaxBlock) + " elements");
+    int64_t room = image[i] + pads[i] + pads[spatial + i] - (dilations[i] * (block[i] - 1) + 1);
+    if (room < 0)
+      return b.error("image_shape of dim " + Twine(i) + " is " + Twine(image[i]) +
+                     ", expected at least the size of a block");
+    blocks.push_back(room / strides[i] + 1);
+    extra.push_back(room % strides[i]);
+  }
+  int64_t rows = cast<RankedTensorType>(x.getType()).getDimSize(1);
+  if (ShapedType::isDynamic(rows))
+    return b.unsupported("the number of channels is not static");
+  if (rows % elements != 0 || rows / elements > kMaxBlock)
+    return b.error("dim 1 of the input is " + Twine(rows) + ", expected up to " + Twine(kMaxBlock) +
+                   " channels times the " + Twine(elements) + " elements of a block");
+  int64_t channels = rows / elements;
+  SmallVector<int64_t> split{0, 0}, kernel{rows, 1};
+  split.append(blocks);
+  kernel.append(block);
+  // Row r of a group is 1 at place r of the block.
+  Value eye = binary<EqualOp>(b, iota(b, scalarInt(b, elements), 0, 2),
+                              iota(b, scalarInt(b, elements), 1, 2));
+  Value shape = b.makeInts({channels, elements, elements});
+  Value weight = b.stopped() ? Value() : b.make<ExpandOp>(castTo(b, eye, b.elementType(x)), shape);
+  weight = reshapeTo(b, weight, kernel);
+  Value folded = reshapeTo(b, x, split);
+  if (!b.stopped())
+    b.out(0, b.make<ConvTransposeOp>(folded, weight, Value(), pads, strides, dilations, extra,
+                                     channels));
+}
+
+/// Every element of x at its index in the flattened result, the others zero.
+void upgradeMaxUnpool(NodeBuilder &b) {
+  Value x = b.in(0), indices = b.in(1);
+  std::optional<SmallVector<int64_t>> kernel = b.intsAttr("kernel_shape");
+  int64_t rank = b.rank(x);
+  if (b.stopped())
+    return;
+  if (rank < 3 || !kernel || static_cast<int64_t>(kernel->size()) != rank - 2)
+    return b.error("input has rank " + Twine(rank) + " and attribute 'kernel_shape' " +
+                   Twine(kernel ? kernel->size() : 0) +
+                   " elements, expected rank 3 or more and two elements less");
+  SmallVector<int64_t> pads = numbersOf(b, "pads", 2 * kernel->size(), 0);
+  SmallVector<int64_t> strides = numbersOf(b, "strides", kernel->size(), 1);
+  SmallVector<Value> sizes{dimsOf(b, x, 0, 2)};
+  for (int64_t i = 0; i < rank - 2 && !b.stopped(); ++i) {
+    Value steps = binary<SubOp>(b, dimOf(b, x, i + 2), b.makeInts({1}));
+    Value size = binary<MulOp>(b, steps, b.makeInts({strides[i]}));
+    sizes.push_back(binary<AddOp>(b, size, b.makeInts({(*kernel)[i]})));
+    for (int64_t pad : {pads[i], pads[rank - 2 + i]})
+      sizes.back() = binary<SubOp>(b, sizes.back(), b.makeInts({pad}));
+  }
+  Value shape = joinDims(b, sizes);
+  auto filler = DenseElementsAttr::get(RankedTensorType::get({1}, b.elementType(x)),
+                                       b.ops().getZeroAttr(b.elementType(x)));
+  if (b.stopped())
+    return;
+  Value zeros = b.makeTyped<ConstantOfShapeOp>(b.elementType(x), shape, filler);
+  Value flat = reshapeTo(b, zeros, {-1}), places = reshapeTo(b, indices, {-1});
+  Value values = reshapeTo(b, x, {-1});
+  if (b.stopped())
+    return;
+  Value result = b.make<ScatterElementsOp>(flat, places, values, 0, "none");
+  result = reshape(b, result, shape);
+  // A larger output_shape adds zeros at the ends.
+  if (Value wanted = b.optional(2)) {
+    SmallVector<int64_t> before(rank, 0);
+    SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+    Value after = binary<SubOp>(b, wanted, shape), zero = b.makeScalar(b.elementType(x), 0);
+    Value amounts = joinDims(b, {b.makeInts(before), after});
+    if (!b.stopped())
+      result = b.make<PadOp>(result, amounts, zero, b.ops().getDenseI64ArrayAttr(axes),
+                             b.ops().getStringAttr("constant"));
+  }
+  b.out(0, result);
+}
+
+/// The determinant of the rows from `row` on and these columns of x, by its first row.
+Value determinant(NodeBuilder &b, Value x, int64_t row, ArrayRef<int64_t> columns) {
+  int64_t rank = b.rank(x);
+  auto element = [&](int64_t column) -> Value {
+    Value from = b.makeInts({row, column}), to = b.makeInts({row + 1, column + 1});
+    Value one = b.stopped() ? Value()
+                            : b.make<SliceOp>(x, from, to, ArrayRef<int64_t>{rank - 2, rank - 1},
+                                              ArrayRef<int64_t>{1, 1});
+    return squeeze(b, one, {rank - 2, rank - 1});
+  };
+  if (columns.size() == 1)
+    return element(columns[0]);
+  Value sum;
+  for (auto [i, column] : llvm::enumerate(columns)) {
+    SmallVector<int64_t> others(columns);
+    others.erase(others.begin() + i);
+    Value term = binary<MulOp>(b, element(column), determinant(b, x, row + 1, others));
+    sum = !sum ? term : i % 2 ? binary<SubOp>(b, sum, term) : binary<AddOp>(b, sum, term);
+  }
+  return sum;
+}
+
+void upgradeDet(NodeBuilder &b) {
+  Value x = b.in(0);
+  int64_t rank = b.rank(x);
+  expectFloat(b, x, "X");
+  if (b.stopped())
+    return;
+  if (rank < 2)
+    return b.error("input has rank " + Twine(rank) + ", expected at least 2");
+  auto type = cast<RankedTensorType>(x.getType());
+  int64_t rows = type.getDimSize(rank - 2), columns = type.getDimSize(rank - 1);
+  if (rows != columns && !ShapedType::isDynamic(rows) && !ShapedType::isDynamic(columns))
+    return b.error("matrices are " + Twine(rows) + " by " + Twine(columns) + ", expected squares");
+  if (ShapedType::isDynamic(rows) || ShapedType::isDynamic(columns) || rows < 1 || rows > 4)
+    return b.unsupported("matrices of a size that is not static, or not 1 to 4");
+  b.out(0, determinant(b, x, 0, llvm::to_vector(llvm::seq<int64_t>(0, rows))));
+}
+} // namespace
+
+void addSelection(std::vector<Operator> &table) {
+  constexpr llvm::StringLiteral known = "sizes depend on data: of small constants only";
+  table.insert(
+      table.end(),
+      {
+          {"Col2Im", 18, "float", "shapes must be constant; becomes ConvTranspose", upgradeCol2Im},
+          {"Compress", 9, "float, int, bool",
+           "sizes depend on data: the condition must be a small constant", upgradeCompress},
+          {"Det", 11, "float", "matrices of up to 4 rows", upgradeDet},
+          {"MaxUnpool", 9, "float", "becomes ScatterElements", upgradeMaxUnpool},
+          {"NonZero", 9, "float, int, bool",
+           "sizes depend on data: of small constants, or of one number everywhere", upgradeNonZero},
+          {"Unique", 11, "float, int, bool", known, upgradeUnique},
+      });
+}
+
+} // namespace rapt::onnx
