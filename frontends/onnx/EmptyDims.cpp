@@ -31,12 +31,20 @@ static bool takesEmptyTensors(Operation *op) {
 static SmallVector<SymbolicExpr> dimsToKeep(func::FuncOp function, const ShapeInference &shapes) {
   SmallVector<SymbolicExpr> dims;
   llvm::StringSet<> known;
+  auto keep = [&](const SymbolicExpr &dim) {
+    if (!dim.constant() && dim.lowerBound() >= 1 && known.insert(dim.str()).second)
+      dims.push_back(dim);
+  };
   auto collect = [&](ValueRange values) {
     for (Value value : values)
-      for (const SymbolicExpr &dim : shapes.shape(value))
-        if (!dim.constant() && dim.lowerBound() >= 1 && known.insert(dim.str()).second)
-          dims.push_back(dim);
+      llvm::for_each(shapes.shape(value), keep);
   };
+  // Either side of an equation may stand for both later on.
+  for (const Requirement &requirement : shapes.requirements())
+    if (requirement.equal) {
+      keep(requirement.lhs);
+      keep(requirement.rhs);
+    }
   function.walk([&](Operation *op) {
     bool inLoop = op->getParentOp() != function;
     if (op == function || (takesEmptyTensors(op) && !inLoop))
