@@ -60,13 +60,18 @@ struct TransposeOfHeads : ShapePattern<onnx::TransposeOp> {
   }
 };
 
-/// Softmax(Reshape(x))  =>  Reshape(Softmax(x))
+/// Softmax(Reshape(x))  =>  Reshape(Softmax(x)), where a MatMul with values of the same heads reads
+/// it. Without them, the dims may be images and windows, which SumUnsplit merges.
 struct SoftmaxOfHeads : ShapePattern<onnx::SoftmaxOp> {
   using ShapePattern::ShapePattern;
   Value replacement(onnx::SoftmaxOp op, OpBuilder &builder) const override {
     Value x = unmerged(shapes, op.getInput());
     int64_t axis = op.getAxis();
-    if (!x || axis == 0)
+    if (!x || axis == 0 || !op.getOutput().hasOneUse())
+      return {};
+    auto product = dyn_cast<onnx::MatMulOp>(*op.getOutput().user_begin());
+    Value values = product ? unmerged(shapes, product.getB()) : Value();
+    if (!values || !sameHeads(shapes, x, values))
       return {};
     Value weights = make<onnx::SoftmaxOp>(builder, op.getLoc(), x, axis + 1);
     return reshapeLike(builder, shapes, weights, op.getOutput());
