@@ -45,7 +45,6 @@ struct SimplifyCanonicalize : PassWrapper<SimplifyCanonicalize, OperationPass<fu
     addArithmeticPatterns(patterns, shapes);
     addGatherPatterns(patterns, shapes);
     addHeadPatterns(patterns, shapes);
-    addScorePatterns(patterns, shapes);
     addMaskPatterns(patterns, shapes);
     GreedyRewriteConfig config;
     config.setListener(&listener);

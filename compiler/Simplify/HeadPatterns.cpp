@@ -1,8 +1,8 @@
-//===- HeadPatterns.cpp - Batch and heads stay two dims through attention --------------------===//
+//===- HeadPatterns.cpp - Batch and heads stay two dims around attention ---------------------===//
 //
-// In:  onnx in which batch and heads are one dim around the products of attention, as batched
-//      MatMuls of rank 3 want it. Out: the Reshape that merges them behind each operation, where it
-//      meets the one that splits them again; masks keep [batch, 1, i, j].
+// In:  batched products on [batch * heads, length, ...] beside a mask or softmax on
+//      [batch, heads, length, ...]. Out: all of it on the latter, the reshapes at the products'
+//      operands, where they meet those that merged the dims. No element is computed differently.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -15,102 +15,102 @@ using namespace mlir;
 namespace rapt {
 
 namespace {
-/// x [B, H, ...] of which `value` [B * H, ...] is a Reshape; null if it is none. Rank 3 or more is
-/// left behind the batch, or it would be rows of a matrix. A dim of size one is no part of it.
-Value unmerged(ShapeInference &shapes, Value value) {
-  auto reshape = value.getDefiningOp<onnx::ReshapeOp>();
-  if (!reshape)
-    return {};
-  ArrayRef<SymbolicExpr> from = shapes.shape(reshape.getData()), to = shapes.shape(value);
-  bool merges = to.size() >= 3 && from.size() == to.size() + 1 &&
-                sameShape(from.drop_front(2), to.drop_front(1)) && from[0] * from[1] == to[0] &&
-                !from[0].is(1) && !from[1].is(1);
-  return merges ? reshape.getData() : Value();
+/// Whether `merged` is [B * H, I, J] of `split` [B, H, I, J].
+bool merges(ArrayRef<SymbolicExpr> split, ArrayRef<SymbolicExpr> merged) {
+  return split.size() == 4 && merged.size() == 3 && split[0] * split[1] == merged[0] &&
+         split[2] == merged[1] && split[3] == merged[2];
 }
 
-bool sameHeads(ShapeInference &shapes, Value a, Value b) {
-  return sameShape(shapes.shape(a).take_front(2), shapes.shape(b).take_front(2));
+/// A product of two tensors of rank 3 whose first dims are `batch`.
+bool isBatchedMatMul(onnx::MatMulOp op, ShapeInference &shapes, const SymbolicExpr &batch) {
+  return op && llvm::all_of(op->getOperands(), [&](Value value) {
+           ArrayRef<SymbolicExpr> shape = shapes.shape(value);
+           return shape.size() == 3 && shape[0] == batch;
+         });
 }
 
-/// MatMul(Reshape(a), Reshape(b))  =>  Reshape(MatMul(a, b))
-struct MatMulOfHeads : ShapePattern<onnx::MatMulOp> {
+bool isScoreMath(Operation *op) {
+  return isa_and_nonnull<onnx::AddOp, onnx::SubOp, onnx::MulOp, onnx::DivOp, onnx::WhereOp,
+                         onnx::TanhOp, onnx::CastOp>(op);
+}
+
+/// `value` is a batched product, or elementwise arithmetic on one that nothing else reads.
+bool leadsToMatMul(Value value, ShapeInference &shapes, const SymbolicExpr &batch, int depth = 0) {
+  Operation *op = value.getDefiningOp();
+  if (!op || depth > 8 || !value.hasOneUse())
+    return false;
+  if (auto matmul = dyn_cast<onnx::MatMulOp>(op))
+    return isBatchedMatMul(matmul, shapes, batch);
+  return isScoreMath(op) && llvm::any_of(op->getOperands(), [&](Value operand) {
+           return leadsToMatMul(operand, shapes, batch, depth + 1);
+         });
+}
+
+/// [B * H, M, N] as [B, H, M, N]
+Value split(OpBuilder &builder, ShapeInference &shapes, Value value, const SymbolicExpr &batch,
+            const SymbolicExpr &heads) {
+  Shape shape = shapes.shapeOf(value);
+  Shape wide{batch, heads, shape[1], shape[2]};
+  return reshapeTo(builder, shapes, value.getLoc(), value, wide);
+}
+
+/// Reshape(f(a, b)) : [B * H, I, J] -> [B, H, I, J]  =>  f(Reshape(a), Reshape(b)), where f is a
+/// batched product, or elementwise and leads to one
+struct SplitScores : ShapePattern<onnx::ReshapeOp> {
+  using ShapePattern::ShapePattern;
+  Value replacement(onnx::ReshapeOp op, OpBuilder &builder) const override {
+    Shape merged = shapes.shapeOf(op.getData()), wide = shapes.shapeOf(op.getReshaped());
+    if (!merges(wide, merged) || !leadsToMatMul(op.getData(), shapes, merged[0]))
+      return {};
+    Operation *source = op.getData().getDefiningOp();
+    IRMapping mapping;
+    for (Value operand : source->getOperands()) {
+      Shape own = shapes.shapeOf(operand);
+      if (own.size() < 3 || own[0].is(1))
+        continue; // broadcast
+      if (own[0] != merged[0])
+        return {};
+      mapping.map(operand, split(builder, shapes, operand, wide[0], wide[1]));
+    }
+    return builder.clone(*source, mapping)->getResult(0);
+  }
+};
+
+/// MatMul(Reshape(p), v) : p [B, H, I, J] -> [B * H, I, J]  =>  Reshape(MatMul(p, Reshape(v))),
+/// where p are the weights of attention
+struct SplitWeighted : ShapePattern<onnx::MatMulOp> {
   using ShapePattern::ShapePattern;
   Value replacement(onnx::MatMulOp op, OpBuilder &builder) const override {
-    Value a = unmerged(shapes, op.getA()), b = unmerged(shapes, op.getB());
-    if (!a || !b || !sameHeads(shapes, a, b) ||
-        shapes.shape(op.getA()).size() != shapes.shape(op.getB()).size())
+    auto merge = op.getA().getDefiningOp<onnx::ReshapeOp>();
+    if (!merge || !isa_and_nonnull<onnx::SoftmaxOp, onnx::WhereOp, onnx::CastOp>(
+                      merge.getData().getDefiningOp()))
       return {};
-    Value product = make<onnx::MatMulOp>(builder, op.getLoc(), a, b);
+    Shape merged = shapes.shapeOf(op.getA()), wide = shapes.shapeOf(merge.getData());
+    if (!merges(wide, merged) || !isBatchedMatMul(op, shapes, merged[0]))
+      return {};
+    Value value = split(builder, shapes, op.getB(), wide[0], wide[1]);
+    Value product = make<onnx::MatMulOp>(builder, op.getLoc(), merge.getData(), value);
     return reshapeLike(builder, shapes, product, op.getOutput());
   }
 };
 
-/// Transpose(Reshape(x))  =>  Reshape(Transpose(x))
-struct TransposeOfHeads : ShapePattern<onnx::TransposeOp> {
-  using ShapePattern::ShapePattern;
-  Value replacement(onnx::TransposeOp op, OpBuilder &builder) const override {
-    Value x = unmerged(shapes, op.getData());
-    if (!x || op.getPerm()[0] != 0)
-      return {};
-    SmallVector<int64_t> perm{0};
-    for (int64_t axis : op.getPerm())
-      perm.push_back(axis + 1);
-    Value transposed = transposeBy(builder, op.getLoc(), x, perm);
-    return reshapeLike(builder, shapes, transposed, op.getTransposed());
-  }
-};
-
-/// Softmax(Reshape(x))  =>  Reshape(Softmax(x)), where a MatMul with values of the same heads reads
-/// it. Without them, the dims may be images and windows, which SumUnsplit merges.
-struct SoftmaxOfHeads : ShapePattern<onnx::SoftmaxOp> {
+/// Softmax(Reshape(s)) : s [B, H, I, J] -> [B * H, I, J]  =>  Reshape(Softmax(s))
+struct SplitSoftmax : ShapePattern<onnx::SoftmaxOp> {
   using ShapePattern::ShapePattern;
   Value replacement(onnx::SoftmaxOp op, OpBuilder &builder) const override {
-    Value x = unmerged(shapes, op.getInput());
-    int64_t axis = op.getAxis();
-    if (!x || axis == 0 || !op.getOutput().hasOneUse())
+    auto merge = op.getInput().getDefiningOp<onnx::ReshapeOp>();
+    if (!merge || op.getAxis() != 2 ||
+        !merges(shapes.shape(merge.getData()), shapes.shape(merge.getReshaped())))
       return {};
-    auto product = dyn_cast<onnx::MatMulOp>(*op.getOutput().user_begin());
-    Value values = product ? unmerged(shapes, product.getB()) : Value();
-    if (!values || !sameHeads(shapes, x, values))
-      return {};
-    Value weights = make<onnx::SoftmaxOp>(builder, op.getLoc(), x, axis + 1);
+    Value weights =
+        make<onnx::SoftmaxOp>(builder, op.getLoc(), merge.getData(), builder.getI64IntegerAttr(3));
     return reshapeLike(builder, shapes, weights, op.getOutput());
-  }
-};
-
-/// op(Reshape(x), Reshape(y), number)  =>  Reshape(op(x, y, number))
-template <typename Op> struct ElementsOfHeads : ShapePattern<Op> {
-  using ShapePattern<Op>::ShapePattern;
-  Value replacement(Op op, OpBuilder &builder) const override {
-    ShapeInference &shapes = this->shapes;
-    Operation *any = op;
-    IRMapping operands;
-    Value first;
-    for (Value operand : any->getOperands()) {
-      if (Value x = unmerged(shapes, operand)) {
-        if (first && !sameHeads(shapes, first, x))
-          return {};
-        first = x;
-        operands.map(operand, x);
-      } else if (shapes.shape(operand).size() > 1 ||
-                 !llvm::all_of(shapes.shape(operand),
-                               [](const SymbolicExpr &dim) { return dim.is(1); })) {
-        return {};
-      }
-    }
-    if (!first)
-      return {};
-    Operation *split = builder.clone(*any, operands);
-    return reshapeLike(builder, shapes, split->getResult(0), any->getResult(0));
   }
 };
 } // namespace
 
 void addHeadPatterns(RewritePatternSet &patterns, ShapeInference &shapes) {
-  patterns.add<MatMulOfHeads, TransposeOfHeads, SoftmaxOfHeads, ElementsOfHeads<onnx::AddOp>,
-               ElementsOfHeads<onnx::MulOp>, ElementsOfHeads<onnx::DivOp>,
-               ElementsOfHeads<onnx::WhereOp>, ElementsOfHeads<onnx::CastOp>>(patterns.getContext(),
-                                                                              shapes);
+  patterns.add<SplitScores, SplitWeighted, SplitSoftmax>(patterns.getContext(), shapes);
 }
 
 } // namespace rapt

@@ -89,7 +89,6 @@ void addViewPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addBroadcastPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addArithmeticPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addGatherPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
-void addScorePatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addMaskPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addHeadPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 

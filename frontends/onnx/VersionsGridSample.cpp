@@ -62,13 +62,13 @@ private:
   Value plus(Value v, double number) { return withScalar<AddOp>(b, v, number); }
   Value times(Value v, double number) { return withScalar<MulOp>(b, v, number); }
 
-  /// Coordinate `axis` of every place, [N, out..., 1]; the grid has the last axis first, in -1 to 1.
+  /// Coordinate `axis` of every place, [N, out..., 1]; the grid has the last axis first, in -1 to
+  /// 1.
   Value placeOn(int64_t axis) {
-    Value from = b.makeInts({spatial - 1 - axis}), to = b.makeInts({spatial - axis});
+    Value which = b.makeInts({spatial - 1 - axis});
     if (b.stopped())
       return {};
-    int64_t rank = b.rank(grid);
-    Value unit = b.make<SliceOp>(grid, from, to, ArrayRef<int64_t>{rank - 1}, ArrayRef<int64_t>{1});
+    Value unit = b.make<GatherOp>(grid, which, b.rank(grid) - 1);
     Value shifted = plus(unit, 1);
     if (alignCorners)
       return binary<MulOp>(b, times(shifted, 0.5), last[axis]);

@@ -1,4 +1,4 @@
-//===- VersionsSelection.cpp - Operators whose sizes depend on data, and rearrangements --------===//
+//===- VersionsSelection.cpp - Sizes that depend on data, and rearrangements ------------------===//
 //
 // NonZero, Compress and Unique make tensors whose sizes depend on what their operands hold. They
 // are for operands that are known when the model is compiled.
@@ -151,7 +151,7 @@ void upgradeUnique(NodeBuilder &b) {
   b.out(3, makeIndices(b, counts, {groups}));
 }
 
-// --- Rearrangements --------------------------------------------------------------------------------
+// --- Rearrangements -----
 /// Attribute `name` with `count` numbers.
 SmallVector<int64_t> numbersOf(NodeBuilder &b, StringRef name, size_t count, int64_t otherwise) {
   std::optional<SmallVector<int64_t>> given = b.intsAttr(name);

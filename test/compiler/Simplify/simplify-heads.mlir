@@ -1,97 +1,170 @@
-// RUN: rapt-opt %s --simplify-canonicalize --split-input-file | FileCheck %s
+// RUN: rapt-opt --simplify-canonicalize %s | FileCheck %s
 
-// Attention with batch and heads in one dim, its mask added with both apart: they stay apart.
-
-// CHECK-LABEL: func @merged_heads
-func.func @merged_heads(%q: tensor<?x4x?x8xf32> {onnx.dims = ["batch", 4, "i", 8]}, %k: tensor<?x4x?x8xf32> {onnx.dims = ["batch", 4, "j", 8]}, %v: tensor<?x4x?x8xf32> {onnx.dims = ["batch", 4, "j", 8]}, %m: tensor<?x1x?x?xf32> {onnx.dims = ["batch", 1, "i", "j"]}) -> tensor<?x4x?x8xf32> {
-  // CHECK: %[[T:.*]] = onnx.Transpose %arg1 {perm = array<i64: 0, 1, 3, 2>}
-  // CHECK: %[[S:.*]] = onnx.MatMul %arg0, %[[T]]
-  // CHECK: %[[B:.*]] = onnx.Add %[[S]], %arg3 : (tensor<?x4x?x?xf32>, tensor<?x1x?x?xf32>)
-  // CHECK: %[[P:.*]] = onnx.Softmax %[[B]] {axis = 3 : i64}
-  // CHECK: %[[O:.*]] = onnx.MatMul %[[P]], %arg2
-  // CHECK: return %[[O]]
-  %qi = onnx.Shape %q {start = 2 : i64, end = 3 : i64} : (tensor<?x4x?x8xf32>) -> tensor<1xi64>
-  %kj = onnx.Shape %k {start = 2 : i64, end = 3 : i64} : (tensor<?x4x?x8xf32>) -> tensor<1xi64>
-  %minus = onnx.Constant dense<-1> : tensor<1xi64> : tensor<1xi64>
-  %four = onnx.Constant dense<4> : tensor<1xi64> : tensor<1xi64>
-  %eight = onnx.Constant dense<8> : tensor<1xi64> : tensor<1xi64>
-  %sq = onnx.Concat %minus, %qi, %eight {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<3xi64>
-  %sk = onnx.Concat %minus, %kj, %eight {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<3xi64>
-  %sw = onnx.Concat %minus, %four, %qi, %kj {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<4xi64>
-  %sp = onnx.Concat %minus, %qi, %kj {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<3xi64>
-  %so = onnx.Concat %minus, %four, %qi, %eight {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<4xi64>
-  %q3 = onnx.Reshape %q, %sq : (tensor<?x4x?x8xf32>, tensor<3xi64>) -> tensor<?x?x8xf32>
-  %k3 = onnx.Reshape %k, %sk : (tensor<?x4x?x8xf32>, tensor<3xi64>) -> tensor<?x?x8xf32>
-  %v3 = onnx.Reshape %v, %sk : (tensor<?x4x?x8xf32>, tensor<3xi64>) -> tensor<?x?x8xf32>
-  %t = onnx.Transpose %k3 {perm = array<i64: 0, 2, 1>} : (tensor<?x?x8xf32>) -> tensor<?x8x?xf32>
-  %s = onnx.MatMul %q3, %t : (tensor<?x?x8xf32>, tensor<?x8x?xf32>) -> tensor<?x?x?xf32>
-  %w = onnx.Reshape %s, %sw : (tensor<?x?x?xf32>, tensor<4xi64>) -> tensor<?x4x?x?xf32>
-  %b = onnx.Add %w, %m : (tensor<?x4x?x?xf32>, tensor<?x1x?x?xf32>) -> tensor<?x4x?x?xf32>
-  %b3 = onnx.Reshape %b, %sp : (tensor<?x4x?x?xf32>, tensor<3xi64>) -> tensor<?x?x?xf32>
-  %p = onnx.Softmax %b3 {axis = 2 : i64} : (tensor<?x?x?xf32>) -> tensor<?x?x?xf32>
-  %o = onnx.MatMul %p, %v3 : (tensor<?x?x?xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
-  %r = onnx.Reshape %o, %so : (tensor<?x?x8xf32>, tensor<4xi64>) -> tensor<?x4x?x8xf32>
-  return %r : tensor<?x4x?x8xf32>
+// BLOOM, DeBERTa: products on [batch * heads, ...], an addend and the mask on either, softmax on [batch, heads, ...].
+// CHECK-LABEL: func @mask_and_softmax_split
+// CHECK: %[[S:.*]] = onnx.MatMul %arg0, %arg1 : (tensor<?x4x?x8xf32>, tensor<?x4x8x?xf32>) -> tensor<?x4x?x?xf32>
+// CHECK: %[[B:.*]] = onnx.Add %[[S]], %arg4 :
+// CHECK: %[[M:.*]] = onnx.Add %[[B]], %arg3 :
+// CHECK: %[[P:.*]] = onnx.Softmax %[[M]] {axis = 3
+// CHECK: onnx.MatMul %[[P]], %arg2 : (tensor<?x4x?x?xf32>, tensor<?x4x?x8xf32>) -> tensor<?x4x?x8xf32>
+func.func @mask_and_softmax_split(%q4: tensor<?x4x?x8xf32> {onnx.dims = ["b", 4, "i", 8]}, %k4: tensor<?x4x8x?xf32> {onnx.dims = ["b", 4, 8, "j"]}, %v4: tensor<?x4x?x8xf32> {onnx.dims = ["b", 4, "j", 8]}, %mask: tensor<?x1x?x?xf32> {onnx.dims = ["b", 1, "i", "j"]}, %alibi4: tensor<?x4x1x?xf32> {onnx.dims = ["b", 4, 1, "j"]}) -> tensor<?x?x8xf32> {
+  %b = kernel.dim "b"
+  %i = kernel.dim "i"
+  %j = kernel.dim "j"
+  %c4 = arith.constant 4 : index
+  %n = arith.muli %b, %c4 : index
+  %b64 = arith.index_cast %b : index to i64
+  %i64_ = arith.index_cast %i : index to i64
+  %j64 = arith.index_cast %j : index to i64
+  %n64 = arith.index_cast %n : index to i64
+  %four = arith.constant 4 : i64
+  %eight = arith.constant 8 : i64
+  %qs = tensor.from_elements %n64, %i64_, %eight : tensor<3xi64>
+  %ks = tensor.from_elements %n64, %eight, %j64 : tensor<3xi64>
+  %vs = tensor.from_elements %n64, %j64, %eight : tensor<3xi64>
+  %merged = tensor.from_elements %n64, %i64_, %j64 : tensor<3xi64>
+  %split = tensor.from_elements %b64, %four, %i64_, %j64 : tensor<4xi64>
+  %q = onnx.Reshape %q4, %qs {allowzero = true} : (tensor<?x4x?x8xf32>, tensor<3xi64>) -> tensor<?x?x8xf32>
+  %k = onnx.Reshape %k4, %ks {allowzero = true} : (tensor<?x4x8x?xf32>, tensor<3xi64>) -> tensor<?x8x?xf32>
+  %v = onnx.Reshape %v4, %vs {allowzero = true} : (tensor<?x4x?x8xf32>, tensor<3xi64>) -> tensor<?x?x8xf32>
+  %s = onnx.MatMul %q, %k : (tensor<?x?x8xf32>, tensor<?x8x?xf32>) -> tensor<?x?x?xf32>
+  %one = arith.constant 1 : i64
+  %as = tensor.from_elements %n64, %one, %j64 : tensor<3xi64>
+  %alibi = onnx.Reshape %alibi4, %as {allowzero = true} : (tensor<?x4x1x?xf32>, tensor<3xi64>) -> tensor<?x1x?xf32>
+  %a = onnx.Add %s, %alibi : (tensor<?x?x?xf32>, tensor<?x1x?xf32>) -> tensor<?x?x?xf32>
+  %w = onnx.Reshape %a, %split {allowzero = true} : (tensor<?x?x?xf32>, tensor<4xi64>) -> tensor<?x4x?x?xf32>
+  %m = onnx.Add %w, %mask : (tensor<?x4x?x?xf32>, tensor<?x1x?x?xf32>) -> tensor<?x4x?x?xf32>
+  %p = onnx.Softmax %m {axis = 3 : i64} : (tensor<?x4x?x?xf32>) -> tensor<?x4x?x?xf32>
+  %p3 = onnx.Reshape %p, %merged {allowzero = true} : (tensor<?x4x?x?xf32>, tensor<3xi64>) -> tensor<?x?x?xf32>
+  %o = onnx.MatMul %p3, %v : (tensor<?x?x?xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  return %o : tensor<?x?x8xf32>
 }
 
-// -----
-
-// A bias of the same dims, and a scale.
-// CHECK-LABEL: func @merged_bias
-func.func @merged_bias(%s: tensor<2x4x5x7xf32>, %m: tensor<2x4x1x7xf32>) -> tensor<8x5x7xf32> {
-  // CHECK: %[[X:.*]] = onnx.Mul %arg0, %{{.*}} -> tensor<2x4x5x7xf32>
-  // CHECK: %[[Y:.*]] = onnx.Add %[[X]], %arg1 {{.*}} -> tensor<2x4x5x7xf32>
-  // CHECK: onnx.Reshape %[[Y]]
-  %half = onnx.Constant dense<0.5> : tensor<f32> : tensor<f32>
-  %ss = onnx.Constant dense<[8, 5, 7]> : tensor<3xi64> : tensor<3xi64>
-  %sm = onnx.Constant dense<[8, 1, 7]> : tensor<3xi64> : tensor<3xi64>
-  %s3 = onnx.Reshape %s, %ss : (tensor<2x4x5x7xf32>, tensor<3xi64>) -> tensor<8x5x7xf32>
-  %m3 = onnx.Reshape %m, %sm : (tensor<2x4x1x7xf32>, tensor<3xi64>) -> tensor<8x1x7xf32>
-  %x = onnx.Mul %s3, %half : (tensor<8x5x7xf32>, tensor<f32>) -> tensor<8x5x7xf32>
-  %y = onnx.Add %x, %m3 : (tensor<8x5x7xf32>, tensor<8x1x7xf32>) -> tensor<8x5x7xf32>
-  return %y : tensor<8x5x7xf32>
+// BART of earlier years: the mask is added on [batch, heads, ...], the softmax is on [batch * heads, ...] again.
+// CHECK-LABEL: func @mask_split
+// CHECK: %[[S:.*]] = onnx.MatMul %arg0, %arg1 : (tensor<?x4x?x8xf32>, tensor<?x4x8x?xf32>)
+// CHECK: %[[M:.*]] = onnx.Add %[[S]], %arg3 :
+// CHECK: %[[P:.*]] = onnx.Softmax %[[M]] {axis = 3
+// CHECK: onnx.MatMul %[[P]], %arg2 : (tensor<?x4x?x?xf32>, tensor<?x4x?x8xf32>)
+func.func @mask_split(%q4: tensor<?x4x?x8xf32> {onnx.dims = ["b", 4, "i", 8]}, %k4: tensor<?x4x8x?xf32> {onnx.dims = ["b", 4, 8, "j"]}, %v4: tensor<?x4x?x8xf32> {onnx.dims = ["b", 4, "j", 8]}, %mask: tensor<?x1x?x?xf32> {onnx.dims = ["b", 1, "i", "j"]}) -> tensor<?x?x8xf32> {
+  %b = kernel.dim "b"
+  %i = kernel.dim "i"
+  %j = kernel.dim "j"
+  %c4 = arith.constant 4 : index
+  %n = arith.muli %b, %c4 : index
+  %b64 = arith.index_cast %b : index to i64
+  %i64_ = arith.index_cast %i : index to i64
+  %j64 = arith.index_cast %j : index to i64
+  %n64 = arith.index_cast %n : index to i64
+  %four = arith.constant 4 : i64
+  %eight = arith.constant 8 : i64
+  %qs = tensor.from_elements %n64, %i64_, %eight : tensor<3xi64>
+  %ks = tensor.from_elements %n64, %eight, %j64 : tensor<3xi64>
+  %vs = tensor.from_elements %n64, %j64, %eight : tensor<3xi64>
+  %merged = tensor.from_elements %n64, %i64_, %j64 : tensor<3xi64>
+  %split = tensor.from_elements %b64, %four, %i64_, %j64 : tensor<4xi64>
+  %q = onnx.Reshape %q4, %qs {allowzero = true} : (tensor<?x4x?x8xf32>, tensor<3xi64>) -> tensor<?x?x8xf32>
+  %k = onnx.Reshape %k4, %ks {allowzero = true} : (tensor<?x4x8x?xf32>, tensor<3xi64>) -> tensor<?x8x?xf32>
+  %v = onnx.Reshape %v4, %vs {allowzero = true} : (tensor<?x4x?x8xf32>, tensor<3xi64>) -> tensor<?x?x8xf32>
+  %s = onnx.MatMul %q, %k : (tensor<?x?x8xf32>, tensor<?x8x?xf32>) -> tensor<?x?x?xf32>
+  %w = onnx.Reshape %s, %split {allowzero = true} : (tensor<?x?x?xf32>, tensor<4xi64>) -> tensor<?x4x?x?xf32>
+  %m = onnx.Add %w, %mask : (tensor<?x4x?x?xf32>, tensor<?x1x?x?xf32>) -> tensor<?x4x?x?xf32>
+  %m3 = onnx.Reshape %m, %merged {allowzero = true} : (tensor<?x4x?x?xf32>, tensor<3xi64>) -> tensor<?x?x?xf32>
+  %p = onnx.Softmax %m3 {axis = 2 : i64} : (tensor<?x?x?xf32>) -> tensor<?x?x?xf32>
+  %o = onnx.MatMul %p, %v : (tensor<?x?x?xf32>, tensor<?x?x8xf32>) -> tensor<?x?x8xf32>
+  return %o : tensor<?x?x8xf32>
 }
 
-// -----
-
-// 2 * 4 and 4 * 2 are both 8, but not the same batch and heads.
-// CHECK-LABEL: func @other_heads
-func.func @other_heads(%a: tensor<2x4x5x7xf32>, %b: tensor<4x2x7x3xf32>) -> tensor<8x5x3xf32> {
-  // CHECK: onnx.MatMul {{.*}} -> tensor<8x5x3xf32>
-  %sa = onnx.Constant dense<[8, 5, 7]> : tensor<3xi64> : tensor<3xi64>
-  %sb = onnx.Constant dense<[8, 7, 3]> : tensor<3xi64> : tensor<3xi64>
-  %a3 = onnx.Reshape %a, %sa : (tensor<2x4x5x7xf32>, tensor<3xi64>) -> tensor<8x5x7xf32>
-  %b3 = onnx.Reshape %b, %sb : (tensor<4x2x7x3xf32>, tensor<3xi64>) -> tensor<8x7x3xf32>
-  %y = onnx.MatMul %a3, %b3 : (tensor<8x5x7xf32>, tensor<8x7x3xf32>) -> tensor<8x5x3xf32>
-  return %y : tensor<8x5x3xf32>
+// Softmax over the queries: it stays where it is.
+// CHECK-LABEL: func @softmax_over_queries
+// CHECK: onnx.Softmax {{.*}} {axis = 1 : i64} : (tensor<?x?x?xf32>)
+func.func @softmax_over_queries(%q4: tensor<?x4x?x8xf32> {onnx.dims = ["b", 4, "i", 8]}, %k4: tensor<?x4x8x?xf32> {onnx.dims = ["b", 4, 8, "j"]}, %v4: tensor<?x4x?x8xf32> {onnx.dims = ["b", 4, "j", 8]}, %mask: tensor<?x1x?x?xf32> {onnx.dims = ["b", 1, "i", "j"]}) -> tensor<?x?x?xf32> {
+  %b = kernel.dim "b"
+  %i = kernel.dim "i"
+  %j = kernel.dim "j"
+  %c4 = arith.constant 4 : index
+  %n = arith.muli %b, %c4 : index
+  %b64 = arith.index_cast %b : index to i64
+  %i64_ = arith.index_cast %i : index to i64
+  %j64 = arith.index_cast %j : index to i64
+  %n64 = arith.index_cast %n : index to i64
+  %four = arith.constant 4 : i64
+  %eight = arith.constant 8 : i64
+  %qs = tensor.from_elements %n64, %i64_, %eight : tensor<3xi64>
+  %ks = tensor.from_elements %n64, %eight, %j64 : tensor<3xi64>
+  %vs = tensor.from_elements %n64, %j64, %eight : tensor<3xi64>
+  %merged = tensor.from_elements %n64, %i64_, %j64 : tensor<3xi64>
+  %split = tensor.from_elements %b64, %four, %i64_, %j64 : tensor<4xi64>
+  %q = onnx.Reshape %q4, %qs {allowzero = true} : (tensor<?x4x?x8xf32>, tensor<3xi64>) -> tensor<?x?x8xf32>
+  %k = onnx.Reshape %k4, %ks {allowzero = true} : (tensor<?x4x8x?xf32>, tensor<3xi64>) -> tensor<?x8x?xf32>
+  %v = onnx.Reshape %v4, %vs {allowzero = true} : (tensor<?x4x?x8xf32>, tensor<3xi64>) -> tensor<?x?x8xf32>
+  %s = onnx.MatMul %q, %k : (tensor<?x?x8xf32>, tensor<?x8x?xf32>) -> tensor<?x?x?xf32>
+  %w = onnx.Reshape %s, %split {allowzero = true} : (tensor<?x?x?xf32>, tensor<4xi64>) -> tensor<?x4x?x?xf32>
+  %m = onnx.Add %w, %mask : (tensor<?x4x?x?xf32>, tensor<?x1x?x?xf32>) -> tensor<?x4x?x?xf32>
+  %m3 = onnx.Reshape %m, %merged {allowzero = true} : (tensor<?x4x?x?xf32>, tensor<3xi64>) -> tensor<?x?x?xf32>
+  %p = onnx.Softmax %m3 {axis = 1 : i64} : (tensor<?x?x?xf32>) -> tensor<?x?x?xf32>
+  return %p : tensor<?x?x?xf32>
 }
 
-// -----
-
-// A softmax over batch and heads sees them as one dim, and rows of a matrix are no heads.
-// CHECK-LABEL: func @over_heads
-func.func @over_heads(%x: tensor<2x4x5x7xf32>, %y: tensor<2x4x7xf32>) -> (tensor<8x5x7xf32>, tensor<8x7xf32>) {
-  // CHECK: onnx.Softmax {{.*}} {axis = 0 : i64} : (tensor<8x5x7xf32>)
-  // CHECK: onnx.Softmax {{.*}} {axis = 1 : i64} : (tensor<8x7xf32>)
-  %sx = onnx.Constant dense<[8, 5, 7]> : tensor<3xi64> : tensor<3xi64>
-  %sy = onnx.Constant dense<[8, 7]> : tensor<2xi64> : tensor<2xi64>
-  %x3 = onnx.Reshape %x, %sx : (tensor<2x4x5x7xf32>, tensor<3xi64>) -> tensor<8x5x7xf32>
-  %y3 = onnx.Reshape %y, %sy : (tensor<2x4x7xf32>, tensor<2xi64>) -> tensor<8x7xf32>
-  %a = onnx.Softmax %x3 {axis = 0 : i64} : (tensor<8x5x7xf32>) -> tensor<8x5x7xf32>
-  %b = onnx.Softmax %y3 {axis = 1 : i64} : (tensor<8x7xf32>) -> tensor<8x7xf32>
-  return %a, %b : tensor<8x5x7xf32>, tensor<8x7xf32>
+// The product is read twice: it is not computed twice.
+// CHECK-LABEL: func @product_read_twice
+// CHECK: onnx.MatMul {{.*}} -> tensor<?x?x?xf32>
+// CHECK-NOT: onnx.MatMul
+func.func @product_read_twice(%q4: tensor<?x4x?x8xf32> {onnx.dims = ["b", 4, "i", 8]}, %k4: tensor<?x4x8x?xf32> {onnx.dims = ["b", 4, 8, "j"]}, %v4: tensor<?x4x?x8xf32> {onnx.dims = ["b", 4, "j", 8]}) -> (tensor<?x?x?xf32>, tensor<?x4x?x?xf32>) {
+  %b = kernel.dim "b"
+  %i = kernel.dim "i"
+  %j = kernel.dim "j"
+  %c4 = arith.constant 4 : index
+  %n = arith.muli %b, %c4 : index
+  %b64 = arith.index_cast %b : index to i64
+  %i64_ = arith.index_cast %i : index to i64
+  %j64 = arith.index_cast %j : index to i64
+  %n64 = arith.index_cast %n : index to i64
+  %four = arith.constant 4 : i64
+  %eight = arith.constant 8 : i64
+  %qs = tensor.from_elements %n64, %i64_, %eight : tensor<3xi64>
+  %ks = tensor.from_elements %n64, %eight, %j64 : tensor<3xi64>
+  %vs = tensor.from_elements %n64, %j64, %eight : tensor<3xi64>
+  %merged = tensor.from_elements %n64, %i64_, %j64 : tensor<3xi64>
+  %split = tensor.from_elements %b64, %four, %i64_, %j64 : tensor<4xi64>
+  %q = onnx.Reshape %q4, %qs {allowzero = true} : (tensor<?x4x?x8xf32>, tensor<3xi64>) -> tensor<?x?x8xf32>
+  %k = onnx.Reshape %k4, %ks {allowzero = true} : (tensor<?x4x8x?xf32>, tensor<3xi64>) -> tensor<?x8x?xf32>
+  %v = onnx.Reshape %v4, %vs {allowzero = true} : (tensor<?x4x?x8xf32>, tensor<3xi64>) -> tensor<?x?x8xf32>
+  %s = onnx.MatMul %q, %k : (tensor<?x?x8xf32>, tensor<?x8x?xf32>) -> tensor<?x?x?xf32>
+  %w = onnx.Reshape %s, %split {allowzero = true} : (tensor<?x?x?xf32>, tensor<4xi64>) -> tensor<?x4x?x?xf32>
+  return %s, %w : tensor<?x?x?xf32>, tensor<?x4x?x?xf32>
 }
 
-// -----
-
-// A dim of size one that goes away is no batch.
-// CHECK-LABEL: func @unit_dim
-func.func @unit_dim(%a: tensor<1x4x5x7xf32>, %b: tensor<1x4x7x3xf32>) -> tensor<4x5x3xf32> {
-  // CHECK: onnx.MatMul {{.*}} -> tensor<4x5x3xf32>
-  %sa = onnx.Constant dense<[4, 5, 7]> : tensor<3xi64> : tensor<3xi64>
-  %sb = onnx.Constant dense<[4, 7, 3]> : tensor<3xi64> : tensor<3xi64>
-  %a3 = onnx.Reshape %a, %sa : (tensor<1x4x5x7xf32>, tensor<3xi64>) -> tensor<4x5x7xf32>
-  %b3 = onnx.Reshape %b, %sb : (tensor<1x4x7x3xf32>, tensor<3xi64>) -> tensor<4x7x3xf32>
-  %y = onnx.MatMul %a3, %b3 : (tensor<4x5x7xf32>, tensor<4x7x3xf32>) -> tensor<4x5x3xf32>
-  return %y : tensor<4x5x3xf32>
+// The Reshape takes the queries apart, not the heads.
+// CHECK-LABEL: func @other_dim_split
+// CHECK: onnx.MatMul {{.*}} -> tensor<?x?x?xf32>
+func.func @other_dim_split(%q4: tensor<?x4x?x8xf32> {onnx.dims = ["b", 4, "i", 8]}, %k4: tensor<?x4x8x?xf32> {onnx.dims = ["b", 4, 8, "j"]}, %v4: tensor<?x4x?x8xf32> {onnx.dims = ["b", 4, "j", 8]}, %q5: tensor<?x4x4x?x8xf32> {onnx.dims = ["b", 4, 4, "i", 8]}) -> tensor<?x4x?x?xf32> {
+  %b = kernel.dim "b"
+  %i = kernel.dim "i"
+  %j = kernel.dim "j"
+  %c4 = arith.constant 4 : index
+  %n = arith.muli %b, %c4 : index
+  %b64 = arith.index_cast %b : index to i64
+  %i64_ = arith.index_cast %i : index to i64
+  %j64 = arith.index_cast %j : index to i64
+  %n64 = arith.index_cast %n : index to i64
+  %four = arith.constant 4 : i64
+  %eight = arith.constant 8 : i64
+  %qs = tensor.from_elements %n64, %i64_, %eight : tensor<3xi64>
+  %ks = tensor.from_elements %n64, %eight, %j64 : tensor<3xi64>
+  %vs = tensor.from_elements %n64, %j64, %eight : tensor<3xi64>
+  %merged = tensor.from_elements %n64, %i64_, %j64 : tensor<3xi64>
+  %split = tensor.from_elements %b64, %four, %i64_, %j64 : tensor<4xi64>
+  %q = onnx.Reshape %q4, %qs {allowzero = true} : (tensor<?x4x?x8xf32>, tensor<3xi64>) -> tensor<?x?x8xf32>
+  %k = onnx.Reshape %k4, %ks {allowzero = true} : (tensor<?x4x8x?xf32>, tensor<3xi64>) -> tensor<?x8x?xf32>
+  %v = onnx.Reshape %v4, %vs {allowzero = true} : (tensor<?x4x?x8xf32>, tensor<3xi64>) -> tensor<?x?x8xf32>
+  %s = onnx.MatMul %q, %k : (tensor<?x?x8xf32>, tensor<?x8x?xf32>) -> tensor<?x?x?xf32>
+  %shape = tensor.from_elements %n64, %four, %i64_, %j64 : tensor<4xi64>
+  %i4 = arith.muli %i, %c4 : index
+  %i464 = arith.index_cast %i4 : index to i64
+  %ts = tensor.from_elements %n64, %i464, %eight : tensor<3xi64>
+  %t = onnx.Reshape %q5, %ts {allowzero = true} : (tensor<?x4x4x?x8xf32>, tensor<3xi64>) -> tensor<?x?x8xf32>
+  %long = onnx.MatMul %t, %k : (tensor<?x?x8xf32>, tensor<?x8x?xf32>) -> tensor<?x?x?xf32>
+  %w = onnx.Reshape %long, %shape {allowzero = true} : (tensor<?x?x?xf32>, tensor<4xi64>) -> tensor<?x4x?x?xf32>
+  return %w : tensor<?x4x?x?xf32>
 }
