@@ -3,7 +3,7 @@
 import numpy as np
 from onnx import TensorProto
 
-from generate import FLOATS, NotApplicable
+from graphs import FLOATS, NotApplicable
 
 INT, BOOL = TensorProto.INT64, TensorProto.BOOL
 LOWEST = {TensorProto.FLOAT: -3.4028234663852886e38, TensorProto.FLOAT16: -65504.0, TensorProto.DOUBLE: -1.7e308}

@@ -1,4 +1,4 @@
-"""Random graphs (generate.py), compiled and compared.
+"""Random graphs (graphs.py), compiled and compared.
 
     fuzz.py --raptc R --rapt-run R --seed 1 --count 500 [--keep FOLDER]
 
@@ -24,7 +24,7 @@ from onnx import TensorProto, helper, numpy_helper
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "e2e"))
 
 import e2e  # noqa: E402
-import generate  # noqa: E402
+import graphs  # noqa: E402
 
 TOLERANCE = {TensorProto.FLOAT: 2e-5, TensorProto.FLOAT16: 1e-2, TensorProto.DOUBLE: 2e-5}
 FORMS = {"fused": (False, "halide"), "unfused": (True, "halide"), "reference": (False, "reference")}
@@ -108,7 +108,7 @@ def check_model(models, feeds, args, tolerance):
 
 def check_seed(seed, args):
     """A description of what is wrong with the graph of a seed, or None; and the number of its attentions."""
-    graph = generate.generate(seed)
+    graph = graphs.generate(seed)
     fused, unfused = graph.model(), graph.model(unfused=True)
     feeds = [graph.feeds(which) for which in range(2 if graph.symbolic else 1)]
     models = {form: unfused if splits else fused for form, (splits, _) in FORMS.items()
@@ -140,7 +140,7 @@ def assemble(graph, nodes, outputs, inputs):
     """A model of `nodes`; `inputs` are names that are fed."""
     nodes, needed = without_dead(nodes, outputs)
     made = {name for node in nodes for name in node.output}
-    fed = [generate.info(graph.tensors[name]) for name in inputs if name in needed and name not in made]
+    fed = [graphs.info(graph.tensors[name]) for name in inputs if name in needed and name not in made]
     results = [helper.make_tensor_value_info(name, graph.tensors[name].kind, None) for name in outputs]
     weights = [tensor for tensor in graph.initializers if tensor.name in needed]
     built = helper.make_graph(nodes, "cut", fed, results, weights)

@@ -1,10 +1,10 @@
-"""The steps that a random graph is made of: each appends an operator, or a few, to a generate.Graph."""
+"""The steps that a random graph is made of: each appends an operator, or a few, to a graphs.Graph."""
 
 import numpy as np
 from onnx import TensorProto
 
 from attention import attention
-from generate import FLOATS, NotApplicable
+from graphs import FLOATS, NotApplicable
 
 INT, BOOL = TensorProto.INT64, TensorProto.BOOL
 # onnxruntime has no kernels of these for float64.

@@ -8,6 +8,7 @@ the same bits (`sharp` below): then every implementation must agree up to roundi
 import random
 
 import numpy as np
+import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 LIMIT = 40000  # elements of a tensor
@@ -121,14 +122,21 @@ class Graph:
 
     # --- The result ---
     def model(self, unfused=False):
-        """The ModelProto; `unfused`: probabilities of attention are outputs, which keeps them from being fused."""
+        """The ModelProto; `unfused`: a minimum with 2 stands behind probabilities, which no matcher looks through."""
         outputs = [x for x in self.tensors.values()
                    if (x.name not in self.used or x.name in self.extra) and x not in self.inputs]
-        if unfused:
-            outputs += [x for x in self.probabilities if x not in outputs]
+        nodes, weights = list(self.nodes), list(self.initializers)
+        for x in self.probabilities if unfused else ():
+            at = next(i for i, node in enumerate(nodes) if x.name in node.output)
+            maker = onnx.NodeProto()
+            maker.CopyFrom(nodes[at])
+            maker.output[list(maker.output).index(x.name)] = x.name + "_below"
+            two = numpy_helper.from_array(np.array(2, helper.tensor_dtype_to_np_dtype(x.kind)), x.name + "_two")
+            weights.append(two)
+            nodes[at:at + 1] = [maker, helper.make_node("Min", [x.name + "_below", two.name], [x.name])]
         graph = helper.make_graph(
-            self.nodes, f"fuzz{self.seed}", [info(x) for x in self.inputs],
-            [helper.make_tensor_value_info(x.name, x.kind, None) for x in outputs], self.initializers)
+            nodes, f"fuzz{self.seed}", [info(x) for x in self.inputs],
+            [helper.make_tensor_value_info(x.name, x.kind, None) for x in outputs], weights)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
 
     def feeds(self, which):
