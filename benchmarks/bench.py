@@ -31,20 +31,22 @@ REFERENCE = "onnxruntime"
 
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.splitlines()[0])
-    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(SUITES)}; all when none is named")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", 
+                        help=f"of {', '.join(SUITES)}; all when none is named")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="few points, short (default)")
     size.add_argument("--full", action="store_true", help="the whole grid, longer at each point")
     parser.add_argument("--engines", nargs="+", default=None, metavar="ENGINE",
-                        help=f"of {', '.join(engines.NAMES)}; rapt:FLAG,FLAG is Rapt with flags for raptc; "
-                             "default: all, inductor only with --full")
+                        help=f"of {', '.join(engines.NAMES)}; rapt:FLAG,FLAG is Rapt with flags for raptc; the "
+                             "first is what the others are compared with (default: all, inductor only with --full)")
     parser.add_argument("--threads", nargs="+", type=int, default=[1], help="thread counts, each a table")
-    parser.add_argument("--models", nargs="+", help="encoder, load: minilm, bert-base")
+    parser.add_argument("--models", nargs="+", help="encoder, load: minilm, bert-base, or the path of an ONNX encoder")
     parser.add_argument("--batches", nargs="+", type=int, help="encoder: batch sizes")
     parser.add_argument("--lengths", nargs="+", type=int, help="tokens or keys; gemm: rows")
     parser.add_argument("--sizes", nargs="+", type=int, help="attention: head sizes")
     parser.add_argument("--heads", nargs="+", type=int, help="attention: numbers of heads")
     parser.add_argument("--masks", nargs="+", choices=attention.MASKS, help="attention: kinds of mask")
+    parser.add_argument("--layers", nargs="+", metavar="INPUTSxOUTPUTS[+gelu]", help="gemm: layers")
     parser.add_argument("--cold-bytes", type=int, help="gemm: weights that one run reads")
     parser.add_argument("--march", default="native", help="instruction set of the peak, as clang names it")
     parser.add_argument("--seconds", type=float, help="least time at a point")
@@ -170,6 +172,7 @@ def main():
     about = machine.describe()
     print(f"{about['cpu']}, {about['cores']} cores, load {about['load'][0]:.1f}, commit {about['commit'][:10]}"
           f"{' with changes' if about['modified'] else ''}")
+    os.makedirs(CACHE, exist_ok=True)
     started = datetime.datetime.now(datetime.timezone.utc)
     record = {"date": started.isoformat(timespec="seconds"), "arguments": sys.argv[1:], "machine": about,
               "pace": dataclasses.asdict(pace_of(options)), "engines": {}, "not_installed": {}, "rows": []}

@@ -5,7 +5,8 @@ import hashlib
 import os
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-CACHE = os.path.join(ROOT, "build", "bench")
+BUILD = os.environ.get("RAPT_BENCH_BUILD") or os.path.join(ROOT, "build")
+CACHE = os.path.join(BUILD, "bench")
 
 
 @dataclasses.dataclass
@@ -13,8 +14,9 @@ class Case:
     """suite: its name. dims: what tells the rows of a table apart, in the order of its columns.
 
     graph: path of the ONNX model; plain_graph: the same in standard operators of opset 17 for engines that
-    know no attention operator (empty: graph). Weights lie beside the graph or in it. feeds: {input: array}. flops and traffic: floating point operations and bytes that a run needs at least. copies: how many
-    equal problems one run computes. build: what an engine without ONNX needs to know, by the suite's own names.
+    know no attention operator (empty: graph). Weights lie beside the graph or in it. feeds: {input: array}.
+    flops and traffic: floating point operations and bytes that a run needs at least. copies: how many equal
+    problems one run computes. build: what an engine without ONNX needs to know, by the suite's own names.
     """
 
     suite: str

@@ -73,8 +73,8 @@ def closing(rows, names):
         if pairs:
             ratios = [ratio for ratio, _ in pairs]
             worst = min(pairs, key=lambda pair: pair[0])
-            text.append(f"  {label:18s} {stats.geometric_mean(ratios):.2f} in the geometric mean of {len(pairs)} points, "
-                        f"ahead at {sum(r > 1 for r in ratios)}; least {worst[0]:.2f} at {worst[1]}")
+            text.append(f"  {label:18s} {stats.geometric_mean(ratios):.2f} in the geometric mean of {len(pairs)} "
+                        f"points, ahead at {sum(r > 1 for r in ratios)}; least {worst[0]:.2f} at {worst[1]}")
 
     titles = [" ".join(f"{k} {v}" for k, v in row["dims"].items()) for row in rows]
     for name in names[1:]:

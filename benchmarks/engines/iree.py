@@ -47,7 +47,8 @@ def compile_case(case):
             dim.dim_value = size
     del proto.graph.value_info[:]
     for value in proto.graph.output:  # their sizes follow from the inputs
-        value.type.tensor_type.ClearField("shape")
+        for dim in value.type.tensor_type.shape.dim:
+            dim.Clear()
     static = path[:-5] + ".onnx"
     onnx.save(onnx.shape_inference.infer_shapes(proto), static)
     folder = os.path.dirname(sys.executable)

@@ -104,8 +104,10 @@ class Engine:
                 self._function = attention(case.build)
             elif kind == "gemm":
                 self._function = linears(case)
-            else:
+            elif kind == "encoder":
                 self._function = encoder(case)
+            else:
+                raise Unsupported("knows no ONNX graph, only the suites' own models")
             if self._compiled:
                 self._function = torch.compile(self._function, dynamic=False)
             self._source = case.graph

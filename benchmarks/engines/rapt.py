@@ -6,11 +6,12 @@ import subprocess
 import sys
 import time
 
-from case import ROOT, cached
+from case import BUILD, ROOT, cached
 
 sys.path.insert(0, os.path.join(ROOT, "runtime", "python"))
 PACKAGES = {}
-RAPTC = os.environ.get("RAPT_BENCH_RAPTC") or os.path.join(ROOT, "build", "bin", "raptc")
+RAPTC = os.path.join(BUILD, "bin", "raptc")
+os.environ.setdefault("RAPT_LIBRARY", os.path.join(BUILD, "lib", "librapt.so"))
 OPENINGS = 20
 
 
@@ -34,7 +35,8 @@ def compile_graph(case, flags):
 
 def compile_to(case, flags, path):
     """Runs raptc. Raises RuntimeError with its message."""
-    done = subprocess.run([RAPTC, case.graph, "-o", path, *flags], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    done = subprocess.run([RAPTC, case.graph, "-o", path, *flags], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"raptc: {done.stderr.strip()[-500:]}")
 

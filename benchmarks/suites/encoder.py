@@ -1,6 +1,7 @@
 """Whole encoders: MiniLM with its real weights, BERT-base with seeded random ones; tokens in, states out."""
 
 import dataclasses
+import functools
 import os
 import shutil
 
@@ -8,6 +9,7 @@ import numpy as np
 
 import weights
 from case import CACHE, ROOT, Case
+from suites import graphs
 
 COLUMN = "seq"
 QUICK = {"lengths": [8, 32, 128, 384], "batches": [1]}
@@ -72,10 +74,16 @@ class Encoder:
 ENCODERS = [Encoder("minilm", 6, 384, 1536, 12, False), Encoder("bert-base", 12, 768, 3072, 12, True)]
 
 
+def chosen(options):
+    """A function (batch, seq) -> Case for each model that --models names, by name or as a path."""
+    known = {encoder.name: encoder.case for encoder in ENCODERS}
+    for name in options.models or known:
+        yield known.get(name) or functools.partial(graphs.case, name)
+
+
 def cases(options):
     grid = FULL if options.full else QUICK
-    for encoder in ENCODERS:
-        if not options.models or encoder.name in options.models:
-            for batch in options.batches or grid["batches"]:
-                for seq in options.lengths or grid["lengths"]:
-                    yield encoder.case(batch, seq)
+    for make in chosen(options):
+        for batch in options.batches or grid["batches"]:
+            for seq in options.lengths or grid["lengths"]:
+                yield make(batch, seq)

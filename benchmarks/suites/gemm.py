@@ -21,14 +21,24 @@ FULL = {"layers": [(768, 768, False), (768, 2304, False), (768, 3072, False), (7
         "rows": [1, 8, 32, 37, 100, 128, 512]}
 
 
+def parse_layer(text):
+    """"768x3072+gelu" as (768, 3072, True)."""
+    sizes, _, epilogue = text.partition("+")
+    inputs, _, outputs = sizes.partition("x")
+    if not (inputs.isdigit() and outputs.isdigit() and epilogue in ("", "gelu")):
+        raise ValueError(f"layer '{text}': expected INPUTSxOUTPUTS or INPUTSxOUTPUTS+gelu")
+    return int(inputs), int(outputs), bool(epilogue)
+
+
 def graph(rows, inputs, outputs, gelu, copies):
     """`copies` of MatMul + Add [+ Gelu] with weights of their own."""
     rng = np.random.default_rng(inputs + outputs)
     nodes, weights, given, made = [], [], [], []
     for i in range(copies):
         scale = np.float32(inputs ** -0.5)
-        weights.append(numpy_helper.from_array(scale * rng.standard_normal((inputs, outputs), np.float32), f"w{i}"))
-        weights.append(numpy_helper.from_array(rng.standard_normal(outputs, np.float32), f"b{i}"))
+        weight, bias = (rng.standard_normal(shape, np.float32) for shape in ((inputs, outputs), outputs))
+        weights.append(numpy_helper.from_array(scale * weight, f"w{i}"))
+        weights.append(numpy_helper.from_array(bias, f"b{i}"))
         last = f"z{i}" if gelu else f"y{i}"
         nodes.append(helper.make_node("MatMul", [f"x{i}", f"w{i}"], [f"p{i}"]))
         nodes.append(helper.make_node("Add", [f"p{i}", f"b{i}"], [last]))
@@ -46,7 +56,8 @@ def graph(rows, inputs, outputs, gelu, copies):
 def gelu_nodes(value, i):
     """GELU with erf as exporters before opset 20 write it, which every engine knows."""
     return [helper.make_node("Div", [value, "root"], [f"d{i}"]), helper.make_node("Erf", [f"d{i}"], [f"e{i}"]),
-            helper.make_node("Add", [f"e{i}", "one"], [f"a{i}"]), helper.make_node("Mul", [value, f"a{i}"], [f"m{i}"]),
+            helper.make_node("Add", [f"e{i}", "one"], [f"a{i}"]),
+            helper.make_node("Mul", [value, f"a{i}"], [f"m{i}"]),
             helper.make_node("Mul", [f"m{i}", "half"], [f"y{i}"])]
 
 
@@ -64,6 +75,6 @@ def case(rows, inputs, outputs, gelu, cold_bytes):
 def cases(options):
     grid = FULL if options.full else QUICK
     cold = options.cold_bytes if options.cold_bytes is not None else max(COLD_BYTES, 2 * last_cache_bytes())
-    for inputs, outputs, gelu in grid["layers"]:
+    for inputs, outputs, gelu in map(parse_layer, options.layers) if options.layers else grid["layers"]:
         for rows in options.lengths or grid["rows"]:
             yield case(rows, inputs, outputs, gelu, cold)

@@ -10,6 +10,8 @@ import subprocess
 import tempfile
 import time
 
+import onnx
+
 import engines
 import machine
 from suites import encoder
@@ -52,9 +54,15 @@ def compilation(case, flags):
                 log.seek(0)
                 raise WorkerError("raptc: " + log.read().decode(errors="replace").strip()[-300:])
         seconds = time.perf_counter() - begin
-    beside = os.path.dirname(case.graph)
     return {"seconds": seconds, "peak_bytes": usage.ru_maxrss * 1024, "cpu_seconds": usage.ru_utime + usage.ru_stime,
-            "model_bytes": sum(os.path.getsize(os.path.join(beside, name)) for name in os.listdir(beside))}
+            "model_bytes": model_bytes(case.graph)}
+
+
+def model_bytes(graph):
+    """Size of an ONNX file and the external data that it names."""
+    names = {e.value for t in onnx.load(graph, load_external_data=False).graph.initializer
+             for e in t.external_data if e.key == "location"}
+    return sum(os.path.getsize(os.path.join(os.path.dirname(graph), n)) for n in {*names, os.path.basename(graph)})
 
 
 def sharing(case, name, cores):
@@ -71,12 +79,10 @@ def sharing(case, name, cores):
 
 def measure(options, names, threads):
     """A row for each model and engine; a row with "reason" could not be measured."""
-    for model in encoder.ENCODERS:
-        if options.models and model.name not in options.models:
-            continue
-        case = model.case(1, SEQ)
+    for make in encoder.chosen(options):
+        case = make(1, SEQ)
         for name in names:
-            row = {"suite": "load", "dims": {"model": model.name, "engine": name}, "threads": threads}
+            row = {"suite": "load", "dims": {"model": case.dims["model"], "engine": name}, "threads": threads}
             cores, worker = machine.cores(threads), None
             try:
                 if name.partition(":")[0] == "rapt":
@@ -114,8 +120,9 @@ def lines(rows):
             yield (f"    opening {1e3 * opened[len(opened) // 2]:.2f} ms (median of {len(opened)}, lowest "
                    f"{1e3 * opened[0]:.2f}); resident above weights {row['weights_bytes'] / mb:.1f} MB and arena "
                    f"{row['workspace_bytes'] / mb:.1f} MB: {over / mb:+.1f} MB")
-            yield (f"    artifact {row['artifact_bytes'] / mb:.1f} MB, {(row['artifact_bytes'] - row['weights_bytes']) / mb:+.2f}"
-                   f" MB above the weights; two processes: {shared['rss'][0] / mb:.1f} MB mapped in each, "
-                   f"{sum(shared['pss']) / mb:.1f} MB in both together")
+            above = row["artifact_bytes"] - row["weights_bytes"]
+            yield (f"    artifact {row['artifact_bytes'] / mb:.1f} MB, {above / mb:+.2f} MB above the weights; two "
+                   f"processes: {shared['rss'][0] / mb:.1f} MB of it resident in each, {sum(shared['pss']) / mb:.1f} "
+                   f"MB in both together")
             yield (f"    raptc {made['seconds']:.1f} s ({made['cpu_seconds']:.1f} s of CPU), peak memory "
                    f"{made['peak_bytes'] / mb:.0f} MB = {made['peak_bytes'] / made['model_bytes']:.2f} x the model")
