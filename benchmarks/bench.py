@@ -40,7 +40,8 @@ def parse(arguments):
                         help=f"of {', '.join(engines.NAMES)}; rapt:FLAG,FLAG is Rapt with flags for raptc; the "
                              "first is what the others are compared with (default: all, inductor only with --full)")
     parser.add_argument("--threads", nargs="+", type=int, default=[1], help="thread counts, each a table")
-    parser.add_argument("--models", nargs="+", help="encoder, load: minilm, bert-base, or the path of an ONNX encoder")
+    parser.add_argument("--models", nargs="+", 
+                        help="encoder, load: minilm, bert-base, or the path of an ONNX encoder")
     parser.add_argument("--batches", nargs="+", type=int, help="encoder: batch sizes")
     parser.add_argument("--lengths", nargs="+", type=int, help="tokens or keys; gemm: rows")
     parser.add_argument("--sizes", nargs="+", type=int, help="attention: head sizes")

@@ -68,7 +68,8 @@ def main():
         check(record["machine"][key], f"no {key} in {record['machine']}")
     check({"raptc", "onnxruntime"} <= set(record["engines"]) and record["date"], record["engines"])
 
-    record, _ = bench(args.folder, build, "gemm", *pair, "--lengths=3", "--layers", "32x48+gelu", "--cold-bytes=20000")
+    record, _ = bench(args.folder, build, "gemm", *pair, "--lengths=3", "--layers", "32x48+gelu",
+                      "--cold-bytes=20000")
     check_race(record["rows"], 1, ["layer", "rows"])
     check(record["rows"][0]["copies"] == 4, record["rows"][0])
 
