@@ -39,7 +39,8 @@ def parse(arguments):
     parser.add_argument("--engines", nargs="+", default=None, metavar="ENGINE",
                         help=f"of {', '.join(engines.NAMES)}; rapt:FLAG,FLAG is Rapt with flags for raptc; the "
                              "first is what the others are compared with (default: all, inductor only with --full)")
-    parser.add_argument("--threads", nargs="+", type=int, default=[1], help="thread counts, each a table")
+    parser.add_argument("--threads", nargs="+", type=int,
+                        help="thread counts, each a table (default: 1; with --full also 2)")
     parser.add_argument("--models", nargs="+", 
                         help="encoder, load: minilm, bert-base, or the path of an ONNX encoder")
     parser.add_argument("--batches", nargs="+", type=int, help="encoder: batch sizes")
@@ -62,6 +63,10 @@ def parse(arguments):
     for name in options.engines or ():
         if name.partition(":")[0] not in engines.NAMES:
             parser.error(f"unknown engine '{name}', expected one of {', '.join(engines.NAMES)}")
+    usable = len(os.sched_getaffinity(0))
+    options.threads = options.threads or list(range(1, 1 + min(usable, 2 if options.full else 1)))
+    if max(options.threads) > usable or min(options.threads) < 1:
+        parser.error(f"--threads: expected 1 to {usable}, the cores that this process may use")
     options.suites = options.suites or list(SUITES)
     options.engines = options.engines or [n for n in engines.NAMES if options.full or n != "inductor"]
     return options

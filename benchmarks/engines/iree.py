@@ -37,11 +37,12 @@ def compile_case(case):
     graph = case.plain_graph or case.graph
     shapes = {name: array.shape for name, array in case.feeds.items()}
     with open(graph, "rb") as f:
-        key = f"{versions()} {hashlib.sha256(f.read()).hexdigest()} {shapes}"
+        key = f"{versions()} {case.build.get('outputs')} {hashlib.sha256(f.read()).hexdigest()} {shapes}"
     path = cached("iree", key, ".vmfb")
     if os.path.exists(path):
         return path
     proto = onnx.load(graph)
+    keep_outputs(proto.graph, case.build.get("outputs"))
     for value in proto.graph.input:
         for dim, size in zip(value.type.tensor_type.shape.dim, shapes[value.name]):
             dim.dim_value = size
@@ -65,6 +66,21 @@ def compile_case(case):
     return path
 
 
+def keep_outputs(graph, names):
+    """Cuts `graph` to the outputs `names` (None: all) and the nodes that they need."""
+    if names is None:
+        return
+    kept, needed = [], set(names)
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            kept.append(node)
+            needed.update(node.input)
+    outputs = [output for output in graph.output if output.name in names]
+    del graph.node[:], graph.output[:]
+    graph.node.extend(reversed(kept))
+    graph.output.extend(outputs)
+
+
 class Engine:
     def __init__(self, _name, _flags, threads):
         import iree.runtime as ireert
@@ -76,10 +92,13 @@ class Engine:
 
     def load(self, case):
         import iree.runtime as ireert
+        import onnx
 
         path = compile_case(case)
-        self._names = [output.name for output in _graph(case).output]
-        self._order = [value.name for value in _graph(case).input]
+        graph = onnx.load(case.plain_graph or case.graph, load_external_data=False).graph
+        keep_outputs(graph, case.build.get("outputs"))
+        self._names = [output.name for output in graph.output]
+        self._order = [value.name for value in graph.input]
         context = ireert.SystemContext(config=self._config)
         with open(path, "rb") as f:
             context.add_vm_module(ireert.VmModule.copy_buffer(context.instance, f.read()))
@@ -99,9 +118,3 @@ class Engine:
     def outputs(self):
         results = self._results if isinstance(self._results, (list, tuple)) else [self._results]
         return {name: result.to_host() for name, result in zip(self._names, results)}
-
-
-def _graph(case):
-    import onnx
-
-    return onnx.load(case.plain_graph or case.graph, load_external_data=False).graph
