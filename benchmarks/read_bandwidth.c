@@ -6,7 +6,7 @@
  *   read_bandwidth THREADS -      measures once for every line on the standard input
  *
  * A round reads one CHUNK of a memory many times as large, each thread its own part in order, with
- * as many independent sums as hide the latency of the addition. The next round reads the next chunk,
+ * as many independent sums as hide the latency of the addition. The next round reads the next one,
  * so no chunk is in a cache when its turn comes. The best round counts: rounds are short, because a
  * thread that loses its core in one does not count then.
  *===--------------------------------------------------------------------------------------===*/
