@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["InferenceSession", "RaptError", "TensorInfo", "version"]
+__all__ = ["BoundRun", "InferenceSession", "RaptError", "TensorInfo", "version"]
 
 _MAX_RANK = 8
 
@@ -100,6 +100,10 @@ def _load_library():
         "rapt_input_info": (number, [pointer, number, ctypes.POINTER(_TensorInfo)]),
         "rapt_output_info": (number, [pointer, number, ctypes.POINTER(_TensorInfo)]),
         "rapt_output_shapes": (number, [pointer, pointer, number, pointer]),
+        "rapt_workspace_size": (
+            number,
+            [pointer, pointer, number, number, ctypes.POINTER(ctypes.c_uint64)],
+        ),
         "rapt_workspace_create": (
             number,
             [pointer, ctypes.POINTER(_WorkspaceOptions), ctypes.POINTER(pointer)],
@@ -200,6 +204,7 @@ class InferenceSession:
         info = _ModelInfo()
         _check(_library.rapt_describe(self._model, ctypes.byref(info)))
         self.name, self.producer = info.name.decode(), info.producer.decode()
+        self.weights_bytes, self._threads = info.weights_bytes, threads
         self._inputs = self._infos(_library.rapt_input_info, info.num_inputs)
         self._outputs = self._infos(_library.rapt_output_info, info.num_outputs)
 
@@ -228,19 +233,58 @@ class InferenceSession:
         """Computes the model. inputs: {name: array}, every input once, with the model's dtype; arrays
         that are not contiguous, or not in the machine's byte order, are copied. Returns new arrays in
         the order of output_names (None: all, in the model's order). Raises RaptError."""
-        arrays = {name: _as_native(value) for name, value in inputs.items()}
-        given = (_Tensor * len(arrays))(*[_as_tensor(n, a) for n, a in arrays.items()])
-        count = len(self._outputs)
-        wanted = (_Tensor * count)()
-        _check(_library.rapt_output_shapes(self._model, given, len(arrays), wanted))
-        results = {}
-        for info, tensor in zip(self._outputs, wanted):
+        for name in output_names or ():
+            if all(name != info.name for info in self._outputs):
+                raise RaptError("RAPT_ERROR_NAME", f"the model has no output '{name}'")
+        bound = self.bind(inputs)
+        bound.run()
+        return [bound.outputs[name] for name in (output_names or bound.outputs)]
+
+    def bind(self, inputs):
+        """A BoundRun for {name: array}: `run()` reads the arrays anew each time. Raises RaptError."""
+        return BoundRun(self, inputs)
+
+    def workspace_bytes(self, inputs):
+        """How much workspace memory a run on {name: array} needs. Raises RaptError."""
+        size = ctypes.c_uint64()
+        given = (_Tensor * len(inputs))(*[_as_tensor(n, _as_native(a)) for n, a in inputs.items()])
+        _check(
+            _library.rapt_workspace_size(
+                self._model, given, len(inputs), self._threads, ctypes.byref(size)
+            )
+        )
+        return size.value
+
+
+class BoundRun:
+    """A model with its arguments in place, for many runs on the same memory.
+
+    inputs: the arrays that runs read, as given where they needed no copy. outputs: {name: array}, made once
+    and overwritten by each `run()`.
+    """
+
+    def __init__(self, session, inputs):
+        self._session = session
+        self.inputs = {name: _as_native(value) for name, value in inputs.items()}
+        self._given = (_Tensor * len(inputs))(*[_as_tensor(n, a) for n, a in self.inputs.items()])
+        self._wanted = (_Tensor * len(session._outputs))()
+        _check(
+            _library.rapt_output_shapes(
+                session._model, self._given, len(self._given), self._wanted
+            )
+        )
+        self.outputs = {}
+        for info, tensor in zip(session._outputs, self._wanted):
             array = np.empty(tensor.dims[: tensor.rank], _numpy_dtype(tensor.dtype))
             tensor.data = array.ctypes.data
-            results[info.name] = array
-        for name in output_names or ():
-            if name not in results:
-                raise RaptError("RAPT_ERROR_NAME", f"the model has no output '{name}'")
-        with self._lock:
-            _check(_library.rapt_run(self._workspace, given, len(arrays), wanted, count))
-        return [results[name] for name in (output_names or results)]
+            self.outputs[info.name] = array
+
+    def run(self):
+        """Computes the outputs. Raises RaptError."""
+        session = self._session
+        with session._lock:
+            _check(
+                _library.rapt_run(
+                    session._workspace, self._given, len(self._given), self._wanted, len(self._wanted)
+                )
+            )

@@ -44,6 +44,18 @@ for batch, seq in [(1, 1), (3, 7), (5, 129)]:
     swapped = {name: a.astype(a.dtype.newbyteorder()) for name, a in inputs.items()}
     np.testing.assert_array_equal(session.run(None, swapped)[0], scaled)
 
+# Bound: runs read the caller's arrays anew and write the same outputs.
+inputs = make_inputs(3, 7)
+bound = session.bind(inputs)
+outputs = dict(bound.outputs)
+for step in range(3):
+    inputs["x"] += step
+    bound.run()
+    assert all(bound.outputs[name] is array for name, array in outputs.items())
+    np.testing.assert_array_equal(outputs["scaled"], reference(**inputs)[0])
+    np.testing.assert_array_equal(outputs["total"], reference(**inputs)[1])
+assert session.workspace_bytes(inputs) > 0 and session.weights_bytes >= table.nbytes
+
 
 def fails(status, text, call):
     try:
@@ -61,6 +73,7 @@ assert scaled.shape == (2, 0, 4) and (total == 0).all()
 good = make_inputs(2, 3)
 fails("RAPT_ERROR_NAME", "'ids' is missing", lambda: session.run(None, {"x": good["x"]}))
 fails("RAPT_ERROR_NAME", "'nope'", lambda: session.run(["nope"], good))
+fails("RAPT_ERROR_NAME", "'ids' is missing", lambda: session.bind({"x": good["x"]}))
 fails("RAPT_ERROR_DTYPE", "f64", lambda: session.run(None, {**good, "x": good["x"].astype("f8")}))
 fails("RAPT_ERROR_RUN", "outside", lambda: session.run(None, {**good, "ids": good["ids"] + 100}))
 fails("RAPT_ERROR_FILE", "no-such", lambda: rapt.InferenceSession("no-such.so"))

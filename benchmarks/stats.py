@@ -1,0 +1,57 @@
+"""Medians, tails and the interval of a ratio, for times that come in rounds.
+
+A round is a list of times taken within a second or so; times in one round resemble each other more than
+times of different rounds, so the bootstrap draws whole rounds.
+"""
+
+import numpy as np
+
+RESAMPLES = 1000
+SEED = 7
+
+
+def summary(rounds):
+    """{median, min, p99, runs} of all times in `rounds`, a list of lists of seconds."""
+    times = np.concatenate([np.asarray(r, float) for r in rounds])
+    return {"median": float(np.median(times)), "min": float(times.min()),
+            "p99": float(np.quantile(times, 0.99)), "runs": int(times.size)}
+
+
+def ratio(rounds, base_rounds, level=0.95):
+    """(ratio, low, high): median of `rounds` over median of `base_rounds`, with its bootstrap interval.
+
+    Both lists hold the same rounds in the same order: a draw takes a round of both, so that a slow moment of
+    the machine, which both met, cancels."""
+    if len(rounds) != len(base_rounds) or not rounds:
+        raise ValueError(f"expected as many rounds of both, got {len(rounds)} and {len(base_rounds)}")
+    above = [np.asarray(r, float) for r in rounds]
+    below = [np.asarray(r, float) for r in base_rounds]
+    rng = np.random.default_rng(SEED)
+    draws = np.empty(RESAMPLES)
+    for i in range(RESAMPLES):
+        chosen = rng.integers(0, len(above), len(above))
+        draws[i] = (np.median(np.concatenate([above[c] for c in chosen]))
+                    / np.median(np.concatenate([below[c] for c in chosen])))
+    tail = (1 - level) / 2
+    value = np.median(np.concatenate(above)) / np.median(np.concatenate(below))
+    return float(value), float(np.quantile(draws, tail)), float(np.quantile(draws, 1 - tail))
+
+
+def geometric_mean(values):
+    """Of positive numbers; NaN when there are none."""
+    return float(np.exp(np.mean(np.log(values)))) if len(values) else float("nan")
+
+
+def difference(outputs, expected):
+    """The largest difference of an output that both dicts have, relative to that output's largest value.
+    Infinite when shapes differ, when a value is no number, or when no output is common."""
+    common = [name for name in expected if name in outputs]
+    worst = 0.0 if common else float("inf")
+    for name in common:
+        a, b = np.asarray(outputs[name]), np.asarray(expected[name])
+        if a.shape != b.shape:
+            return float("inf")
+        if a.size:
+            gap = np.abs(a.astype(np.float64) - b).max() / max(float(np.abs(b).max()), 1e-30)
+            worst = max(worst, float(gap)) if gap == gap else float("inf")
+    return worst
