@@ -12,9 +12,21 @@ namespace rapt {
 /// Moves what does not depend on the iteration in front of each onnx.Loop, inner loops first:
 /// constants become weights of the function, shape arithmetic index arithmetic, and products with
 /// nothing but captured values kernels of their own.
+/// An operation that refuses indices outside of its operand stays in a loop that may have no
+/// iteration.
 inline void hoistInvariants(mlir::func::FuncOp function) {
-  function.walk<mlir::WalkOrder::PostOrder>(
-      [](onnx::LoopOp loop) { mlir::moveLoopInvariantCode(loop); });
+  function.walk<mlir::WalkOrder::PostOrder>([](onnx::LoopOp loop) {
+    bool runs = !loop.getScanned().empty();
+    mlir::moveLoopInvariantCode(
+        loop.getLoopRegions(),
+        [&](mlir::Value value, mlir::Region *) { return loop.isDefinedOutsideOfLoop(value); },
+        [&](mlir::Operation *op, mlir::Region *) {
+          bool refuses = mlir::isa<onnx::GatherOp, onnx::GatherElementsOp, onnx::GatherNDOp,
+                                   onnx::ScatterElementsOp, onnx::ScatterNDOp>(op);
+          return mlir::isMemoryEffectFree(op) && mlir::isSpeculatable(op) && (runs || !refuses);
+        },
+        [&](mlir::Operation *op, mlir::Region *) { loop.moveOutOfLoop(op); });
+  });
 }
 
 } // namespace rapt

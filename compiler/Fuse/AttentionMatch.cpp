@@ -67,13 +67,14 @@ static Value findGuard(Value probabilities, AttentionMatch &match) {
   auto equal = dyn_cast_or_null<onnx::EqualOp>(condition);
   if (countUses(probabilities) != 1)
     return {};
-  if (!equal) {
+  int constant = equal && scalarConstant(equal.getA()) ? 0 : 1;
+  auto maximum =
+      equal ? equal->getOperand(1 - constant).getDefiningOp<onnx::ReduceMaxOp>() : nullptr;
+  if (!maximum) {
     match.zeroed = MaskTerm{guard.getCondition(), false};
     return guard.getOutput();
   }
-  int constant = scalarConstant(equal.getA()) ? 0 : 1;
-  auto maximum = equal->getOperand(1 - constant).getDefiningOp<onnx::ReduceMaxOp>();
-  if (!maximum || scalarConstant(equal->getOperand(constant)) != -HUGE_VAL ||
+  if (scalarConstant(equal->getOperand(constant)) != -HUGE_VAL ||
       !maximum.getKeepdims())
     return {};
   int64_t rank = tensorType(maximum.getData()).getRank();

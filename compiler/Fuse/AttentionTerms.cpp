@@ -159,10 +159,10 @@ private:
       return std::nullopt;
     // Whether a key is seen inside of the triangle.
     bool seenInside = isTrue ? seenWhenTrue : false;
-    int64_t k = op.getK();
     if (op.getUpper() == seenInside)
       return std::nullopt;
-    return SymbolicExpr(op.getUpper() ? k - 1 : k);
+    SymbolicExpr last = SymbolicExpr(op.getK()) - SymbolicExpr(op.getUpper() ? 1 : 0);
+    return last.isKnown() ? std::optional(last) : std::nullopt;
   }
 
   std::optional<SymbolicExpr> ofSlice(onnx::SliceOp op, bool seenWhenTrue, int depth,
@@ -407,8 +407,11 @@ private:
       return takeCausal(condition, seenWhenTrue);
     if (!match.causal)
       if (auto width = bandWidth(condition, seenWhenTrue, scores, shapes)) {
-        match.causal = width->second + width->first;
-        match.window = width->second - width->first;
+        SymbolicExpr last = width->second + width->first, first = width->second - width->first;
+        if (!last.isKnown() || !first.isKnown())
+          return false;
+        match.causal = last;
+        match.window = first;
         return true;
       }
     if (takeCausal(condition, seenWhenTrue))
@@ -419,7 +422,10 @@ private:
                       before->constant().has_value() == match.causal->constant().has_value();
     if (!before || !sameOrigin)
       return false;
-    match.window = *before + SymbolicExpr(1);
+    SymbolicExpr first = *before + SymbolicExpr(1);
+    if (!first.isKnown())
+      return false;
+    match.window = first;
     return true;
   }
 

@@ -138,6 +138,8 @@ private:
         return fail(reason, "operands are not floats");
       if (tensorType(value).getElementType() != tensorType(a).getElementType())
         return fail(reason, "operands of different element types");
+      if (llvm::is_contained(tensorType(value).getShape(), 0))
+        return fail(reason, "an operand has no elements");
     }
     if (rank == 4 && (tensorType(a).isDynamicDim(1) || tensorType(b).isDynamicDim(1)))
       return fail(reason, "the number of heads is not static");

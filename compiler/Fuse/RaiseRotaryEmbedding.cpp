@@ -220,7 +220,8 @@ private:
       else if (Value whole = withRest(result, match->row))
         std::tie(result, x) = std::pair(whole, root);
     }
-    if (!x || !sameButLast(result, x) || width(result) != width(x))
+    if (!x || !sameButLast(result, x) || width(result) != width(x) ||
+        !isa<FloatType>(tensorType(x).getElementType()))
       return;
     OpBuilder builder(result.getDefiningOp());
     Value cosine = angles(builder, *match, match->cosine),
@@ -228,6 +229,8 @@ private:
     auto raised = onnx::RotaryEmbeddingOp::create(
         builder, result.getLoc(), result.getType(), x, cosine, sine,
         builder.getI64IntegerAttr(match->row.size), builder.getBoolAttr(match->interleaved));
+    // Another rotation may read this one's result, and asks for its dims.
+    shapes.bindArgument(raised.getY(), onnx::Shape(shapes.shape(result)));
     result.replaceAllUsesWith(raised.getY());
   }
 

@@ -283,10 +283,8 @@ private:
     stage.valueDim = value.shape[3].factor;
     stage.scale = op.getScale().convertToDouble();
     stage.softcap = op.getSoftcap().convertToDouble();
-    // Farther diagonals than the longest tensor are all the same, and kernels count in 32 bits.
-    constexpr int64_t farthest = 1 << 29;
     auto diagonal = [&](int64_t offset) {
-      ExprRef expr = Expr::makeInt(std::clamp(offset, -farthest, farthest));
+      ExprRef expr = Expr::makeInt(attn::nearDiagonal(offset));
       if (!op.getCausalFromEnd())
         return expr;
       return Expr::makeBinary(

@@ -13,6 +13,8 @@
 #include "mlir/IR/OpImplementation.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
+#include <algorithm>
+
 #include "dialects/Attn/AttnDialect.h.inc"
 #include "dialects/Attn/AttnEnums.h.inc"
 #define GET_ATTRDEF_CLASSES
@@ -21,6 +23,13 @@
 #include "dialects/Attn/AttnOps.h.inc"
 
 namespace rapt::attn {
+
+/// causal_offset or window_offset within 2^29: farther diagonals are all the same, as no tensor is
+/// so long, and the sum with a position stays in 32 bits.
+inline int64_t nearDiagonal(int64_t offset) {
+  constexpr int64_t farthest = 1 << 29;
+  return std::clamp(offset, -farthest, farthest);
+}
 
 /// Replaces `op` by linalg operations that compute rules S1 to S5 literally, one step an operation:
 /// score, row maximum, exponentials, row sum, weighted sum, division. The slow, obvious form that

@@ -146,7 +146,8 @@ private:
       score = arith::SelectOp::create(b, values[next++], score, excluded);
     auto keepIf = [&](arith::CmpIPredicate predicate, int64_t offset) {
       Value query = linalg::IndexOp::create(b, 2), key = linalg::IndexOp::create(b, 3);
-      Value bound = arith::AddIOp::create(b, query, arith::ConstantIndexOp::create(b, offset));
+      Value bound = arith::AddIOp::create(
+          b, query, arith::ConstantIndexOp::create(b, rapt::attn::nearDiagonal(offset)));
       if (op.getCausalFromEnd()) {
         auto dim = [&](OpFoldResult value) {
           return getValueOrCreateConstantIndexOp(b, b.getLoc(), value);

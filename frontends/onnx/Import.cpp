@@ -69,6 +69,10 @@ private:
   LogicalResult fail(StringRef name, const Twine &what) {
     return emitError(locationOf(name)) << what.str();
   }
+  SymbolicExpr symbolOf(StringRef name) {
+    bool least = !llvm::is_contained(maybeEmpty, builder.getStringAttr(name));
+    return SymbolicExpr::symbol(name, least);
+  }
   LogicalResult importInput(const ValueInfo &input);
   /// Makes a constant of an input whose elements are given by the options.
   LogicalResult fixInput(const ValueInfo &input, Type elementType);
@@ -164,7 +168,7 @@ LogicalResult Importer::importInput(const ValueInfo &input) {
     StringAttr symbol = builder.getStringAttr(name);
     if (symbolNames.insert(name).second)
       symbols.push_back(symbol);
-    result.shape.push_back(SymbolicExpr::symbol(name, !llvm::is_contained(maybeEmpty, symbol)));
+    result.shape.push_back(symbolOf(name));
     dims.push_back(symbol);
     sizes.push_back(ShapedType::kDynamic);
   }
@@ -275,7 +279,7 @@ void Importer::collectDeclared() {
       dims.push_back(dim.kind == Dim::Value        ? SymbolicExpr(dim.value)
                      : dim.kind == Dim::Unknown    ? SymbolicExpr()
                      : given != options.dims.end() ? SymbolicExpr(given->second)
-                                                   : SymbolicExpr::symbol(escaped(dim.param)));
+                                                   : symbolOf(escaped(dim.param)));
     }
   }
 }

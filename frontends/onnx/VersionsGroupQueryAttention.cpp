@@ -74,7 +74,8 @@ private:
   void readAttributes() {
     heads = b.requiredInt("num_heads");
     kvHeads = b.requiredInt("kv_num_heads");
-    if (!b.stopped() && (heads < 1 || kvHeads < 1 || heads % kvHeads != 0))
+    constexpr int64_t most = 1 << 20; // as an int64 it would overflow with the head size
+    if (!b.stopped() && (heads < 1 || kvHeads < 1 || heads > most || heads % kvHeads != 0))
       b.error("attributes 'num_heads' and 'kv_num_heads' are " + Twine(heads) + " and " +
               Twine(kvHeads) + ", expected a positive number and one that divides it");
     isCausal = b.intAttr("causal", 1) != 0;

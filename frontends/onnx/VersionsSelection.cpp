@@ -14,6 +14,7 @@
 #include "llvm/ADT/Sequence.h"
 
 #include <algorithm>
+#include <cmath>
 
 using namespace mlir;
 
@@ -105,8 +106,11 @@ void upgradeCompress(NodeBuilder &b) {
   b.out(0, b.stopped() ? Value() : b.make<GatherOp>(x, indices, axis));
 }
 
+/// NaN comes last, and all NaN are equal.
 bool isLess(const Element &a, const Element &b) {
-  return a.kind == Element::Float ? a.number < b.number : *a.expr.constant() < *b.expr.constant();
+  if (a.kind != Element::Float)
+    return *a.expr.constant() < *b.expr.constant();
+  return a.number < b.number || (std::isnan(b.number) && !std::isnan(a.number));
 }
 
 void upgradeUnique(NodeBuilder &b) {

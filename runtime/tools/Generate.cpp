@@ -416,6 +416,8 @@ private:
     if (options.startId >= decoder.ports.vocabulary)
       return error.fail("--start-id %lld is outside the vocabulary, expected 0 to %lld",
                         (long long)options.startId, (long long)decoder.ports.vocabulary - 1);
+    if (options.firstPath && first.ports.hasCache)
+      return error.fail("the model of --first takes a cache, expected one that makes it");
     return options.firstPath || takesEmptyCache();
   }
 

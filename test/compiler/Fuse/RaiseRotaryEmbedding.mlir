@@ -239,3 +239,25 @@ func.func @broadcast_row(%x: tensor<?x1x?x8xf32> {onnx.dims = ["batch", 1, "seq"
   %y = onnx.Add %p, %q : (tensor<?x4x?x8xf32>, tensor<?x4x?x8xf32>) -> tensor<?x4x?x8xf32>
   return %y : tensor<?x4x?x8xf32>
 }
+
+// Integers are no angles.
+// CHECK-LABEL: func @integers
+func.func @integers(%x: tensor<?x4x?x8xi64> {onnx.dims = ["batch", 4, "seq", 8]}, %cos: tensor<1x1x?x8xi64> {onnx.dims = [1, 1, "seq", 8]}, %sin: tensor<1x1x?x8xi64> {onnx.dims = [1, 1, "seq", 8]}) -> tensor<?x4x?x8xi64> {
+  %c0 = onnx.Constant dense<0> : tensor<1xi64> : tensor<1xi64>
+  %c1 = onnx.Constant dense<1> : tensor<1xi64> : tensor<1xi64>
+  %c2 = onnx.Constant dense<2> : tensor<1xi64> : tensor<1xi64>
+  %c4 = onnx.Constant dense<4> : tensor<1xi64> : tensor<1xi64>
+  %c8 = onnx.Constant dense<8> : tensor<1xi64> : tensor<1xi64>
+  %max = onnx.Constant dense<9223372036854775807> : tensor<1xi64> : tensor<1xi64>
+  %a = onnx.Slice %x, %c0, %c4 {axes = array<i64: 3>, steps = array<i64: 1>} : (tensor<?x4x?x8xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x4x?x4xi64>
+  %b = onnx.Slice %x, %c4, %max {axes = array<i64: 3>, steps = array<i64: 1>} : (tensor<?x4x?x8xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x4x?x4xi64>
+  %n = onnx.Neg %b : (tensor<?x4x?x4xi64>) -> tensor<?x4x?x4xi64>
+  %t = onnx.Concat %n, %a {axis = 3 : i64} : (tensor<?x4x?x4xi64>, tensor<?x4x?x4xi64>) -> tensor<?x4x?x8xi64>
+  %p = onnx.Mul %x, %cos : (tensor<?x4x?x8xi64>, tensor<1x1x?x8xi64>) -> tensor<?x4x?x8xi64>
+  %q = onnx.Mul %sin, %t : (tensor<1x1x?x8xi64>, tensor<?x4x?x8xi64>) -> tensor<?x4x?x8xi64>
+  %y = onnx.Add %q, %p : (tensor<?x4x?x8xi64>, tensor<?x4x?x8xi64>) -> tensor<?x4x?x8xi64>
+  // CHECK: onnx.Concat
+  // CHECK-NOT: onnx.RotaryEmbedding
+  // CHECK: return
+  return %y : tensor<?x4x?x8xi64>
+}
