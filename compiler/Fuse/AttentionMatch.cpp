@@ -80,7 +80,13 @@ static Value findGuard(Value probabilities, AttentionMatch &match) {
   int64_t rank = tensorType(maximum.getData()).getRank();
   if (!llvm::equal(maximum.getAxes(), ArrayRef<int64_t>{rank - 1}))
     return {};
-  match.rowGuard = maximum.getData();
+  // A mask that hides nothing has a row without a key nowhere.
+  Value data = maximum.getData();
+  while (auto expand = data.getDefiningOp<onnx::ExpandOp>())
+    data = expand.getInput();
+  std::optional<double> everywhere = scalarConstant(data);
+  if (!everywhere || !std::isfinite(*everywhere))
+    match.rowGuard = maximum.getData();
   return guard.getOutput();
 }
 

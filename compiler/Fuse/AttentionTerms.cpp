@@ -447,9 +447,14 @@ std::optional<SymbolicExpr> causalOffset(Value condition, bool seenWhenTrue, Val
   SymbolicExpr keys = all.back(), queries = all[all.size() - 2], end = *offset + queries;
   if ((end - keys).constant())
     return offset;
-  // The sizes may have two names: past + seq is total.
-  bool atEnd = shapes.atMost(end, keys) && shapes.atMost(keys, end);
-  return atEnd ? std::optional(keys - queries) : std::nullopt;
+  // The sizes may have two names: past + seq is total. A window is a constant before that.
+  SymbolicExpr before(0), difference = end - keys;
+  for (const onnx::SymbolicTerm &term : difference.terms())
+    if (term.factors.empty())
+      before = SymbolicExpr(term.coefficient);
+  SymbolicExpr last = end - before, found = keys - queries + before;
+  bool atEnd = shapes.atMost(last, keys) && shapes.atMost(keys, last) && found.isKnown();
+  return atEnd ? std::optional(found) : std::nullopt;
 }
 
 std::optional<std::pair<SymbolicExpr, SymbolicExpr>>

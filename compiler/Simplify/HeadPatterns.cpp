@@ -35,14 +35,14 @@ bool isScoreMath(Operation *op) {
 }
 
 /// `value` is a batched product, or elementwise arithmetic on one that nothing else reads.
-bool leadsToMatMul(Value value, ShapeInference &shapes, const SymbolicExpr &batch, int depth = 0) {
+bool leadsToProduct(Value value, ShapeInference &shapes, const SymbolicExpr &batch, int depth = 0) {
   Operation *op = value.getDefiningOp();
   if (!op || depth > 8 || !value.hasOneUse())
     return false;
   if (auto matmul = dyn_cast<onnx::MatMulOp>(op))
     return isBatchedMatMul(matmul, shapes, batch);
   return isScoreMath(op) && llvm::any_of(op->getOperands(), [&](Value operand) {
-           return leadsToMatMul(operand, shapes, batch, depth + 1);
+           return leadsToProduct(operand, shapes, batch, depth + 1);
          });
 }
 
@@ -60,7 +60,7 @@ struct SplitScores : ShapePattern<onnx::ReshapeOp> {
   using ShapePattern::ShapePattern;
   Value replacement(onnx::ReshapeOp op, OpBuilder &builder) const override {
     Shape merged = shapes.shapeOf(op.getData()), wide = shapes.shapeOf(op.getReshaped());
-    if (!merges(wide, merged) || !leadsToMatMul(op.getData(), shapes, merged[0]))
+    if (!merges(wide, merged) || !leadsToProduct(op.getData(), shapes, merged[0]))
       return {};
     Operation *source = op.getData().getDefiningOp();
     IRMapping mapping;

@@ -6,8 +6,7 @@ using namespace mlir;
 
 namespace rapt::onnx {
 
-// --- Dims
-// ------------------------------------------------------------------------------------------
+// --- Dims ---------------------------------------------------------------------------------------
 Value dimsOf(NodeBuilder &b, Value x, int64_t begin, int64_t end) {
   return x ? b.make<ShapeOp>(x, begin, end) : Value();
 }
@@ -30,8 +29,7 @@ Value reshape(NodeBuilder &b, Value x, Value shape) {
   return x && shape ? b.make<ReshapeOp>(x, shape, /*allowzero=*/true) : Value();
 }
 
-// --- Positions
-// -------------------------------------------------------------------------------------
+// --- Positions ----------------------------------------------------------------------------------
 SmallVector<int64_t> otherAxes(ArrayRef<int64_t> axes, int64_t rank) {
   SmallVector<int64_t> others;
   for (int64_t i = 0; i < rank; ++i)
@@ -51,8 +49,7 @@ Value iota(NodeBuilder &b, Value limit, int64_t axis, int64_t rank) {
   return alongAxis(b, b.make<RangeOp>(start, limit, step), axis, rank);
 }
 
-// --- Numbers
-// ---------------------------------------------------------------------------------------
+// --- Numbers ------------------------------------------------------------------------------------
 Value scalarInt(NodeBuilder &b, int64_t value) {
   auto type = RankedTensorType::get({}, b.ops().getI64Type());
   return b.makeConstant(DenseElementsAttr::get(type, value));
@@ -94,8 +91,7 @@ Value where(NodeBuilder &b, Value condition, Value x, Value y) {
   return condition && x && y ? b.make<WhereOp>(condition, x, y) : Value();
 }
 
-// --- Compositions
-// ----------------------------------------------------------------------------------
+// --- Compositions -------------------------------------------------------------------------------
 Value logSoftmax(NodeBuilder &b, Value x, int64_t axis) {
   Type type = b.elementType(x);
   Value wide = castTo(b, x, wideType(b, x));

@@ -13,8 +13,7 @@
 
 namespace rapt::onnx {
 
-// --- Dims
-// ------------------------------------------------------------------------------------------
+// --- Dims ---------------------------------------------------------------------------------------
 /// All dims of `x`, i64[rank].
 mlir::Value shapeOf(NodeBuilder &b, mlir::Value x);
 /// Dims `begin` up to `end`, i64[end - begin].
@@ -28,8 +27,7 @@ mlir::Value joinDims(NodeBuilder &b, mlir::ArrayRef<mlir::Value> parts);
 /// `x` in the shape that an i64 vector holds (0 means 0).
 mlir::Value reshape(NodeBuilder &b, mlir::Value x, mlir::Value shape);
 
-// --- Positions
-// -------------------------------------------------------------------------------------
+// --- Positions ----------------------------------------------------------------------------------
 /// 0, 1, ... up to, not including, `limit`, an i64 scalar; it stands at `axis` of `rank` dims, the
 /// others are 1.
 mlir::Value iota(NodeBuilder &b, mlir::Value limit, int64_t axis, int64_t rank);
@@ -38,8 +36,7 @@ mlir::Value alongAxis(NodeBuilder &b, mlir::Value vector, int64_t axis, int64_t 
 /// All axes of `rank` dims but those in `axes`, ascending.
 llvm::SmallVector<int64_t> otherAxes(llvm::ArrayRef<int64_t> axes, int64_t rank);
 
-// --- Numbers
-// ---------------------------------------------------------------------------------------
+// --- Numbers ------------------------------------------------------------------------------------
 mlir::Value scalarInt(NodeBuilder &b, int64_t value);
 /// `x` with element type `type`; `x` itself when it has it.
 mlir::Value castTo(NodeBuilder &b, mlir::Value x, mlir::Type type);
@@ -69,8 +66,7 @@ mlir::Value squeeze(NodeBuilder &b, mlir::Value x, llvm::ArrayRef<int64_t> axes)
 mlir::Value transpose(NodeBuilder &b, mlir::Value x, llvm::ArrayRef<int64_t> perm);
 mlir::Value where(NodeBuilder &b, mlir::Value condition, mlir::Value x, mlir::Value y);
 
-// --- Compositions
-// ----------------------------------------------------------------------------------
+// --- Compositions -------------------------------------------------------------------------------
 /// log(softmax(x)) along `axis`, in x's type, without overflow.
 mlir::Value logSoftmax(NodeBuilder &b, mlir::Value x, int64_t axis);
 /// Index, i64, of the first (or last) largest (or smallest) element along `axis`, which stays with

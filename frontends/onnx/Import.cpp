@@ -7,6 +7,7 @@
 #include "frontends/onnx/EmptyDims.h"
 #include "frontends/onnx/Errors.h"
 #include "frontends/onnx/InputValues.h"
+#include "frontends/onnx/Unsupported.h"
 #include "frontends/onnx/Versions.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -19,36 +20,6 @@ using namespace mlir;
 namespace rapt::onnx {
 
 namespace {
-/// Nodes that are not supported, by operator and reason, in the order of the graph.
-class UnsupportedList {
-public:
-  void add(const Node &node, std::optional<int64_t> version, StringRef reason) {
-    std::string domain = node.domain.empty() ? "" : escaped(node.domain) + ".";
-    std::string key = domain + escaped(node.opType) + " (" +
-                      (node.domain.empty() ? "opset " : "version ") +
-                      (version ? std::to_string(*version) : "?") + ")" +
-                      (reason.empty() ? "" : ", " + reason.str());
-    nodes[key].push_back(node.describe());
-  }
-  bool empty() const { return nodes.empty(); }
-
-  void report(MLIRContext &context) const {
-    constexpr size_t shown = 5;
-    std::string text = "model uses what is not supported:";
-    for (const auto &[what, names] : nodes) {
-      text += "\n  " + what + ": ";
-      for (size_t i = 0; i < std::min(shown, names.size()); ++i)
-        text += (i ? ", " : "") + names[i];
-      if (names.size() > shown)
-        text += " and " + std::to_string(names.size() - shown) + " more";
-    }
-    emitError(UnknownLoc::get(&context)) << text;
-  }
-
-private:
-  llvm::MapVector<std::string, std::vector<std::string>, std::map<std::string, unsigned>> nodes;
-};
-
 class Importer : public SubgraphImporter {
 public:
   /// `maybeEmpty`: the symbolic dims (strings) that may be 0.

@@ -52,8 +52,7 @@ Value inverseRoot(NodeBuilder &b, Value x, double epsilon) {
   return unary<ReciprocalOp>(b, unary<SqrtOp>(b, withScalar<AddOp>(b, x, epsilon)));
 }
 
-// --- Over trailing dims
-// ----------------------------------------------------------------------------
+// --- Over trailing dims -------------------------------------------------------------------------
 void upgradeLayerNormalization(NodeBuilder &b) {
   Value x = b.in(0), scale = b.in(1), bias = b.optional(2);
   int64_t rank = b.rank(x), axis = b.normalized(b.intAttr("axis", -1), rank);
@@ -102,8 +101,7 @@ void upgradeRMSNormalization(NodeBuilder &b) {
   b.out(0, binary<MulOp>(b, castTo(b, normal, type), scale));
 }
 
-// --- Over channels
-// ---------------------------------------------------------------------------------
+// --- Over channels ------------------------------------------------------------------------------
 /// A vector with one number a channel, dim 1 of `rank` dims; error unless its rank is 1.
 Value perChannel(NodeBuilder &b, Value vector, int64_t rank, StringRef name) {
   if (vector && b.rank(vector) != 1)
@@ -211,8 +209,7 @@ void upgradeBatchNormalization(NodeBuilder &b) {
   b.out(0, castTo(b, y, b.elementType(x)));
 }
 
-// --- Over given axes
-// -------------------------------------------------------------------------------
+// --- Over given axes ----------------------------------------------------------------------------
 /// x over its norm, 0 where that is 0.
 void upgradeLpNormalization(NodeBuilder &b) {
   Value x = b.in(0);
@@ -296,8 +293,7 @@ void upgradeLRN(NodeBuilder &b) {
   b.out(0, castTo(b, y, b.elementType(x)));
 }
 
-// --- Global pools
-// ----------------------------------------------------------------------------------
+// --- Global pools -------------------------------------------------------------------------------
 template <typename Op> void upgradeGlobalPool(NodeBuilder &b) {
   Value x = b.in(0);
   expectRank(b, x, 2);

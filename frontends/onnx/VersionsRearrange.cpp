@@ -13,8 +13,7 @@ using namespace mlir;
 namespace rapt::onnx {
 
 namespace {
-// --- Comparisons of positions
-// ----------------------------------------------------------------------
+// --- Comparisons of positions -------------------------------------------------------------------
 /// values[1] where the new dim's position is the index (negative ones count from the end), else
 /// values[0].
 void upgradeOneHot(NodeBuilder &b) {
@@ -110,8 +109,7 @@ void upgradeReverseSequence(NodeBuilder &b) {
     b.out(0, b.make<GatherElementsOp>(x, index, time));
 }
 
-// --- Blocks
-// ----------------------------------------------------------------------------------------
+// --- Blocks -------------------------------------------------------------------------------------
 /// `blocksize` of an image [batch, channels, height, width], and whether `mode` is CRD.
 struct Blocks {
   int64_t size;
@@ -173,8 +171,7 @@ void upgradeSpaceToDepth(NodeBuilder &b) {
   b.out(0, reshape(b, moved, joinDims(b, {n, times(b, c, size * size), h, w})));
 }
 
-// --- Crops
-// -----------------------------------------------------------------------------------------
+// --- Crops --------------------------------------------------------------------------------------
 /// How CenterCropPad changes axes whose old and new size are numbers.
 Value cropFixed(NodeBuilder &b, Value x, ArrayRef<int64_t> axes, ArrayRef<int64_t> wanted) {
   SmallVector<int64_t> starts, ends, before, after;
@@ -261,8 +258,7 @@ void upgradeCenterCropPad(NodeBuilder &b) {
   b.out(0, result);
 }
 
-// --- Grids
-// -----------------------------------------------------------------------------------------
+// --- Grids --------------------------------------------------------------------------------------
 /// theta * (x, y, z, 1) at the positions of an image of `size` [batch, channels, (depth,) height,
 /// width], whose corners, or with align_corners the middles of whose corner elements, are -1 and 1.
 void upgradeAffineGrid(NodeBuilder &b) {

@@ -14,8 +14,7 @@ using namespace mlir;
 namespace rapt::onnx {
 
 namespace {
-// --- Reductions
-// ------------------------------------------------------------------------------------
+// --- Reductions ---------------------------------------------------------------------------------
 /// The operand and the attributes of every Reduce operator.
 struct Reduction {
   Value x;
@@ -111,8 +110,7 @@ template <bool largest> void upgradeArg(NodeBuilder &b) {
   b.out(0, keepdims ? index : squeeze(b, index, {axis}));
 }
 
-// --- Softmaxes
-// -------------------------------------------------------------------------------------
+// --- Softmaxes ----------------------------------------------------------------------------------
 /// Applies `function` along the attribute `axis`. Below opset 13 the operand is seen as a matrix:
 /// the dims before `axis` times those from it on.
 void upgradeAlongAxis(NodeBuilder &b, function_ref<Value(Value, int64_t)> function) {
@@ -146,8 +144,7 @@ void upgradeHardmax(NodeBuilder &b) {
   });
 }
 
-// --- Scans
-// -----------------------------------------------------------------------------------------
+// --- Scans --------------------------------------------------------------------------------------
 template <typename Op> void upgradeScan(NodeBuilder &b) {
   Value x = b.in(0);
   int64_t axis = b.normalized(b.constant(1, "axis"), b.rank(x));
