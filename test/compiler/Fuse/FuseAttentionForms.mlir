@@ -347,3 +347,22 @@ func.func @weights_zeroed_where_seen(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7
   %o = onnx.MatMul %z, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
   return %o : tensor<2x3x5x8xf32>
 }
+
+// -----
+
+// A guard against rows without a key, under a mask that hides nothing: there are no such rows.
+// CHECK-LABEL: func @guard_of_nothing
+func.func @guard_of_nothing(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK: attn.sdpa query(%arg0) key(%{{.*}}) value(%arg2) {scale = 1.000000e+00 : f64}
+  %inf = onnx.Constant dense<0xFF800000> : tensor<f32> : tensor<f32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %shape = onnx.Constant dense<[5, 7]> : tensor<2xi64> : tensor<2xi64>
+  %mask = onnx.Expand %zero, %shape : (tensor<f32>, tensor<2xi64>) -> tensor<5x7xf32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %s {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %max = onnx.ReduceMax %mask {axes = array<i64: 1>} : (tensor<5x7xf32>) -> tensor<5x1xf32>
+  %none = onnx.Equal %max, %inf : (tensor<5x1xf32>, tensor<f32>) -> tensor<5x1xi1>
+  %g = onnx.Where %none, %zero, %p : (tensor<5x1xi1>, tensor<f32>, tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %g, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}

@@ -98,3 +98,42 @@ func.func @cached(%q: tensor<2x3x?x8xf32> {onnx.dims = [2, 3, "seq", 8]}, %k: te
   %o = onnx.MatMul %p, %v : (tensor<2x3x?x?xf32>, tensor<2x3x?x8xf32>) -> tensor<2x3x?x8xf32>
   return %o : tensor<2x3x?x8xf32>
 }
+
+// -----
+
+// past + seq and total are two names of one size: the last 8 keys.
+// CHECK-LABEL: func @cached_names
+func.func @cached_names(%q: tensor<2x3x?x8xf32> {onnx.dims = [2, 3, "seq", 8]}, %k: tensor<2x3x8x?xf32> {onnx.dims = [2, 3, 8, "total"]},
+                  %v: tensor<2x3x?x8xf32> {onnx.dims = [2, 3, "total", 8]}, %p: tensor<?xf32> {onnx.dims = ["past"]}) -> tensor<2x3x?x8xf32> {
+  // CHECK: attn.sdpa {{.*}} {causal_from_end, causal_offset = 0 : i64, empty_row = #attn.empty_row<mean>, scale = 1.000000e+00 : f64, window_offset = -7 : i64}
+  %seq = kernel.dim "seq"
+  %total = kernel.dim "total"
+  %past = kernel.dim "past"
+  %sum = arith.addi %past, %seq : index
+  kernel.require %sum, %total equal "past + seq (%lld) must be total (%lld)"
+  %seq64 = arith.index_cast %seq : index to i64
+  %total64 = arith.index_cast %total : index to i64
+  %past64 = arith.index_cast %past : index to i64
+  %i0 = onnx.Constant dense<0> : tensor<i64> : tensor<i64>
+  %i1 = onnx.Constant dense<1> : tensor<i64> : tensor<i64>
+  %seqs = tensor.from_elements %seq64 : tensor<i64>
+  %totals = tensor.from_elements %total64 : tensor<i64>
+  %pasts = tensor.from_elements %past64 : tensor<i64>
+  %r = onnx.Range %i0, %seqs, %i1 : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<?xi64>
+  %c = onnx.Range %i0, %totals, %i1 : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<?xi64>
+  %at = onnx.Add %r, %pasts : (tensor<?xi64>, tensor<i64>) -> tensor<?xi64>
+  %row = onnx.Unsqueeze %at {axes = array<i64: 1>} : (tensor<?xi64>) -> tensor<?x1xi64>
+  %eight = onnx.Constant dense<8> : tensor<i64> : tensor<i64>
+  %from = onnx.Sub %row, %eight : (tensor<?x1xi64>, tensor<i64>) -> tensor<?x1xi64>
+  %after = onnx.Greater %c, %row : (tensor<?xi64>, tensor<?x1xi64>) -> tensor<?x?xi1>
+  %before = onnx.LessOrEqual %c, %from : (tensor<?xi64>, tensor<?x1xi64>) -> tensor<?x?xi1>
+  %hidden = onnx.Or %after, %before : (tensor<?x?xi1>, tensor<?x?xi1>) -> tensor<?x?xi1>
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %w = onnx.Where %hidden, %low, %zero : (tensor<?x?xi1>, tensor<f32>, tensor<f32>) -> tensor<?x?xf32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x?x8xf32>, tensor<2x3x8x?xf32>) -> tensor<2x3x?x?xf32>
+  %b = onnx.Add %s, %w : (tensor<2x3x?x?xf32>, tensor<?x?xf32>) -> tensor<2x3x?x?xf32>
+  %w1 = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x?x?xf32>) -> tensor<2x3x?x?xf32>
+  %o = onnx.MatMul %w1, %v : (tensor<2x3x?x?xf32>, tensor<2x3x?x8xf32>) -> tensor<2x3x?x8xf32>
+  return %o : tensor<2x3x?x8xf32>
+}
