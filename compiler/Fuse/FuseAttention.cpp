@@ -7,9 +7,10 @@
 //
 // Where the scale stands does not matter: scalars before, after, or on both sides of the first
 // MatMul multiply into one. Additive masks are `bias`, boolean ones `mask`; Where(c, 0, -inf) as an
-// additive mask is boolean too. `empty_row` keeps what the graph gives in a row where every key is
-// excluded: -inf gives NaN, or zero behind a guard Where(IsNaN(p), 0, p); a finite sentinel gives
-// the mean.
+// additive mask is boolean too; masks of positions are offsets (AttentionTerms.h). `empty_row`
+// keeps what the graph gives in a row where every key is excluded: -inf gives NaN, or zero behind a
+// guard (docs/semantics.md S2); a finite sentinel gives the mean. Where scores have another reader,
+// attention gets a copy of them (ScoresCopy.h).
 //
 //===-------------------------------------------------------------------------------------===//
 

@@ -1,7 +1,9 @@
 //===- LowerIndexing.cpp - Gather, Concat, Range, ... => loads at computed places ------===//
 //
 // Each is one parallel linalg.generic whose body reads with tensor.extract. Indices that come from
-// outside are checked by the host first (kernel.check_indices), so that the loads stay inside.
+// outside are checked by the host first (kernel.check_indices), so that the loads stay inside;
+// those that a loop computes are clamped, and the loop carries the first wrong one out to be
+// checked.
 //
 //===-------------------------------------------------------------------------------------===//
 

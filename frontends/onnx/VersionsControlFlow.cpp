@@ -1,8 +1,8 @@
 //===- VersionsControlFlow.cpp - If, Loop and Scan -------------------------------------------===//
 //
 // Scan and Loop become onnx.Loop, a short Loop of constant length its iterations one after the
-// other. An If with a known condition is its branch; else both branches are computed, which have no
-// effects, and Where picks.
+// other. An If with a known condition is its branch; else both branches are computed and Where
+// picks: they have no effects but to ask of dims and indices what they ask.
 //
 //===-------------------------------------------------------------------------------------===//
 
