@@ -179,10 +179,23 @@ void lowerSoftmax(Lowering &lowering, onnx::SoftmaxOp op) {
                                              }));
 }
 
+/// 1 / sqrt(squares / count + epsilon), one number a row.
+Value normScales(Lowering &lowering, Axes &axes, Value squares, const APFloat &epsilon) {
+  Type type = accumulatorType(axes.element);
+  Count count(lowering, axes);
+  return lowering.map(axes.keptSizes, type, {View::of(squares)},
+                      [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
+                        Value mean = divide(b, loc, args[0], count.emit(b, loc, type));
+                        Value sum = arith::AddFOp::create(
+                            b, loc, mean, constantOf(b, loc, type, epsilon.convertToFloat()));
+                        Value root = math::SqrtOp::create(b, loc, sum);
+                        return arith::DivFOp::create(b, loc, constantOf(b, loc, type, 1), root);
+                      });
+}
+
 void lowerLayerNorm(Lowering &lowering, onnx::LayerNormalizationOp op) {
   int64_t rank = tensorType(op.getX()).getRank();
   Axes axes(lowering, op.getX(), llvm::to_vector(llvm::seq<int64_t>(op.getAxis(), rank)));
-  Type type = accumulatorType(axes.element);
   Value means = mean(lowering, axes, sum(lowering, axes));
   View inLoops = View::of(means).through(axes.rows.compose(axes.loops));
   Value squares = reduceSum(lowering, axes, {axes.input, inLoops},
@@ -191,17 +204,7 @@ void lowerLayerNorm(Lowering &lowering, onnx::LayerNormalizationOp op) {
                                   arith::SubFOp::create(b, loc, widen(b, loc, args[0]), args[1]);
                               return arith::MulFOp::create(b, loc, d, d);
                             });
-  Count count(lowering, axes);
-  double epsilon = op.getEpsilon().convertToFloat();
-  Value scales =
-      lowering.map(axes.keptSizes, type, {View::of(squares)},
-                   [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
-                     Value variance = divide(b, loc, args[0], count.emit(b, loc, type));
-                     Value sum =
-                         arith::AddFOp::create(b, loc, variance, constantOf(b, loc, type, epsilon));
-                     Value root = math::SqrtOp::create(b, loc, sum);
-                     return arith::DivFOp::create(b, loc, constantOf(b, loc, type, 1), root);
-                   });
+  Value scales = normScales(lowering, axes, squares, op.getEpsilon());
   SmallVector<View> inputs{lowering.view(op.getX()), View::of(means).through(axes.rows),
                            View::of(scales).through(axes.rows),
                            lowering.broadcast(op.getScale(), rank, rank)};
@@ -222,23 +225,12 @@ void lowerLayerNorm(Lowering &lowering, onnx::LayerNormalizationOp op) {
 void lowerRmsNorm(Lowering &lowering, onnx::RMSNormalizationOp op) {
   int64_t rank = tensorType(op.getX()).getRank();
   Axes axes(lowering, op.getX(), llvm::to_vector(llvm::seq<int64_t>(op.getAxis(), rank)));
-  Type type = accumulatorType(axes.element);
   Value squares = reduceSum(lowering, axes, {axes.input},
                             [](OpBuilder &b, Location loc, ValueRange args) -> Value {
                               Value x = widen(b, loc, args[0]);
                               return arith::MulFOp::create(b, loc, x, x);
                             });
-  Count count(lowering, axes);
-  double epsilon = op.getEpsilon().convertToFloat();
-  Value scales =
-      lowering.map(axes.keptSizes, type, {View::of(squares)},
-                   [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
-                     Value mean = divide(b, loc, args[0], count.emit(b, loc, type));
-                     Value sum =
-                         arith::AddFOp::create(b, loc, mean, constantOf(b, loc, type, epsilon));
-                     Value root = math::SqrtOp::create(b, loc, sum);
-                     return arith::DivFOp::create(b, loc, constantOf(b, loc, type, 1), root);
-                   });
+  Value scales = normScales(lowering, axes, squares, op.getEpsilon());
   Value result = lowering.map(axes.sizes, axes.element,
                               {lowering.view(op.getX()), View::of(scales).through(axes.rows),
                                lowering.broadcast(op.getScale(), rank, rank)},

@@ -396,6 +396,8 @@ private:
 
   bool check() {
     bool toEncoder = options.encoderPath || decoder.ports.find(Role::EncoderIds);
+    if (!toEncoder && options.startId >= 0)
+      return error.fail("--start-id is for models with an encoder, and the prompt starts this one");
     if (toEncoder && options.startId < 0)
       return error.fail("prompts go to the encoder: --start-id must say which token the decoder "
                         "begins with");

@@ -4,9 +4,9 @@
 // errors to stderr.
 //===------------------------------------------------------------------------------------===//
 #include "GenerateMain.h"
+#include "FlagReader.h"
 #include "Generate.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <string.h>
@@ -41,10 +41,10 @@ constexpr const char *help =
     "  --first FILE.so        the decoder without a cache that makes the first step\n"
     "  --start-id N           the decoder's first token\n";
 
-class Parser {
+class Parser : FlagReader {
 public:
   Parser(int argc, char **argv, GenerateOptions &options, IoError &error)
-      : argc(argc), argv(argv), options(options), error(error) {}
+      : FlagReader(argc, argv, error), options(options) {}
 
   bool parse() {
     for (at = 0; at < argc; ++at) {
@@ -67,27 +67,12 @@ public:
   }
 
 private:
-  /// Whether the flag at hand is `wanted`; if so, `value` is its value, or null with an error text.
-  bool takes(const char *wanted) {
-    if (strlen(wanted) != nameLength || memcmp(name, wanted, nameLength) != 0)
-      return false;
-    if (name[nameLength] == '=')
-      value = name + nameLength + 1;
-    else if (at + 1 < argc)
-      value = argv[++at];
-    else
-      error.fail("--%s needs a value", wanted);
-    return true;
-  }
-
   /// `text` is what follows the two dashes.
   bool flag(const char *text) {
-    name = text;
-    nameLength = strcspn(text, "=");
-    value = nullptr;
-    if (strcmp(name, "help") == 0)
+    begin(text);
+    if (is("help"))
       return options.help = true;
-    if (strcmp(name, "json") == 0)
+    if (is("json"))
       return options.json = true;
     if (takes("prompt-ids"))
       return value && addPrompt();
@@ -114,18 +99,7 @@ private:
       return value && number(1, options.sampling.topP);
     if (takes("temperature"))
       return value && number(1e6, options.sampling.temperature);
-    return error.fail("unknown flag '--%.*s'", int(nameLength), name);
-  }
-
-  bool integer(const char *text, int64_t lo, int64_t hi, int64_t &result) {
-    char *end;
-    errno = 0;
-    long long parsed = strtoll(text, &end, 10);
-    if (end == text || *end || errno || parsed < lo || parsed > hi)
-      return error.fail("--%.*s is '%s', expected a number from %lld to %lld", int(nameLength),
-                        name, text, (long long)lo, (long long)hi);
-    result = parsed;
-    return true;
+    return unknown();
   }
 
   bool number(double most, double &result) {
@@ -161,15 +135,7 @@ private:
     return end ? integer(value, 0, INT32_MAX, *end) : error.fail("out of memory");
   }
 
-  int argc;
-  char **argv;
   GenerateOptions &options;
-  IoError &error;
-  int at = 0;
-  // The flag at hand.
-  const char *name = nullptr;
-  size_t nameLength = 0;
-  const char *value = nullptr;
 };
 
 void printIds(const Ids &ids, const char *separator) {

@@ -4,8 +4,8 @@
 // repeated --dim of one name is an error.
 //===------------------------------------------------------------------------------------===//
 #include "RunOptions.h"
+#include "FlagReader.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <string.h>
@@ -45,10 +45,10 @@ void rapt::tools::printHelp(const RunOptions &options, bool embedded) {
 
 namespace {
 
-class Parser {
+class Parser : FlagReader {
 public:
   Parser(int argc, char **argv, RunOptions &options, IoError &error)
-      : argc(argc), argv(argv), options(options), error(error) {}
+      : FlagReader(argc, argv, error), options(options) {}
 
   bool parse(bool embedded) {
     for (at = 1; at < argc; ++at) {
@@ -72,28 +72,9 @@ public:
   }
 
 private:
-  /// Whether the flag at hand is `flagName`; if so, `value` is its value, or null with an error
-  /// text.
-  bool takes(const char *flagName) {
-    if (strlen(flagName) != nameLength || memcmp(name, flagName, nameLength) != 0)
-      return false;
-    if (name[nameLength] == '=')
-      value = name + nameLength + 1;
-    else if (at + 1 < argc)
-      value = argv[++at];
-    else
-      error.fail("--%s needs a value", flagName);
-    return true;
-  }
-
-  /// Whether the flag at hand is `flagName`, which takes no value.
-  bool is(const char *flagName) const { return strcmp(name, flagName) == 0; }
-
   /// `text` is what follows the two dashes.
   bool flag(const char *text) {
-    name = text;
-    nameLength = strcspn(text, "=");
-    value = nullptr;
+    begin(text);
     if (is("describe"))
       return options.describe = true;
     if (is("help"))
@@ -120,18 +101,7 @@ private:
       return value && integer(value, 1, 1000000, options.repeat);
     if (takes("threads"))
       return value && integer(value, 1, 1024, options.threads);
-    return error.fail("unknown flag '--%.*s'", int(nameLength), name);
-  }
-
-  bool integer(const char *text, int64_t lo, int64_t hi, int64_t &result) {
-    char *end;
-    errno = 0;
-    long long parsed = strtoll(text, &end, 10);
-    if (end == text || *end || errno || parsed < lo || parsed > hi)
-      return error.fail("--%.*s is '%s', expected a number from %lld to %lld", int(nameLength),
-                        name, text, (long long)lo, (long long)hi);
-    result = parsed;
-    return true;
+    return unknown();
   }
 
   bool tolerance(double &result) {
@@ -171,15 +141,7 @@ private:
     return integer(equals + 1, 0, INT64_MAX, dim->value);
   }
 
-  int argc;
-  char **argv;
   RunOptions &options;
-  IoError &error;
-  int at = 1;
-  // The flag at hand.
-  const char *name = nullptr;
-  size_t nameLength = 0;
-  const char *value = nullptr;
 };
 
 } // namespace
