@@ -10,7 +10,8 @@
 //            panel stays in L2; the next panel is fetched meanwhile. Blocking K or packing A never
 //            won; taller and wider tiles spill or divide the usual sizes worse. The epilogue reads
 //            the tile through a copy (24 stores, free) because its row loop must not be unrolled:
-//            then every row runs the same code and a row's bits do not depend on the batch.
+//            then every row runs the same code and, as sums of the epilogue keep their order, a
+//            row's bits do not depend on the batch.
 //
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/Gemm.h"
@@ -79,6 +80,7 @@ bool buildGemm(Lowering &lowering, int tileRows, Recipe &recipe) {
   const Extent &rowExtent = loop.loops[rank - 2];
 
   // ALGORITHM
+  lowering.inOrder = true;
   H::Func acc("acc"), c(found->contraction->name), a;
   H::Var ni("ni"), no("no");
   H::RDom k(0, depth, "k");

@@ -1,8 +1,8 @@
 //===- Math.cpp - Elementary functions as Halide expressions -------------------*- C++ -*-===//
 //
 // Coefficients of erf and tanh: rational minimax fits (iteratively reweighted least squares in
-// float64, then rounded); of exp, sine and cosine: Taylor on the reduced range, whose last term is
-// below half an ULP there.
+// float64, then rounded), and so of expNonPositive; of expAny, sine and cosine: Taylor on the
+// reduced range, whose last term is below half an ULP there.
 //
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/halide/Math.h"
@@ -28,10 +28,10 @@ static Expr powerOfTwo(const Expr &n) { return reinterpret<float>((n + 127) << 2
 
 Expr expAny(Expr x) {
   // x = n ln 2 + r with ln 2 in two parts, so that r is exact to the last bit for |n| < 2^11.
+  // Strict: reassociated, the two parts become one.
   Expr bounded = Halide::max(Halide::min(x, 89.5f), -104.0f);
   Expr n = Halide::round(bounded * 1.44269504f);
-  Expr r = bounded - n * 0.693359375f;
-  r = r + n * 2.12194440e-4f;
+  Expr r = Halide::strict_float((bounded - n * 0.693359375f) + n * 2.12194440e-4f);
   Expr p = polynomial(r, {1, 1, 1 / 2.0, 1 / 6.0, 1 / 24.0, 1 / 120.0, 1 / 720.0, 1 / 5040.0});
   // Two steps: 2^n itself does not exist as f32 at both ends of the range. The first adds to the
   // exponent field: of three factors fast-math might multiply the two powers first: infinity.
@@ -41,12 +41,14 @@ Expr expAny(Expr x) {
 }
 
 Expr expNonPositive(Expr x) {
-  // 2^z = 2^n 2^r, |r| <= 1/2, degree 5 (minimax). n is added to the exponent field of the
-  // polynomial.
-  Expr z = Halide::max(x * 1.442695041f, -126.0f);
-  Expr n = Halide::round(z);
-  Expr p = polynomial(z - n,
-                      {1.0, 0.693146967, 0.240221197, 0.0555071327, 0.00967554133, 0.00132764718});
+  // x = n ln 2 + r in one fused step. What f32 leaves of ln 2 makes a factor 1 + n * 1.9e-9, which
+  // goes into the constant term: beside r, fast-math would add it to the first part. n is added to
+  // the exponent field of the polynomial.
+  Expr bounded = Halide::max(x, -87.33f);
+  Expr n = Halide::round(bounded * 1.44269504f);
+  Expr r = bounded - n * 0.693147182f;
+  Expr p = polynomial(r, {0.999999706, 0.499991478, 0.166676381, 0.0418981603, 0.00829027215});
+  p = p * r + (n * 1.90465430e-9f + 1.0f);
   return reinterpret<float>(reinterpret<int>(p) + (cast<int>(n) << 23));
 }
 

@@ -253,6 +253,18 @@ struct Translator {
     // Loops and dims are not negative: there Halide's rounding (down) is truncation, and it
     // simplifies.
     bool positive = !a.type().is_float() && isNonNegative(lhs) && isNonNegative(rhs);
+    if (lowering.inOrder && a.type().is_float()) {
+      // This operation alone: strict_float would also forbid fused steps inside of functions.
+      auto strictly = [&](H::Internal::Call::IntrinsicOp op) {
+        return H::Internal::Call::make(a.type(), op, {a, b}, H::Internal::Call::PureIntrinsic);
+      };
+      if (expr.binary == BinaryOp::Add)
+        return strictly(H::Internal::Call::strict_add);
+      if (expr.binary == BinaryOp::Sub)
+        return strictly(H::Internal::Call::strict_sub);
+      if (expr.binary == BinaryOp::Mul)
+        return strictly(H::Internal::Call::strict_mul);
+    }
     return binaryOperation(expr, a, b, positive);
   }
 

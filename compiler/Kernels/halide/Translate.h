@@ -50,6 +50,11 @@ public:
   bool finite = false;
   static constexpr float lowestFinite = -1.7e38f;
 
+  /// Gemm sets it: sums and products of floats are taken in the order of the spec. Where a tile has
+  /// one row, fast-math finds another order than for rows in a loop, and a row's bits would depend
+  /// on the batch.
+  bool inOrder = false;
+
   /// `expr` with Loop(i) = loops[i].
   Halide::Expr translate(const ExprRef &expr, const std::vector<Halide::Expr> &loops) const;
 

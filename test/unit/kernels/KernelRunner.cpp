@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <sys/mman.h>
@@ -17,11 +18,39 @@
 #include <unistd.h>
 
 namespace {
+constexpr size_t pageBytes = 4096;
+
+/// Memory with an unmapped page before and after it, its end or its start at one of them.
+struct GuardedBuffer {
+  char *map = nullptr, *data = nullptr;
+  size_t mapped = 0, bytes = 0;
+
+  /// With an `alignment`, up to alignment - 1 bytes lie between an end and its page.
+  GuardedBuffer(size_t bytes, bool endAtPage, size_t alignment = 1) : bytes(bytes) {
+    size_t body = (bytes + pageBytes - 1) / pageBytes * pageBytes;
+    mapped = body + 2 * pageBytes;
+    map = static_cast<char *>(mmap(nullptr, mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    char *first = map + pageBytes;
+    mprotect(first, body, PROT_READ | PROT_WRITE);
+    data = endAtPage ? first + (body - bytes) / alignment * alignment : first;
+  }
+  GuardedBuffer(GuardedBuffer &&other)
+      : map(other.map), data(other.data), mapped(other.mapped), bytes(other.bytes) {
+    other.map = nullptr;
+  }
+  ~GuardedBuffer() {
+    if (map)
+      munmap(map, mapped);
+  }
+};
+
 /// What a kernel's user_context points at in these tests.
 struct Context {
   int threads = 1;
+  bool guardScratch = true, scratchEndsAtPage = true;
   std::mutex mutex;
   int64_t peak = 0;
+  std::map<void *, GuardedBuffer> blocks; // of guarded scratch memory
 };
 thread_local int64_t scratchNow = 0, scratchPeak = 0;
 /// A block remembers its size; a small cache keeps timing free of page faults, as the arena does.
@@ -31,14 +60,10 @@ void notePeak(Context &context) {
   std::lock_guard<std::mutex> lock(context.mutex);
   context.peak = std::max(context.peak, scratchPeak);
 }
-} // namespace
 
-extern "C" {
+int64_t blockBytes(size_t size) { return (static_cast<int64_t>(size) + 127) / 128 * 128 + 128; }
 
-void *halide_malloc(void *, size_t size) {
-  int64_t rounded = (static_cast<int64_t>(size) + 127) / 128 * 128 + 128;
-  scratchNow += rounded;
-  scratchPeak = std::max(scratchPeak, scratchNow);
+void *cachedBlock(int64_t rounded) {
   for (auto &[bytes, block] : cache)
     if (bytes == rounded) {
       char *found = block;
@@ -51,8 +76,32 @@ void *halide_malloc(void *, size_t size) {
   memcpy(block, &rounded, sizeof rounded);
   return block + 128;
 }
+} // namespace
 
-void halide_free(void *, void *pointer) {
+extern "C" {
+
+void *halide_malloc(void *user, size_t size) {
+  Context &context = *static_cast<Context *>(user);
+  scratchNow += blockBytes(size);
+  scratchPeak = std::max(scratchPeak, scratchNow);
+  if (!context.guardScratch)
+    return cachedBlock(blockBytes(size));
+  GuardedBuffer block(size, context.scratchEndsAtPage, 64);
+  void *data = block.data;
+  std::lock_guard<std::mutex> lock(context.mutex);
+  context.blocks.emplace(data, std::move(block));
+  return data;
+}
+
+void halide_free(void *user, void *pointer) {
+  Context &context = *static_cast<Context *>(user);
+  if (context.guardScratch) {
+    std::lock_guard<std::mutex> lock(context.mutex);
+    auto block = context.blocks.find(pointer);
+    scratchNow -= blockBytes(block->second.bytes);
+    context.blocks.erase(block);
+    return;
+  }
   char *block = static_cast<char *>(pointer) - 128;
   int64_t rounded;
   memcpy(&rounded, block, sizeof rounded);
@@ -138,30 +187,7 @@ LoadedKernel::~LoadedKernel() {
     dlclose(handle);
 }
 
-/// One buffer with an unmapped page on one side of its data.
 namespace {
-struct GuardedBuffer {
-  char *map = nullptr, *data = nullptr;
-  size_t mapped = 0;
-
-  GuardedBuffer(size_t bytes, LoadedKernel::Guard guard) {
-    size_t page = 4096, body = (bytes + page - 1) / page * page;
-    mapped = body + page;
-    map = static_cast<char *>(
-        mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    bool after = guard == LoadedKernel::Guard::After;
-    mprotect(after ? map + body : map, page, PROT_NONE);
-    data = after ? map + body - bytes : map + page;
-  }
-  GuardedBuffer(GuardedBuffer &&other) : map(other.map), data(other.data), mapped(other.mapped) {
-    other.map = nullptr;
-  }
-  ~GuardedBuffer() {
-    if (map)
-      munmap(map, mapped);
-  }
-};
-
 template <typename T> void put(char *data, int64_t i, double value) {
   T typed = static_cast<T>(value);
   memcpy(data + i * sizeof(T), &typed, sizeof typed);
@@ -240,7 +266,7 @@ struct LoadedKernel::Call {
       count *= size;
     }
     shapes.push_back(std::move(shape));
-    memory.emplace_back(count * byteWidth(tensor.type), guard);
+    memory.emplace_back(count * byteWidth(tensor.type), guard == Guard::After);
     halide_buffer_t buffer{};
     buffer.host = reinterpret_cast<uint8_t *>(memory.back().data);
     buffer.dimensions = static_cast<int32_t>(sizes.size());
@@ -282,6 +308,7 @@ std::vector<Values> LoadedKernel::run(const std::vector<int64_t> &dims,
                                       const std::vector<Values> &inputs, int threads, Guard guard) {
   Call call(spec, dims, guard);
   call.context.threads = threads;
+  call.context.scratchEndsAtPage = guard == Guard::After;
   call.fill(spec, dims, inputs);
   scratchNow = scratchPeak = 0;
   auto function = reinterpret_cast<int (*)(void **)>(variant(dims));
@@ -310,6 +337,7 @@ double LoadedKernel::time(const std::vector<int64_t> &dims, int repeat, int thre
     calls.push_back(std::make_unique<Call>(spec, dims, Guard::Before));
     Call &call = *calls.back();
     call.context.threads = threads;
+    call.context.guardScratch = false;
     if (inputs)
       call.fill(spec, dims, *inputs);
     for (int t = 0; t < spec.numInputs && !inputs; ++t) {

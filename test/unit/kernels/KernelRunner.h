@@ -1,9 +1,9 @@
 //===- KernelRunner.h - Compiles, loads and calls one kernel -------------------*- C++ -*-===//
 //
 // What the artifact does with a kernel, in small: emitKernel, lld, dlopen, buffers, call. Every
-// buffer ends at an unmapped page (or starts after one), so that a kernel that reads or writes
-// outside dies. Scratch memory is counted per thread and compared with the bound that the kernel
-// announced.
+// buffer and every block of scratch memory ends at an unmapped page (or starts after one), so that
+// a kernel that reads or writes outside dies. Scratch memory is counted per thread and compared
+// with the bound that the kernel announced.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_TEST_UNIT_KERNELS_KERNELRUNNER_H

@@ -1,5 +1,5 @@
 //===- PointwiseTest.cpp - Kernels without a reduction -------------------------*- C++ -*-===//
-#include "Specs.h"
+#include "Bits.h"
 
 namespace rapt::kernels::test {
 
@@ -15,6 +15,19 @@ TEST(Pointwise, GeluOfBiasAtEverySize) {
           b.map({dim(0), dim(1), fixed(width)},
                 real(0.5) * v * (real(1) + op(UnaryOp::Erf, v * real(0.70710678118654752))))};
       checkAll(b.spec, schedule(Recipe::Pointwise, narrow), {{1, 1}, {2, 7}, {3, 129}}, 2e-6, 4);
+    }
+}
+
+TEST(Pointwise, ElementsDoNotDependOnTheirPlace) {
+  for (bool narrow : {false, true})
+    for (int64_t width : {1, 5, 48}) {
+      Builder b(1);
+      int x = b.input({dim(0), fixed(width)}), bias = b.input({fixed(width)});
+      ExprRef v = b.at(x, {loop(0), loop(1)}) * real(3) + b.at(bias, {loop(1)});
+      b.spec.outputs = {
+          b.map({dim(0), fixed(width)},
+                v * op(UnaryOp::Erf, v) + op(UnaryOp::Exp, v) * op(UnaryOp::Tanh, v))};
+      checkBits(b.spec, schedule(Recipe::Pointwise, narrow), {{40}});
     }
 }
 
