@@ -1,8 +1,8 @@
 //===- Math.cpp - Elementary functions as Halide expressions -------------------*- C++ -*-===//
 //
 // Coefficients of erf and tanh: rational minimax fits (iteratively reweighted least squares in
-// float64, then rounded), and so of expNonPositive; of expAny, sine and cosine: Taylor on the
-// reduced range, whose last term is below half an ULP there.
+// float64, then rounded), and so of exp; of sine and cosine: Taylor on the reduced range, whose
+// last term is below half an ULP there.
 //
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/halide/Math.h"
@@ -32,7 +32,8 @@ Expr expAny(Expr x) {
   Expr bounded = Halide::max(Halide::min(x, 89.5f), -104.0f);
   Expr n = Halide::round(bounded * 1.44269504f);
   Expr r = Halide::strict_float((bounded - n * 0.693359375f) + n * 2.12194440e-4f);
-  Expr p = polynomial(r, {1, 1, 1 / 2.0, 1 / 6.0, 1 / 24.0, 1 / 120.0, 1 / 720.0, 1 / 5040.0});
+  Expr p =
+      polynomial(r, {1, 1, 0.499999934, 0.166665204, 0.0416683908, 0.0083687452, 0.00138145401});
   // Two steps: 2^n itself does not exist as f32 at both ends of the range. The first adds to the
   // exponent field: of three factors fast-math might multiply the two powers first: infinity.
   Expr whole = cast<int>(n), half = whole >> 1;
