@@ -107,18 +107,17 @@ TEST(Attention, ErrorOfEveryVariantHeadDimAndTarget) {
   for (auto variant : {Schedule::Variant::Strip, Schedule::Variant::Unfused})
     for (bool narrow : {false, true})
       for (int64_t headDim : {32, 48, 64, 80, 96, 128}) {
+        if (variant == Schedule::Variant::Unfused && narrow == (headDim % 32 == 0))
+          continue; // time: each head dim on one target only
         Self self(2, headDim, static_cast<Mask>(next++ % 5), EmptyRow::Mean);
         if (headDim == 64 || headDim == 80)
           self.stage.causalOffset = whole(0);
         const KernelSpec &spec = self.finish();
         LoadedKernel kernel(spec, attentionSchedule(narrow, variant), hostCpu(narrow));
         ASSERT_TRUE(kernel.ok()) << kernel.error;
-        for (int64_t size : {5, 67})
-          checkAccuracy(kernel, spec, {2, size}, randomInputs(spec, {2, size}, 3, 2),
-                        "head dim " + std::to_string(headDim) + " mask " +
-                            std::to_string((next - 1) % 5) + " size " + std::to_string(size) +
-                            (narrow ? " narrow" : "") +
-                            (variant == Schedule::Variant::Unfused ? " unfused" : ""));
+        checkAccuracy(kernel, spec, {1, 41}, randomInputs(spec, {1, 41}, 3, 2),
+                      spec.print() + (narrow ? "narrow" : "wide") +
+                          (variant == Schedule::Variant::Unfused ? " unfused" : " strip"));
       }
 }
 

@@ -59,7 +59,7 @@ TEST(Gemm, StaticRowsAndColumnsThatAreNoMultipleOfThePanel) {
 
 TEST(Gemm, DynamicRowsAndColumnsThatAreNoMultipleOfThePanel) {
   for (bool narrow : {false, true})
-    for (int64_t columns : {1, 50, 97}) {
+    for (int64_t columns : {50, 97}) {
       Schedule s = schedule(Recipe::Gemm, narrow);
       Linear linear(dim(0), 7, columns, s, Linear::Residual, 1);
       checkAll(linear.b.spec, s, {{1}, {5}, {8}, {13}, {37}}, 1e-5);
