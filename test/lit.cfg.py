@@ -36,5 +36,12 @@ config.substitutions += [
                  f"--python-package={config.test_source_root}/../runtime/python"),
     ("%tools", f"--raptc={config.rapt_bin_dir}/raptc --rapt-run={config.rapt_bin_dir}/rapt-run"),
 ]
+# What this CPU can run, by the flags in which levels 3 and 4 of the x86-64 psABI differ from the level below.
+with open("/proc/cpuinfo", encoding="utf-8") as f:
+    flags = set(next((line for line in f if line.startswith("flags")), "").split())
+if {"avx2", "fma", "f16c", "bmi1", "bmi2", "movbe"} <= flags:
+    config.available_features.add("x86-64-v3")
+    if {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"} <= flags:
+        config.available_features.add("x86-64-v4")
 if os.path.exists(config.minilm_dir + "/model.safetensors"):
     config.available_features.add("minilm")

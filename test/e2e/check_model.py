@@ -64,6 +64,7 @@ def check():
     parser.add_argument("--shapes", nargs="+", default=[""], metavar="batch=1,seq=7")
     parser.add_argument("--external-data-dir", help="folder with the weights that the model names")
     parser.add_argument("--flag", action="append", default=[], help="one more flag for raptc")
+    parser.add_argument("--artifacts", help="folder to leave the artifacts in, halide.so and reference.so")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--masked-rows", action="store_true", help="also mask every key of one batch row")
     parser.add_argument("--max-id", type=int, default=0, help="largest token id; found from the graph if 0")
@@ -78,7 +79,7 @@ def check():
         if args.external_data_dir:
             flags.append(f"--external-data-dir={args.external_data_dir}")
         for kernels in args.kernels.split(","):
-            artifact = os.path.join(folder, f"{kernels}.so")
+            artifact = os.path.join(args.artifacts or folder, f"{kernels}.so")
             e2e.compile_model(args.raptc, args.model, artifact, [f"--kernels={kernels}", *flags])
             rng = np.random.default_rng(4)
             for shape in args.shapes:
