@@ -1,14 +1,15 @@
 //===- kernels_bench.cpp - How near single kernels come to the FMA peak --------*- C++ -*-===//
 //
-// rapt-kernel-bench [avx2] [8x48 | sparse]...: GEMM with bias and GELU at BERT-base's and MiniLM's
-// shapes, attention at head dims 32 and 64, LayerNorm; `sparse`: attention whose mask excludes
-// whole tiles, against the dense kernel in turn. Each kernel is checked against the interpreter at
-// a small size before it is timed. Printed: GFLOP/s and % of a loop of FMAs measured right before,
-// the gain of a second thread, and the % with weights that come from memory (200 MB of them in
-// turn).
+// rapt-kernel-bench [avx2] [8x48 | sparse | threads]...: GEMM with bias and GELU at BERT-base's and
+// MiniLM's shapes, attention at head dims 32 and 64, LayerNorm; `sparse`: attention whose mask
+// excludes whole tiles, against the dense kernel in turn; `threads`: loops of empty tasks on the
+// runtime's pool. Each kernel is checked against the interpreter at a small size before it is
+// timed. Printed: GFLOP/s and % of a loop of FMAs measured right before, the gain of a second
+// thread, and the % with weights that come from memory (200 MB of them in turn).
 //
 //===-------------------------------------------------------------------------------------===//
 #include "Specs.h"
+#include "threads_bench.h"
 
 #include <chrono>
 #include <cstdio>
@@ -212,6 +213,10 @@ int main(int argc, char **argv) {
   bool narrow = argc > 1 && std::string(argv[1]) == "avx2";
   if (narrow)
     --argc, ++argv;
+  if (argc == 2 && std::string(argv[1]) == "threads") {
+    benchThreads();
+    return 0;
+  }
   printf("peak %.1f GFLOP/s\n", measurePeak());
   if (argc == 2 && std::string(argv[1]) == "sparse") {
     auto causal = [](Builder &, AttentionStage &stage) { stage.causalOffset = whole(0); };
@@ -240,7 +245,8 @@ int main(int argc, char **argv) {
   for (int i = 1; i < argc; ++i) {
     long rows = 0, columns = 0;
     if (sscanf(argv[i], "%ldx%ld", &rows, &columns) != 2) {
-      fprintf(stderr, "usage: %s [avx2] [sparse | rows x columns of a GEMM tile, as 8x48]...\n",
+      fprintf(stderr,
+              "usage: %s [avx2] [sparse | threads | rows x columns of a GEMM tile, as 8x48]...\n",
               argv[0]);
       return 1;
     }
