@@ -3,7 +3,7 @@
 // A KernelSpec in, two polynomials out. Operations follow from the loops of the reductions. Bytes
 // follow from the loads: one load reads as many elements as the loops in its indices have points;
 // loads at the same indices read the same elements; and no tensor has more elements to read than it
-// holds.
+// holds, as far as that can be said without the dims.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -185,6 +185,27 @@ static bool atMost(const Extent &a, const Extent &b) {
          std::includes(b.dims.begin(), b.dims.end(), a.dims.begin(), a.dims.end());
 }
 
+/// Whether no two points of the loops that `load` uses read the same element: every index is a sum
+/// with one loop at most, and every loop is in one index at most.
+static bool isSlice(const Expr &load, size_t numLoops) {
+  std::vector<int> uses(numLoops);
+  for (const ExprRef &index : load.operands) {
+    int inThis = 0;
+    for (size_t i = 0; i < numLoops; ++i) {
+      bool isUsed = usesLoop(index, static_cast<int>(i));
+      uses[i] += isUsed;
+      inThis += isUsed;
+    }
+    bool isSum = !anyNode(index, [](const Expr &node) {
+      return node.kind == Expr::Kind::Binary && node.binary != BinaryOp::Add &&
+             node.binary != BinaryOp::Sub;
+    });
+    if (inThis > 1 || (inThis == 1 && !isSum))
+      return false;
+  }
+  return std::all_of(uses.begin(), uses.end(), [](int count) { return count <= 1; });
+}
+
 namespace {
 /// What the stages read of the inputs.
 class Reads {
@@ -212,7 +233,7 @@ private:
   struct Read {
     std::set<std::vector<int>> places; // the numbers of the indices
     ExtentSum elements;
-    bool isComputed = false; // some index is loaded
+    bool isCounted = true; // `elements` is right or best, even if the tensor may have less
   };
   using Key = std::tuple<int, int, int64_t, uint64_t, int, int, std::vector<int>>;
 
@@ -252,7 +273,8 @@ private:
                       [&](const ExprRef &index) { return usesLoop(index, static_cast<int>(i)); }))
         used.push_back(loops[i]);
     input.elements.add(kernels::elements(used));
-    input.isComputed |= std::any_of(load.operands.begin(), load.operands.end(), hasLoad);
+    bool isComputed = std::any_of(load.operands.begin(), load.operands.end(), hasLoad);
+    input.isCounted &= isComputed || isSlice(load, loops.size());
   }
 
   /// The reads, or the whole tensor where that is less or where it is not known which is less.
@@ -265,7 +287,7 @@ private:
       return reads.elements;
     bool isMore = std::any_of(terms.begin(), terms.end(),
                               [&](const Extent &term) { return atMost(whole, term); });
-    return reads.isComputed && !isMore ? reads.elements : ExtentSum(whole);
+    return reads.isCounted && !isMore ? reads.elements : ExtentSum(whole);
   }
 
   const KernelSpec &spec;

@@ -46,8 +46,8 @@ struct Work {
   /// take nothing off.
   ExtentSum flops;
   /// Bytes of inputs and outputs that move at least: what the stages read of each input, once, and
-  /// every output once. Of an input that is read at computed places (Gather), as many elements as
-  /// reads.
+  /// every output once. Of an input that is read in slices or at computed places (Gather), as many
+  /// elements as reads.
   ExtentSum bytes;
 };
 

@@ -63,6 +63,18 @@ TEST(Work, GatherReadsWhatItTakes) {
   EXPECT_EQ(workOf(b.spec).bytes.print(), "3080*d0"); // 8 + 384 * 4 twice
 }
 
+TEST(Work, ATableIsReadAsFarAsItGoes) {
+  Builder b(2);
+  int positions = b.input({fixed(512), fixed(8)}), x = b.input({dim(1), fixed(8)});
+  ExprRef row = loop(0) + Expr::makeDim(0);
+  b.spec.outputs = {b.map({dim(1), fixed(8)}, b.at(positions, {row, loop(1)}))};
+  EXPECT_EQ(workOf(b.spec).bytes.print(), "64*d1");
+  // A window reads elements twice: the tensor as a whole.
+  b.spec.stages.clear();
+  b.spec.outputs = {b.map({dim(0), fixed(8), fixed(3)}, b.at(x, {loop(0) + loop(2), loop(1)}))};
+  EXPECT_EQ(workOf(b.spec).bytes.print(), "96*d0 + 32*d1");
+}
+
 TEST(Work, PartsOfATensorAddUpToItAtMost) {
   Builder b(1);
   int x = b.input({dim(0), fixed(96)});
