@@ -1,94 +1,42 @@
-/*===- rounds.h - Threads that do the same work at once, timed ----------------------*- C -*-===//
+/*===- gauge.h - The command line of a measurement of the machine -------------------*- C -*-===//
  *
- * What fma_peak.c and read_bandwidth.c share: their command line, and rounds in which all threads
- * start together. A round lasts from the first thread's begin to the last one's end.
+ * What fma_peak.c and read_bandwidth.c share. The measurements themselves are those of
+ * rapt-run --profile; they are included as a source, so that one call of the compiler makes a
+ * program.
  *===--------------------------------------------------------------------------------------===*/
-#ifndef RAPT_BENCHMARKS_ROUNDS_H
-#define RAPT_BENCHMARKS_ROUNDS_H
+#ifndef RAPT_BENCHMARKS_GAUGE_H
+#define RAPT_BENCHMARKS_GAUGE_H
 
-#include <pthread.h>
+#include "../runtime/tools/MachinePeak.c"
+
 #include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
-
-enum { MAX_ROUNDS = 64, MAX_THREADS = 256 };
-
-static struct {
-  pthread_barrier_t barrier;
-  float (*work)(int thread);
-  int rounds;
-  double begin[MAX_THREADS][MAX_ROUNDS], end[MAX_THREADS][MAX_ROUNDS];
-} team;
-
-static volatile float sink;
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void *member(void *argument) {
-  int thread = (int)(long)argument;
-  for (int round = 0; round < team.rounds; ++round) {
-    pthread_barrier_wait(&team.barrier);
-    team.begin[thread][round] = now();
-    sink = team.work(thread);
-    team.end[thread][round] = now();
-  }
-  return NULL;
-}
-
-/* The shortest of `rounds` rounds in seconds; 0 when a thread cannot be started. */
-static double shortest_round(int threads, int rounds, float (*work)(int thread)) {
-  pthread_t handles[MAX_THREADS];
-  team.work = work;
-  team.rounds = rounds;
-  pthread_barrier_init(&team.barrier, NULL, (unsigned)threads);
-  for (long i = 0; i < threads; ++i)
-    if (pthread_create(&handles[i], NULL, member, (void *)i)) {
-      fprintf(stderr, "cannot start thread %ld\n", i);
-      return 0;
-    }
-  for (int i = 0; i < threads; ++i)
-    pthread_join(handles[i], NULL);
-  pthread_barrier_destroy(&team.barrier);
-
-  double best = 0;
-  for (int round = 0; round < rounds; ++round) {
-    double begin = team.begin[0][round], end = team.end[0][round];
-    for (int i = 1; i < threads; ++i) {
-      begin = team.begin[i][round] < begin ? team.begin[i][round] : begin;
-      end = team.end[i][round] > end ? team.end[i][round] : end;
-    }
-    if (!round || end - begin < best)
-      best = end - begin;
-  }
-  return best;
-}
 
 /* The number of threads on the command line; 0, and a message, when it is none. */
 static int parse_threads(int argc, char **argv) {
   int threads = argc > 1 ? atoi(argv[1]) : 1;
-  if (threads >= 1 && threads <= MAX_THREADS)
+  if (threads >= 1 && threads <= RAPT_PEAK_MAX_THREADS)
     return threads;
-  fprintf(stderr, "%s: expected 1 to %d threads, got '%s'\n", argv[0], MAX_THREADS, argv[1]);
+  fprintf(stderr, "%s: expected 1 to %d threads, got '%s'\n", argv[0], RAPT_PEAK_MAX_THREADS,
+          argv[1]);
   return 0;
 }
 
-/* Prints billions of `amount` a second and `unit`, once or for every line on the standard input.
- * Returns the exit code. */
-static int measure_rounds(int argc, char **argv, int threads, int rounds, float (*work)(int),
-                          double amount, const char *unit) {
-  int serve = argc > 2 && argv[2][0] == '-';
+/* Prints what `measure` finds and `unit`, once or for every line on the standard input. Returns the
+ * exit code. */
+static int answer(int argc, char **argv, double (*measure)(int threads), const char *unit) {
+  int threads = parse_threads(argc, argv), serve = argc > 2 && argv[2][0] == '-';
   char line[16];
+  if (!threads)
+    return 1;
   do {
     if (serve && !fgets(line, sizeof line, stdin))
       return 0;
-    double seconds = shortest_round(threads, rounds, work);
-    if (seconds <= 0)
+    double result = measure(threads);
+    if (result <= 0) {
+      fprintf(stderr, "%s: cannot measure with %d threads\n", argv[0], threads);
       return 1;
-    printf("%.2f %s\n", amount / seconds * 1e-9, unit);
+    }
+    printf("%.2f %s\n", result, unit);
     fflush(stdout);
   } while (serve);
   return 0;
