@@ -9,10 +9,11 @@
 //      - views alias; what is returned otherwise is a memref.copy
 //      - it returns the dynamic dims of the outputs, in order
 //      - index arithmetic stands first
-//      and the module attribute kernel.interface.
+//      and the module attributes kernel.interface and kernel.profile.
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "compiler/Host/CallTable.h"
 #include "compiler/Host/Host.h"
 #include "compiler/Host/IndexExpr.h"
 #include "compiler/Host/Interface.h"
@@ -362,7 +363,8 @@ struct HostBufferize : PassWrapper<HostBufferize, OperationPass<ModuleOp>> {
       return signalPassFailure();
     }
     if (failed(check(functions[0])) || failed(Bufferizer(functions[0]).run()))
-      signalPassFailure();
+      return signalPassFailure();
+    writeCallTable(getOperation(), describeKernels(getOperation()));
   }
 
   /// Interface types are ranked tensors of types that ONNX has; names are given.

@@ -5,7 +5,7 @@
 //   kernels        func.func @main on tensors: dims, index arithmetic, weights, kernel.call
 //   bufferize      ... on memrefs, outputs as arguments, weights as offsets into one blob
 //   plan-memory    ... every intermediate at an offset into one arena
-//   to-llvm        llvm.func @rapt_plan and @rapt_run (runtime/include/rapt_abi.h)
+//   to-llvm        llvm.func @rapt_plan, @rapt_run and @rapt_work (runtime/include/rapt_abi.h)
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_COMPILER_HOST_HOST_H
@@ -54,8 +54,10 @@ inline constexpr llvm::StringLiteral kWeightTableAttr =
     "kernel.weight_table";                                                // module, WeightTable.h
 inline constexpr llvm::StringLiteral kInterfaceAttr = "kernel.interface"; // module, Interface.h
 inline constexpr llvm::StringLiteral kMemoryAttr = "kernel.memory";       // module, MemoryReport
+inline constexpr llvm::StringLiteral kProfileAttr = "kernel.profile";     // module, CallTable.h
 inline constexpr llvm::StringLiteral kPlanName = "rapt_plan";
 inline constexpr llvm::StringLiteral kRunName = "rapt_run";
+inline constexpr llvm::StringLiteral kWorkName = "rapt_work";
 
 } // namespace host
 } // namespace rapt

@@ -1,4 +1,4 @@
-//===- HostCode.cpp - What rapt_plan and rapt_run have in common ------------------------===//
+//===- HostCode.cpp - What the functions of an artifact have in common ------------------===//
 //
 // Index arithmetic becomes the same operations on i64 with defined results for every value; texts
 // become constants that are safe to format.

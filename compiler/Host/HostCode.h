@@ -1,4 +1,4 @@
-//===- HostCode.h - What rapt_plan and rapt_run have in common --------------------*- C++ -*-===//
+//===- HostCode.h - What the functions of an artifact have in common --------------*- C++ -*-===//
 #ifndef RAPT_COMPILER_HOST_HOSTCODE_H
 #define RAPT_COMPILER_HOST_HOSTCODE_H
 
@@ -10,7 +10,7 @@
 namespace rapt::host {
 
 /// Byte offsets of rapt_abi_context's function pointers.
-inline constexpr int64_t kContextFail = 24, kContextCheckIndices = 32;
+inline constexpr int64_t kContextFail = 24, kContextCheckIndices = 32, kContextAfterCall = 40;
 
 /// A function of the artifact, emitted from the index arithmetic and operations of @main. Its first
 /// two arguments are the context and the values of the symbolic dims; it returns a status.

@@ -1,20 +1,24 @@
-//===- ToLLVM.cpp - The model's function as rapt_plan and rapt_run ----------------------===//
+//===- ToLLVM.cpp - The model's function as those of an artifact ------------------------===//
 //
 // In:  what host-plan-memory leaves, and kernel.funcs with `object` (others have become LLVM
 //      functions).
-// Out: llvm.func internal @rapt_plan and @rapt_run as runtime/include/rapt_abi.h wants them, one
-//      adapter for each kernel.func. Nothing else is left in the module.
+// Out: llvm.func internal @rapt_plan, @rapt_run and @rapt_work as runtime/include/rapt_abi.h wants
+//      them, one adapter for each kernel.func. Nothing else is left in the module, whose attribute
+//      kernel.profile now lists the calls of @rapt_run.
 //
-// Both functions compute the index arithmetic. `plan` also checks: dims, kernel.require, and that
+// All functions compute the index arithmetic. `plan` also checks: dims, kernel.require, and that
 // no tensor is larger than what its kernel counts with, so that no size in `run` can overflow.
-// HostCode.cpp has what the two share.
+// HostCode.cpp has what they share.
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "compiler/Host/CallTable.h"
 #include "compiler/Host/HalideAdapter.h"
 #include "compiler/Host/Host.h"
 #include "compiler/Host/HostCode.h"
 #include "compiler/Host/WeightTable.h"
+#include "compiler/Host/WorkFunction.h"
+#include "dialects/Onnx/Names.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -195,12 +199,15 @@ private:
 /// rapt_run(context, dims, inputs, outputs, arena, weights)
 class RunFunction : HostCode {
 public:
-  RunFunction(OpBuilder &builder, func::FuncOp main) : HostCode(builder, main, kRunName, 6) {}
+  RunFunction(OpBuilder &builder, func::FuncOp main, CallTable &table)
+      : HostCode(builder, main, kRunName, 6), table(table) {}
 
   LogicalResult build() {
     if (failed(bindSymbols()))
       return failure();
     bindPointers();
+    afterCall = code.load(code.pointer(), argument(0), kContextAfterCall);
+    isProfiled = code.is(Code::Compare::ne, afterCall, code.null());
     for (Operation &op : main.getBody().front())
       if (failed(emit(&op)))
         return failure();
@@ -261,6 +268,9 @@ private:
 
   /// A kernel whose results all are empty has nothing to do, and is not called.
   void emitCall(kernel::CallOp call) {
+    bool isNamed = isa<NameLoc>(call.getLoc()) || isa<FusedLoc>(call.getLoc());
+    table.calls.push_back(
+        {table.indexOf(call.getCallee()), isNamed ? onnx::nodeName(call.getLoc()) : ""});
     Value idle;
     for (unsigned index = 0; index < call.getOuts().size(); ++index) {
       Value empty = isEmpty(call, index);
@@ -287,6 +297,24 @@ private:
       operands.push_back(lookup(operand));
     code.returnIfNonZero(
         LLVM::CallOp::create(code, code.status(), call.getCalleeAttr(), operands).getResult());
+    emitAfterCall(table.calls.size() - 1);
+  }
+
+  /// if (after_call) after_call(context, number), off the straight path.
+  void emitAfterCall(int64_t number) {
+    Block *current = code.getInsertionBlock();
+    Region *region = current->getParent();
+    Block *next = code.createBlock(region, std::next(current->getIterator()));
+    Block *profiled = code.createBlock(region, region->end());
+    auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(code.getContext()),
+                                            {code.pointer(), code.status()});
+    LLVM::CallOp::create(code, type,
+                         ValueRange{afterCall, argument(0), code.number(code.status(), number)});
+    LLVM::BrOp::create(code, ValueRange(), next);
+    code.setInsertionPointToEnd(current);
+    LLVM::CondBrOp::create(code, isProfiled, profiled, ValueRange(), next, ValueRange(),
+                           std::pair<uint32_t, uint32_t>(1, 1000));
+    code.setInsertionPointToEnd(next);
   }
 
   /// Copies go to outputs, whose sizes the function returns.
@@ -316,13 +344,16 @@ private:
          code.number(check.getLower()), lookup(check.getUpper()), text(check.getMessage())}));
     return success();
   }
+
+  CallTable &table;
+  Value afterCall, isProfiled;
 };
 
 struct HostToLLVM : PassWrapper<HostToLLVM, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(HostToLLVM)
   StringRef getArgument() const override { return "host-to-llvm"; }
   StringRef getDescription() const override {
-    return "the planned function => rapt_plan and rapt_run";
+    return "the planned function => rapt_plan, rapt_run and rapt_work";
   }
   void getDependentDialects(DialectRegistry &registry) const override {
     registry.insert<LLVM::LLVMDialect>();
@@ -334,12 +365,17 @@ struct HostToLLVM : PassWrapper<HostToLLVM, OperationPass<ModuleOp>> {
       getOperation().emitError() << "expects the one func.func that host-plan-memory leaves";
       return signalPassFailure();
     }
+    FailureOr<CallTable> table = readCallTable(getOperation());
+    if (failed(table))
+      return signalPassFailure();
     OpBuilder builder(functions[0]);
     Objects objects;
     if (failed(emitAdapters(builder, objects)) || failed(checkCallees(functions[0])) ||
         failed(PlanFunction(builder, functions[0], objects).build()) ||
-        failed(RunFunction(builder, functions[0]).build()))
+        failed(RunFunction(builder, functions[0], *table).build()) ||
+        failed(buildWorkFunction(builder, functions[0], *table)))
       return signalPassFailure();
+    writeCallTable(getOperation(), *table);
     functions[0].erase();
   }
 

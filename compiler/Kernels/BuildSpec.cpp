@@ -55,8 +55,12 @@ public:
     for (Operation &op : body.without_terminator())
       if (auto error = visit(op))
         return error;
-    for (Value value : body.getTerminator()->getOperands())
-      addOutput(values.at(value));
+    for (Value value : body.getTerminator()->getOperands()) {
+      const Operand &operand = values.at(value);
+      if (!operand.access)
+        return fail(body.getTerminator(), "yields a tensor that nothing is written to");
+      addOutput(operand);
+    }
     return llvm::Error::success();
   }
 

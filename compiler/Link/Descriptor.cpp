@@ -31,7 +31,12 @@ public:
   Constant *hidden(Constant *value) {
     return global(value, GlobalValue::PrivateLinkage, "rapt_table");
   }
-  Constant *text(StringRef value) { return hidden(ConstantDataArray::getString(context, value)); }
+  Constant *text(StringRef value) {
+    Constant *&known = texts[value];
+    if (!known)
+      known = hidden(ConstantDataArray::getString(context, value));
+    return known;
+  }
   Constant *record(ArrayRef<Constant *> fields) { return ConstantStruct::getAnon(context, fields); }
 
   /// Pointer to an array of the entries; null when there are none.
@@ -77,19 +82,30 @@ public:
     return symbol;
   }
 
+  Constant *calls(const host::CallTable &table) {
+    SmallVector<Constant *> entries;
+    for (const host::CallTable::Call &call : table.calls) {
+      const host::CallTable::Kernel &kernel = table.kernels[call.kernel];
+      entries.push_back(record({text(kernel.name), text(kernel.schedule), text(call.node)}));
+    }
+    return this->table(entries);
+  }
+
 private:
   Module &module;
   LLVMContext &context;
+  StringMap<Constant *> texts;
 };
 
 } // namespace
 
 Error link::addDescriptor(Module &module, const host::Interface &interface,
-                          const ModelFacts &facts) {
-  Function *plan = module.getFunction(host::kPlanName), *run = module.getFunction(host::kRunName);
-  if (!plan || !run)
-    return createStringError("the host module lacks '" + Twine(host::kPlanName) + "' or '" +
-                             host::kRunName + "'");
+                          const host::CallTable &calls, const ModelFacts &facts) {
+  Function *plan = module.getFunction(host::kPlanName), *run = module.getFunction(host::kRunName),
+           *work = module.getFunction(host::kWorkName);
+  if (!plan || !run || !work)
+    return createStringError("the host module lacks '" + Twine(host::kPlanName) + "', '" +
+                             host::kRunName + "' or '" + host::kWorkName + "'");
   Builder b(module);
   SmallVector<Constant *> symbols, least;
   for (const std::string &name : interface.symbols)
@@ -106,7 +122,7 @@ Error link::addDescriptor(Module &module, const host::Interface &interface,
       b.i32(interface.symbols.size()),
       b.i32(interface.inputs.size()),
       b.i32(interface.outputs.size()),
-      b.i32(0),
+      b.i32(calls.calls.size()),
       b.table(symbols),
       b.table(least),
       b.tensors(interface.inputs),
@@ -116,9 +132,11 @@ Error link::addDescriptor(Module &module, const host::Interface &interface,
       facts.weightsFile.empty() ? b.null() : b.text(facts.weightsFile),
       plan,
       run,
+      b.calls(calls),
+      work,
   });
-  static_assert(sizeof(rapt_abi_model) == 128 && sizeof(rapt_abi_tensor) == 24 &&
-                    sizeof(rapt_abi_dim) == 16,
+  static_assert(sizeof(rapt_abi_model) == 144 && sizeof(rapt_abi_tensor) == 24 &&
+                    sizeof(rapt_abi_dim) == 16 && sizeof(rapt_abi_call) == 24,
                 "the records above follow rapt_abi.h field by field");
   b.global(model, GlobalValue::ExternalLinkage, facts.symbol);
   return Error::success();

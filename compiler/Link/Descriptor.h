@@ -2,6 +2,7 @@
 #ifndef RAPT_COMPILER_LINK_DESCRIPTOR_H
 #define RAPT_COMPILER_LINK_DESCRIPTOR_H
 
+#include "compiler/Host/CallTable.h"
 #include "compiler/Link/HostObject.h"
 
 namespace llvm {
@@ -14,9 +15,9 @@ namespace rapt::link {
 inline constexpr llvm::StringLiteral kWeightsSection = ".rapt.weights";
 
 /// Adds the exported constant `facts.symbol`, the tables and texts that it points to, and the
-/// section with the weights to `module`, which holds rapt_plan and rapt_run.
+/// section with the weights to `module`, which holds rapt_plan, rapt_run and rapt_work.
 llvm::Error addDescriptor(llvm::Module &module, const host::Interface &interface,
-                          const ModelFacts &facts);
+                          const host::CallTable &calls, const ModelFacts &facts);
 
 } // namespace rapt::link
 

@@ -89,6 +89,9 @@ llvm::Error link::writeHostObject(ModuleOp host, const host::Interface &interfac
                                   const ModelFacts &facts, StringRef path) {
   registerBuiltinDialectTranslation(*host.getContext());
   registerLLVMDialectTranslation(*host.getContext());
+  FailureOr<host::CallTable> calls = host::readCallTable(host);
+  if (failed(calls))
+    return llvm::createStringError("the host module does not say what it calls");
   llvm::LLVMContext context;
   std::unique_ptr<llvm::Module> module = translateModuleToLLVMIR(host, context, "host");
   if (!module)
@@ -99,7 +102,7 @@ llvm::Error link::writeHostObject(ModuleOp host, const host::Interface &interfac
     return llvm::createStringError("no code generator for " + Twine(triple) + ": " + error);
   module->setTargetTriple(llvm::Triple(triple));
   module->setDataLayout(machine->createDataLayout());
-  if (llvm::Error failed = addDescriptor(*module, interface, facts))
+  if (llvm::Error failed = addDescriptor(*module, interface, *calls, facts))
     return failed;
   for (llvm::Function &function : *module) {
     function.addFnAttr(llvm::Attribute::NoUnwind);

@@ -197,6 +197,57 @@ RAPT_API void rapt_workspace_destroy(rapt_workspace *workspace);
 RAPT_API rapt_status rapt_run(rapt_workspace *workspace, const rapt_tensor *inputs,
                               int32_t num_inputs, const rapt_tensor *outputs, int32_t num_outputs);
 
+/* -- Profiling --------------------------------------------------------------------------------- */
+
+/* One place in the model that calls a kernel; the same kernel may be called from several. */
+typedef struct rapt_call_info {
+  const char *kernel;   /* its name, as raptc --report shows it */
+  const char *schedule; /* how it is computed, for people: "gemm vector=16 tile_rows=8 ..." */
+  const char *node;     /* name of the first ONNX node that the call computes; "" when unknown */
+} rapt_call_info;
+
+/* What a run did in one call. */
+typedef struct rapt_call_time {
+  int64_t begin, end; /* nanoseconds since the run called the model's code; both 0: not called */
+  double flops;       /* of matrix products and attention, a multiply-add as two; else 0 */
+  double bytes;       /* that move at least: what is read of the inputs, once, and the outputs */
+} rapt_call_time;
+
+/* How many places call kernels; 0 for a null model. Any thread. */
+RAPT_API int32_t rapt_num_calls(const rapt_model *model);
+
+/* Fills *info for call number `index` in the order of a run. The strings live as long as the model.
+ * Error: RAPT_ERROR_ARGUMENT. Any thread. */
+RAPT_API rapt_status rapt_describe_call(const rapt_model *model, int32_t index,
+                                        rapt_call_info *info);
+
+/* From now on runs on this workspace record when each call began and ended: one clock read per
+ * call, and still no allocation. Errors: RAPT_ERROR_ARGUMENT, _MEMORY. */
+RAPT_API rapt_status rapt_profile_start(rapt_workspace *workspace);
+
+/* Writes the record of the last run since rapt_profile_start to times[0 .. num_calls), with
+ * num_calls that of rapt_num_calls. A call begins where the one before it ends, so that views and
+ * checks before a kernel count to it. After a run that failed, calls that it did not reach are 0.
+ * Error: RAPT_ERROR_ARGUMENT. */
+RAPT_API rapt_status rapt_profile_read(rapt_workspace *workspace, rapt_call_time *times,
+                                       int32_t num_calls);
+
+/* What one thread did in one parallel loop of a kernel. */
+typedef struct rapt_thread_time {
+  int64_t begin, end; /* nanoseconds as in rapt_call_time */
+  int32_t thread;     /* 0: the one that called rapt_run */
+  int32_t tasks;      /* of the loop that it did */
+} rapt_thread_time;
+
+/* Writes what the threads of the last run did to times[0 .. room), by thread and in order, and how
+ * much that is to *count; nothing for a workspace with one thread. A thread records at most
+ * 64 + 4 * rapt_num_calls loops of a run. Error: RAPT_ERROR_ARGUMENT. */
+RAPT_API rapt_status rapt_profile_threads(rapt_workspace *workspace, rapt_thread_time *times,
+                                          int32_t room, int32_t *count);
+
+/* Ends the recording and forgets the record. Error: RAPT_ERROR_ARGUMENT. */
+RAPT_API rapt_status rapt_profile_stop(rapt_workspace *workspace);
+
 /* -- Small helpers, usable from any thread --------------------------------------------------- */
 
 /* The text of the last failure on the calling thread, "" when there was none; a later success

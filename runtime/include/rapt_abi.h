@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define RAPT_ABI_MAGIC 0x54504152u /* "RAPT", little endian */
-#define RAPT_ABI_VERSION 3u
+#define RAPT_ABI_VERSION 4u
 
 /* The symbol that a model shared library exports: `const rapt_abi_model rapt_model`. A model object
  * (-o model.o) exports it as `<stem>_rapt_model`. */
@@ -78,6 +78,9 @@ struct rapt_abi_context {
    * that a caller passed. */
   int (*check_indices)(rapt_abi_context *context, const void *data, int64_t count,
                        int32_t bytes_each, int64_t lo, int64_t hi, const char *format);
+  /* Null, or what `run` tells after each kernel call which one it was: an index of the model's
+   * `calls`. What happens between two calls (views, checks, copies) counts to the later one. */
+  void (*after_call)(rapt_abi_context *context, int32_t call);
 };
 
 /* What `plan` says for one binding of the symbols. */
@@ -85,6 +88,14 @@ typedef struct rapt_abi_plan {
   uint64_t arena_bytes;   /* intermediate tensors; 64-byte aligned start expected */
   uint64_t scratch_bytes; /* per thread; the largest need of any kernel */
 } rapt_abi_plan;
+
+/* One place in `run` that calls a kernel. It is passed at most once in a run: not at all when all
+ * that it would write is empty. */
+typedef struct rapt_abi_call {
+  const char *kernel;   /* its name in raptc --report; calls of one kernel share it */
+  const char *schedule; /* its recipe and numbers, for people */
+  const char *node;     /* of the ONNX graph, the first one that it computes; "" when unknown */
+} rapt_abi_call;
 
 typedef struct rapt_abi_model {
   uint32_t magic;       /* RAPT_ABI_MAGIC */
@@ -96,7 +107,7 @@ typedef struct rapt_abi_model {
   int32_t num_symbols;
   int32_t num_inputs;
   int32_t num_outputs;
-  int32_t reserved;
+  int32_t num_calls;
   const char *const *symbols; /* names of the symbolic dims, in the order of `dims` below */
   const int32_t *least;       /* the lowest value of each: 1, or 0 when inputs may be empty there */
   const rapt_abi_tensor *inputs;
@@ -115,6 +126,12 @@ typedef struct rapt_abi_model {
    * above or the mapped side file. 0, or a code from context->fail. */
   int (*run)(rapt_abi_context *context, const int64_t *dims, const void *const *inputs,
              void *const *outputs, void *arena, const void *weights);
+
+  const rapt_abi_call *calls; /* num_calls of them, in the order of the run */
+  /* Writes for each call the floating-point operations of its matrix products and attention, a
+   * multiply-add as two, and then the bytes that it moves at least: 2 * num_calls numbers. dims are
+   * those of a `plan` that succeeded. 0. The context is not used. */
+  int (*work)(rapt_abi_context *context, const int64_t *dims, double *work);
 } rapt_abi_model;
 
 /* The last bytes of a model shared library, little endian, after all that its ELF headers describe:

@@ -5,6 +5,7 @@
 //===------------------------------------------------------------------------------------===//
 #include "Arrays.h"
 #include "Npy.h"
+#include "OutputFile.h"
 #include "Zip.h"
 
 #include <errno.h>
@@ -179,57 +180,6 @@ bool rapt::io::readArrays(const char *path, List<Array> &arrays, IoError &error)
 }
 
 //===-- Writing ---------------------------------------------------------------------------===//
-
-namespace {
-
-/// A file under a temporary name in the folder of `path`; it gets its own name on commit and
-/// vanishes otherwise.
-class OutputFile {
-public:
-  OutputFile(const char *path, IoError &error) : path(path), error(error) {
-    struct stat info;
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) { // a rename would replace the device
-      errno = EINVAL;
-      return;
-    }
-    int length = snprintf(temporary, sizeof temporary, "%s.%ld.tmp", path, long(getpid()));
-    if (length < 0 || size_t(length) >= sizeof temporary) {
-      errno = ENAMETOOLONG;
-      return;
-    }
-    int descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (descriptor >= 0)
-      file = fdopen(descriptor, "wb");
-  }
-  ~OutputFile() {
-    if (!file)
-      return;
-    fclose(file);
-    unlink(temporary);
-  }
-  bool opened() { return file || fails(); }
-  bool fails() { return error.fail("cannot write '%s': %s", path, strerror(errno)); }
-  bool commit() {
-    bool bad = fflush(file) != 0 || ferror(file);
-    if (bad)
-      return fails();
-    int closed = fclose(file);
-    file = nullptr;
-    if (closed == 0 && rename(temporary, path) == 0)
-      return true;
-    fails();
-    unlink(temporary);
-    return false;
-  }
-  FILE *file = nullptr;
-
-private:
-  const char *path;
-  IoError &error;
-  char temporary[4096];
-};
-
-} // namespace
 
 bool rapt::io::writeNpy(const char *path, const rapt_tensor &tensor, IoError &error) {
   OutputFile output(path, error);

@@ -39,12 +39,12 @@ static bool inSomeInput(const rapt_abi_model *abi, int32_t symbol) {
 
 static rapt_status checkTables(const rapt_abi_model *abi, const char *path) {
   constexpr int32_t most = 1 << 16;
-  if (abi->num_symbols < 0 || abi->num_inputs < 0 || abi->num_outputs < 0 ||
+  if (abi->num_symbols < 0 || abi->num_inputs < 0 || abi->num_outputs < 0 || abi->num_calls < 0 ||
       abi->num_symbols > most || abi->num_inputs > most || abi->num_outputs > most)
     return damaged(path, "a table has a negative or absurd size");
   if ((abi->num_symbols && (!abi->symbols || !abi->least)) || (abi->num_inputs && !abi->inputs) ||
-      (abi->num_outputs && !abi->outputs) || !abi->plan || !abi->run || !abi->name ||
-      !abi->producer || !abi->cpu)
+      (abi->num_outputs && !abi->outputs) || (abi->num_calls && !abi->calls) || !abi->plan ||
+      !abi->run || !abi->work || !abi->name || !abi->producer || !abi->cpu)
     return damaged(path, "a table, text or entry point is missing");
   for (int32_t i = 0; i < abi->num_inputs; ++i)
     if (rapt_status status = checkTensor(abi, abi->inputs[i], true, path))
@@ -58,6 +58,9 @@ static rapt_status checkTables(const rapt_abi_model *abi, const char *path) {
   for (int32_t i = 0; i < abi->num_symbols; ++i)
     if (!abi->symbols[i] || !inSomeInput(abi, i))
       return damaged(path, "a symbol has no name or is in no input dim");
+  for (int32_t i = 0; i < abi->num_calls; ++i)
+    if (!abi->calls[i].kernel || !abi->calls[i].schedule || !abi->calls[i].node)
+      return damaged(path, "a kernel call has no name, schedule or node");
   return RAPT_OK;
 }
 

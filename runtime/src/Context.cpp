@@ -111,7 +111,7 @@ static int checkIndices(rapt_abi_context *context, const void *data, int64_t cou
 }
 
 Context::Context(ThreadPool *pool, RunError *error)
-    : abi{parallelFor, scratchAlloc, scratchFree, failWith, checkIndices}, pool(pool),
+    : abi{parallelFor, scratchAlloc, scratchFree, failWith, checkIndices, nullptr}, pool(pool),
       error(error) {
   static_assert(offsetof(Context, abi) == 0, "generated code holds a pointer to the first member");
 }

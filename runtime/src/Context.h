@@ -15,6 +15,7 @@
 namespace rapt {
 
 class ThreadPool;
+class Profile;
 
 /// The first failure of one plan or run, from whichever thread it came.
 struct RunError {
@@ -60,6 +61,9 @@ struct Context {
   rapt_abi_context abi;
   ThreadPool *pool = nullptr; ///< null: parallel loops run on the calling thread
   RunError *error = nullptr;
+  /// Of the workspace, while it records; atomic because a worker may look for tasks at any time.
+  std::atomic<Profile *> profile{nullptr};
+  int number = 0;      ///< of the thread
   bool inTask = false; ///< a parallel loop started now is nested: it runs inline
   Scratch scratch;
 

@@ -8,27 +8,7 @@
 
 using namespace rapt;
 
-namespace {
-
-/// Holds a workspace for one call, or finds that another thread does.
-class Hold {
-public:
-  explicit Hold(rapt_workspace *workspace)
-      : workspace(workspace), held(!workspace->busy.exchange(true, std::memory_order_acquire)) {}
-  ~Hold() {
-    if (held)
-      workspace->busy.store(false, std::memory_order_release);
-  }
-  explicit operator bool() const { return held; }
-
-private:
-  rapt_workspace *workspace;
-  bool held;
-};
-
-} // namespace
-
-static rapt_status inUse() {
+rapt_status rapt::inUse() {
   return fail(RAPT_ERROR_ARGUMENT, "the workspace is in use by another thread");
 }
 
@@ -68,6 +48,8 @@ rapt_status rapt_run(rapt_workspace *workspace, const rapt_tensor *inputs, int32
     return status;
   RunError &error = workspace->error;
   error.clear();
+  if (workspace->profile.isOn())
+    workspace->profile.begin(binding.dims);
   if (model->abi->run(&workspace->contexts[0].abi, binding.dims, binding.inputs, binding.outputs,
                       workspace->memory, model->weights))
     return fail(RAPT_ERROR_RUN, "the model refuses these values: %s",

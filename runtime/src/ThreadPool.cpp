@@ -7,25 +7,19 @@
 //===------------------------------------------------------------------------------------===//
 #include "ThreadPool.h"
 #include "CpuCount.h"
+#include "Profile.h"
 
 #include <immintrin.h>
 #include <linux/futex.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 using namespace rapt;
 
 /// Longer than the gap between two kernels, short enough not to be felt by other processes.
 static constexpr int64_t maxSpinNanoseconds = 200 * 1000;
-
-static int64_t now() {
-  timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return int64_t(time.tv_sec) * 1000000000 + time.tv_nsec;
-}
 
 static void futexWait(std::atomic<uint32_t> &word, uint32_t seen) {
   syscall(SYS_futex, reinterpret_cast<uint32_t *>(&word), FUTEX_WAIT_PRIVATE, seen, nullptr,
@@ -114,14 +108,20 @@ bool ThreadPool::claim(uint64_t seen, Context &context) {
 /// Runs tasks until none is left to claim; returns how many this thread ran and did not yet report.
 uint32_t ThreadPool::work(Context &context) {
   uint32_t count = 0;
+  int64_t begin = 0;
   context.inTask = true;
   for (;;) {
     uint64_t seen = ticket.load(std::memory_order_acquire);
     if (uint32_t(seen) == 0)
       break;
+    if (count == 0 && context.profile.load(std::memory_order_relaxed))
+      begin = now();
     count += claim(seen, context);
   }
   context.inTask = false;
+  // With a task of its own the thread keeps the run, and so the profile, from ending.
+  if (count > 0 && begin)
+    context.profile.load(std::memory_order_relaxed)->afterLoop(context.number, begin, count);
   return count;
 }
 

@@ -161,8 +161,10 @@ rapt_status rapt_workspace_create(rapt_model *model, const rapt_workspace_option
     return fail(RAPT_ERROR_MEMORY, "out of memory while making a workspace");
   }
   ThreadPool *pool = workspace->numThreads > 1 ? &workspace->pool : nullptr;
-  for (int i = 0; i < workspace->numThreads; ++i)
+  for (int i = 0; i < workspace->numThreads; ++i) {
     new (&workspace->contexts[i]) Context(pool, &workspace->error);
+    workspace->contexts[i].number = i;
+  }
   workspace->pool.init(workspace->contexts, workspace->numThreads);
   if (!workspace->pool.start()) {
     int wanted = workspace->numThreads;
@@ -180,6 +182,7 @@ void rapt_workspace_destroy(rapt_workspace *workspace) {
   if (workspace->ownsMemory && workspace->memory)
     munmap(workspace->memory, workspace->bytes);
   workspace->binding.destroy();
+  workspace->profile.destroy();
   free(workspace->contexts);
   release(workspace->model);
   free(workspace);

@@ -8,6 +8,7 @@
 #define RAPT_RUNTIME_WORKSPACE_H
 
 #include "Bind.h"
+#include "Profile.h"
 #include "ThreadPool.h"
 
 struct rapt_workspace {
@@ -17,6 +18,7 @@ struct rapt_workspace {
       nullptr; ///< [numThreads]; number 0 is for the thread that calls rapt_run
   rapt::Binding binding = {};
   rapt::RunError error;
+  rapt::Profile profile;
   void *memory = nullptr;
   uint64_t bytes = 0;
   bool ownsMemory = true;
@@ -25,6 +27,25 @@ struct rapt_workspace {
 };
 
 namespace rapt {
+
+/// Holds a workspace for one call, or finds that another thread does.
+class Hold {
+public:
+  explicit Hold(rapt_workspace *workspace)
+      : workspace(workspace), held(!workspace->busy.exchange(true, std::memory_order_acquire)) {}
+  ~Hold() {
+    if (held)
+      workspace->busy.store(false, std::memory_order_release);
+  }
+  explicit operator bool() const { return held; }
+
+private:
+  rapt_workspace *workspace;
+  bool held;
+};
+
+/// The error of a call that did not get hold of its workspace.
+rapt_status inUse();
 
 /// Bytes of workspace memory for `plan` with `numThreads` threads; false when that exceeds
 /// INT64_MAX.

@@ -7,6 +7,7 @@
 #include "RunMain.h"
 #include "Arrays.h"
 #include "Compare.h"
+#include "ProfileReport.h"
 #include "RandomInput.h"
 #include "RunOptions.h"
 
@@ -247,6 +248,10 @@ private:
     wanted.num_threads = int32_t(options.threads);
     if (rapt_workspace_create(model, &wanted, &workspace) || !runOnce())
       return failed(rapt_last_error());
+    ProfileReport profile(model, workspace);
+    bool profiled = options.profile || options.trace;
+    if (profiled && !profile.start(error))
+      return failed(error.text);
     List<double> times;
     for (int64_t i = 0; i < options.repeat; ++i) {
       double start = milliseconds();
@@ -256,6 +261,8 @@ private:
       if (!time)
         return failed("out of memory");
       *time = milliseconds() - start;
+      if (profiled && !profile.addRun(*time, error))
+        return failed(error.text);
     }
     if (times.size()) {
       qsort(times.begin(), times.size(), sizeof(double), [](const void *a, const void *b) {
@@ -265,7 +272,16 @@ private:
       printf("run: min %.3f ms, median %.3f ms of %zu\n", times[0], times[times.size() / 2],
              times.size());
     }
-    return Done;
+    if (!profiled)
+      return Done;
+    profile.finish();
+    bool good = (!options.profile || profile.print(numThreads(), error)) &&
+                (!options.trace || profile.writeTrace(options.trace, error));
+    return good ? Done : failed(error.text);
+  }
+
+  int numThreads() const {
+    return options.threads ? int(options.threads) : rapt_default_num_threads();
   }
 
   static double milliseconds() {

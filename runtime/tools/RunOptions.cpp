@@ -35,6 +35,10 @@ void rapt::tools::printHelp(const RunOptions &options, bool embedded) {
       "Running\n"
       "  --repeat N             after one warm-up run, time N runs: minimum and median\n"
       "  --threads N            default: RAPT_NUM_THREADS, or the CPUs this process may use\n"
+      "  --profile              print for each kernel its calls, time, speed and schedule, of the\n"
+      "                         median of the --repeat runs (10 unless given)\n"
+      "  --trace FILE.json      write each kernel call of that run as a Chrome trace event, for\n"
+      "                         ui.perfetto.dev\n"
       "\n"
       "  --describe             print the model's inputs, outputs and origin, and stop\n"
       "  --version, --help\n"
@@ -68,6 +72,8 @@ public:
       return true;
     if (options.dims.size() && !options.random)
       return error.fail("--dim sizes random inputs, but there is no --random");
+    if ((options.profile || options.trace) && !options.repeat)
+      options.repeat = 10;
     return embedded || options.modelPath || error.fail("the path of a model is missing");
   }
 
@@ -81,6 +87,10 @@ private:
       return options.help = true;
     if (is("version"))
       return options.version = true;
+    if (is("profile"))
+      return options.profile = true;
+    if (takes("trace"))
+      return (options.trace = value);
     if (takes("input"))
       return value && addInput();
     if (takes("output"))

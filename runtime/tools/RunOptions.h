@@ -37,6 +37,8 @@ struct RunOptions {
   int64_t maxInt = 2;
   int64_t repeat = 0;  ///< 0: one run, no timing
   int64_t threads = 0; ///< 0: the runtime's default
+  bool profile = false;
+  const char *trace = nullptr;
   bool describe = false, help = false, version = false;
 };
 

@@ -103,6 +103,9 @@ TEST(Load, AnotherFileAtTheSamePath) {
 
 TEST(Load, OtherVersion) {
   EXPECT_FAILS(open(fixture("badversion.so")), RAPT_ERROR_VERSION, "version 99");
+  // Of before models said which kernels they call.
+  EXPECT_FAILS(open(fixture("oldversion.so")), RAPT_ERROR_VERSION,
+               "has interface version 3, this runtime expects");
 }
 
 TEST(Load, MissingCpuFeature) {
@@ -220,6 +223,11 @@ TEST(Load, DamagedTables) {
   EXPECT_EQ(refuses([](rapt_abi_model &m) { m.outputs = nullptr; }), RAPT_ERROR_FORMAT);
   EXPECT_EQ(refuses([](rapt_abi_model &m) { m.run = nullptr; }), RAPT_ERROR_FORMAT);
   EXPECT_EQ(refuses([](rapt_abi_model &m) { m.least = nullptr; }), RAPT_ERROR_FORMAT);
+  EXPECT_EQ(refuses([](rapt_abi_model &m) { m.num_calls = -1; }), RAPT_ERROR_FORMAT);
+  EXPECT_EQ(refuses([](rapt_abi_model &m) { m.calls = nullptr; }), RAPT_ERROR_FORMAT);
+  EXPECT_EQ(refuses([](rapt_abi_model &m) { m.work = nullptr; }), RAPT_ERROR_FORMAT);
+  static const rapt_abi_call unnamed[] = {{"k", "rows", ""}, {nullptr, "rows", ""}};
+  EXPECT_EQ(refuses([](rapt_abi_model &m) { m.calls = unnamed; }), RAPT_ERROR_FORMAT);
   static const int32_t wrong[] = {1, 2};
   EXPECT_EQ(refuses([](rapt_abi_model &m) { m.least = wrong; }), RAPT_ERROR_FORMAT);
   EXPECT_EQ(refuses([](rapt_abi_model &m) { m.weights = nullptr; }), RAPT_ERROR_FORMAT);

@@ -4,7 +4,8 @@
  *   =>  scaled[b, s, c] = x[b, s, c] * table[ids[b, s]],  total[b] = sum of scaled[b]
  *
  * Uses everything of the context: a parallel loop over the batch, scratch in each task, the index
- * check, and `fail` for seq > 4096. The macros below make the defective variants.
+ * check, `fail` for seq > 4096, and what a profile wants after each of two calls, the second of a
+ * node with an odd name. The macros below make the defective variants.
  *===------------------------------------------------------------------------------------===*/
 #include "rapt_abi.h"
 
@@ -82,8 +83,22 @@ static int run(rapt_abi_context *context, const int64_t *dims, const void *const
   status = context->parallel_for(context, one_batch, 0, (int)dims[0], (uint8_t *)&closure);
   if (status)
     return status;
+  if (context->after_call)
+    context->after_call(context, 0);
   for (int64_t b = 0; b < dims[0]; ++b)
     closure.total[b] = closure.arena[b];
+  if (context->after_call)
+    context->after_call(context, 1);
+  return 0;
+}
+
+static int work(rapt_abi_context *context, const int64_t *dims, double *result) {
+  (void)context;
+  double rows = (double)dims[0] * (double)dims[1];
+  result[0] = 2 * Channels * rows;
+  result[1] = (2 * Channels * sizeof(float) + sizeof(int64_t)) * rows;
+  result[2] = 0;
+  result[3] = 2 * sizeof(float) * (double)dims[0];
   return 0;
 }
 
@@ -97,6 +112,10 @@ static const rapt_abi_tensor inputs[] = {{"x", RAPT_ABI_F32, 3, x_dims},
 static const rapt_abi_tensor outputs[] = {{"scaled", RAPT_ABI_F32, 3, x_dims},
                                           {"total", RAPT_ABI_F32, 1, total_dims}};
 
+static const rapt_abi_call calls[] = {
+    {"scale", "loops vector=4 parallel", "/Mul"},
+    {"total", "pointwise vector=1 serial", "/Sum\"\t\xff\xc3\xa9"}};
+
 extern const rapt_abi_model TEST_SYMBOL;
 const rapt_abi_model TEST_SYMBOL = {TEST_MAGIC,
                                     TEST_VERSION,
@@ -107,7 +126,7 @@ const rapt_abi_model TEST_SYMBOL = {TEST_MAGIC,
                                     2,
                                     2,
                                     2,
-                                    0,
+                                    2,
                                     symbols,
                                     least,
                                     inputs,
@@ -116,4 +135,6 @@ const rapt_abi_model TEST_SYMBOL = {TEST_MAGIC,
                                     TableRows * sizeof(float),
                                     TEST_WEIGHTS_FILE,
                                     plan,
-                                    run};
+                                    run,
+                                    calls,
+                                    work};

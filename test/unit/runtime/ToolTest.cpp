@@ -111,6 +111,20 @@ TEST_F(Tool, RandomInputsAndTiming) {
               "is outside the table");
 }
 
+TEST_F(Tool, ProfileAndTrace) {
+  std::string trace = scratchFile("trace.json");
+  std::string flags = " --input " + in + " --output " + out + " --profile --repeat 3 --trace ";
+  Result result = raptRun(good + flags + trace);
+  EXPECT_SAYS(result, 0, "the median of 3");
+  EXPECT_SAYS(result, 0, "scale  loops vector=4 parallel");
+  EXPECT_SAYS(result, 0, "all kernels");
+  expectRightOutput();
+  EXPECT_NE(readBytes(trace).find("\"traceEvents\""), std::string::npos);
+  unlink(trace.c_str());
+  EXPECT_SAYS(raptRun(good + flags + "/nonexistent/trace.json"), 1, "/nonexistent/trace.json");
+  EXPECT_SAYS(raptRun(good + " --trace"), 2, "--trace needs a value");
+}
+
 TEST_F(Tool, SingleArrays) {
   IoError error;
   ASSERT_TRUE(writeNpy(one.c_str(), problem.inputs[1], error));
