@@ -1,5 +1,7 @@
 """What the machine is and how fast it is at this moment: peak, bandwidth, stolen time, CPU."""
 
+import functools
+import glob
 import os
 import subprocess
 
@@ -34,7 +36,7 @@ class Gauge:
                        check=True)
         pinned = cores(threads)
         return subprocess.Popen([program, str(threads), "-"], stdin=subprocess.PIPE,
-                                stdout=subprocess.PIPE, text=True,
+                                stdout=subprocess.PIPE, text=True, start_new_session=True,
                                 preexec_fn=lambda: os.sched_setaffinity(0, pinned))
 
     def measure(self):
@@ -83,6 +85,19 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def waiting_seconds(pid):
+    """How long threads of a process were ready to run while something else had their core; 0 where the kernel
+    does not count it."""
+    total = 0
+    for task in glob.glob(f"/proc/{pid}/task/*/schedstat"):
+        try:
+            with open(task, encoding="ascii") as f:
+                total += int(f.read().split()[1])
+        except (OSError, IndexError):  # the thread has ended; the kernel has no such file
+            continue
+    return 1e-9 * total
+
+
 def memory_map(pid, path=""):
     """{rss, pss, private, shared} in bytes of a process, or only of its mappings of the file `path`."""
     names = {"Rss": "rss", "Pss": "pss", "Private_Clean": "private", "Private_Dirty": "private",
@@ -122,13 +137,26 @@ def last_cache_bytes():
     return int(size[:-1]) * {"K": 1 << 10, "M": 1 << 20}[size[-1]]
 
 
-def describe():
-    """CPU, caches, kernel, compiler and commit, for the record."""
+def _cpu():
+    """The first processor's entries of /proc/cpuinfo."""
+    info = {}
     with open("/proc/cpuinfo", encoding="utf-8") as f:
-        info = {}
         for line in f:
             key, _, value = line.partition(":")
             info.setdefault(key.strip(), value.strip())
+    return info
+
+
+@functools.cache
+def cpu_key():
+    """A text that differs between CPUs for which compiled code may differ."""
+    info = _cpu()
+    return " ".join(info.get(key, "") for key in ("vendor_id", "cpu family", "model", "flags"))
+
+
+def describe():
+    """CPU, caches, kernel, compiler and commit, for the record."""
+    info = _cpu()
     flags = [flag for flag in info.get("flags", "").split() if flag.startswith(("avx", "fma", "amx"))]
     return {
         "cpu": info.get("model name", "unknown"),

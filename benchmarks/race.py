@@ -6,78 +6,112 @@ import time
 import machine
 
 MAX_RUNS = 2000
+LONG = 0.5  # seconds of a run after which none is spent on warming up
 
 
 @dataclasses.dataclass
 class Pace:
     """How long a race takes. block: seconds of one engine before the next one's turn; rounds: at least, each
-    engine having two turns in a round; seconds: at least, for all engines together; patience: how many times as
-    many rounds are tried when rounds are dropped; drift: how much the machine may move within a round."""
+    engine having two turns in a round; seconds: at least, for all engines together; most: seconds after which two
+    rounds are enough; patience: how many times as many rounds are tried when rounds are dropped; drift: how much
+    the machine may move within a round, and the share of it that an engine may wait for its cores; pause: seconds
+    of rest before a turn; slow, times: an engine whose run takes `slow` seconds and `times` as long as the fastest
+    one's is not raced."""
 
     block: float = 0.05
     rounds: int = 4
     seconds: float = 2.0
+    most: float = 60.0
     patience: int = 3
     drift: float = 0.10
     pause: float = 0.01
+    slow: float = 2.0
+    times: float = 8.0
 
 
-QUICK = Pace(rounds=3, seconds=0.5)
+QUICK = Pace(rounds=3, seconds=0.5, most=15.0)
 FULL = Pace(rounds=8, seconds=4.0)
 
 
 @dataclasses.dataclass
 class Race:
     """times: {engine: [[seconds of a run] of each kept round]}. gauges: measurements around the kept rounds.
-    dropped: rounds in which the machine moved. steal: percent. idle_share: CPU time that engines used out of
-    their turn, in percent of the turns of others."""
+    dropped: rounds in which the machine moved. slow: {engine: seconds of a run} of those not raced. In percent:
+    steal, of all CPU time; idle, CPU time that engines used out of their turn, of the turns of others; waited,
+    time that engines were kept from their cores, of their turns."""
 
     times: dict
     gauges: list
     dropped: int
+    slow: dict
     steal: float
-    idle_share: float
+    idle: float
+    waited: float
 
 
-def run_count(worker, pace):
-    """How many runs make a block, from a few runs after a warm one."""
-    seconds = min(worker.ask("time", 2))
-    return max(1, min(MAX_RUNS, round(pace.block / max(seconds, 1e-7))))
+def single_runs(workers):
+    """{engine: seconds of a run}, of several where they are short."""
+    seconds = {}
+    for worker in workers.values():
+        worker.sleep()
+    for name, worker in workers.items():
+        seconds[name] = min(worker.ask("time", 1, False))
+        if seconds[name] < LONG:
+            seconds[name] = min(seconds[name], *worker.ask("time", 2))
+        worker.sleep()
+    return seconds
+
+
+class Turns:
+    """Lets workers run in turn and keeps account of their cores."""
+
+    def __init__(self, workers, pace):
+        self._workers, self._pace = workers, pace
+        self.seconds = self.idle = self.waited = 0.0
+
+    def take(self, name, count, warm):
+        """Seconds of each of `count` runs of an engine while the others sleep."""
+        worker = self._workers[name]
+        others = [w.pid for n, w in self._workers.items() if n != name]
+        used = sum(map(machine.cpu_seconds, others))
+        time.sleep(self._pace.pause)
+        waited, begin = machine.waiting_seconds(worker.pid), time.monotonic()
+        taken = worker.ask("time", count, warm)
+        self.seconds += time.monotonic() - begin
+        self.waited += machine.waiting_seconds(worker.pid) - waited
+        worker.sleep()
+        self.idle += sum(map(machine.cpu_seconds, others)) - used
+        return taken
 
 
 def race(workers, gauge, pace):
     """Times `workers`, {engine: Worker} with a case loaded, in turn. Raises WorkerError."""
-    counts = {}
-    for worker in workers.values():
-        worker.sleep()
-    for name, worker in workers.items():
-        counts[name] = run_count(worker, pace)
-        worker.sleep()
-    times, gauges, dropped, idle, turns = {name: [] for name in workers}, [], 0, 0.0, 0.0
+    single = single_runs(workers)
+    limit = max(pace.slow, pace.times * min(single.values()))
+    slow = {name: seconds for name, seconds in single.items() if seconds > limit}
+    counts = {name: max(1, min(MAX_RUNS, round(pace.block / max(seconds, 1e-7))))
+              for name, seconds in single.items() if name not in slow}
+    times, gauges, dropped, waited, turns = {name: [] for name in counts}, [], 0, [], Turns(workers, pace)
     ticks, begin, tried = machine.cpu_ticks(), time.monotonic(), 0
     before = gauge.measure()
     while tried < pace.rounds * pace.patience:
-        names = list(workers)
+        names, earlier = list(counts), (turns.waited, turns.seconds)
         taken = {name: [] for name in names}
         for name in names + names[::-1]:
-            others = [w.pid for n, w in workers.items() if n != name]
-            used = sum(map(machine.cpu_seconds, others))
-            time.sleep(pace.pause)
-            turn = time.monotonic()
-            taken[name] += workers[name].ask("time", counts[name])
-            workers[name].sleep()
-            turns += time.monotonic() - turn
-            idle += sum(map(machine.cpu_seconds, others)) - used
+            taken[name] += turns.take(name, counts[name], single[name] < LONG)
         after = gauge.measure()
         tried += 1
-        if machine.drift(before, after) <= pace.drift:
+        share = (turns.waited - earlier[0]) / max(turns.seconds - earlier[1], 1e-9)
+        if machine.drift(before, after) <= pace.drift and share <= pace.drift:
             gauges += [before, after]
+            waited.append(share)
             for name in names:
                 times[name].append(taken[name])
         else:
             dropped += 1
-        before = after
-        if len(gauges) // 2 >= pace.rounds and time.monotonic() - begin >= pace.seconds:
+        before, gone, kept = after, time.monotonic() - begin, len(gauges) // 2
+        if (kept >= pace.rounds and gone >= pace.seconds) or (kept >= 2 and gone >= pace.most) \
+                or gone >= 3 * pace.most:
             break
-    steal = machine.steal_between(ticks, machine.cpu_ticks())
-    return Race(times, gauges, dropped, steal, 100 * idle / max(turns, 1e-9))
+    return Race(times, gauges, dropped, slow, machine.steal_between(ticks, machine.cpu_ticks()),
+                100 * turns.idle / max(turns.seconds, 1e-9), 100 * sum(waited) / max(1, len(waited)))

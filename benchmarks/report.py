@@ -1,10 +1,21 @@
-"""What a race becomes: numbers of each engine, lines of a table, the closing summary, the JSON record."""
+"""What a race becomes: numbers of each engine, lines of a table, who is ahead, the JSON record."""
 
 import json
 import os
 import statistics
 
+import engines
 import stats
+
+CALL_SHARE = 5.0  # percent of an engine's time: above that, the cost of a call matters
+
+
+def title(row):
+    return " ".join(f"{key} {value}" for key, value in row["dims"].items())
+
+
+def plural(count, word):
+    return f"{count} {word}{'s' * (count != 1)}"
 
 
 def gauge_summary(timed):
@@ -12,12 +23,13 @@ def gauge_summary(timed):
     known = {key: statistics.median(g[key] for g in timed.gauges) for key in ("peak", "bandwidth")} \
         if timed.gauges else {}
     return {**known, "isa": timed.gauges[0]["isa"] if timed.gauges else "", "rounds": len(timed.gauges) // 2,
-            "dropped_rounds": timed.dropped, "steal_percent": timed.steal, "idle_cpu_percent": timed.idle_share}
+            "dropped_rounds": timed.dropped, "steal_percent": timed.steal, "idle_cpu_percent": timed.idle,
+            "waited_percent": timed.waited}
 
 
-def add_numbers(result, timed, name, base, case, gauge):
+def add_numbers(result, timed, name, base, case, gauge, calls):
     """Adds an engine's times and rates; when `base` was timed too, how many times as fast `base` is. Times are
-    of one of the case's copies."""
+    of one of the case's copies. calls: {engine: seconds that a call of a trivial operator takes}."""
     seconds = stats.summary(timed.times[name])
     for key in ("median", "min", "p99"):
         result[key + "_ms"] = 1e3 * seconds[key] / case.copies
@@ -26,29 +38,40 @@ def add_numbers(result, timed, name, base, case, gauge):
     result["gbs"] = 1e-9 * case.traffic / seconds["median"]
     result["peak_percent"] = 100 * result["gflops"] / gauge["peak"]
     result["bandwidth_percent"] = 100 * result["gbs"] / gauge["bandwidth"]
+    if name in calls:
+        result["call_percent"] = 100 * calls[name] / seconds["median"]
     if name != base and base in timed.times:
         ratio, low, high = stats.ratio(timed.times[name], timed.times[base])
         result["against_base"] = {"base": base, "ratio": ratio, "low": low, "high": high}
+        if name in calls and base in calls:
+            rest = statistics.median(t for r in timed.times[base] for t in r) - calls[base]
+            result["against_base"]["without_calls"] = max(seconds["median"] - calls[name], 0) / max(rest, 1e-9)
 
 
-def head(suite, threads, gauge):
-    return (f"\n{suite}, {threads} thread{'s' * (threads > 1)}; FMA peak {gauge['peak']:.0f} GFLOP/s "
+def head(suite, threads, gauge, calls):
+    costs = ", ".join(f"{name} {1e6 * seconds:.1f}" for name, seconds in calls.items())
+    return (f"\n{suite}, {plural(threads, 'thread')}; FMA peak {gauge['peak']:.0f} GFLOP/s "
             f"({gauge['isa']}), reading {gauge['bandwidth']:.0f} GB/s\n"
-            "                      median ms        min        p99   % peak   % read   times as long as the first "
+            + (f"a call of a trivial operator takes, in microseconds: {costs}\n" if costs else "")
+            + "                      median ms        min        p99   % peak   % read   times as long as the first "
             "[95 %]")
+
+
+def notes(row):
+    """What was unusual about the machine meanwhile, as texts."""
+    about, texts = row.get("machine"), []
+    if about and about["dropped_rounds"]:
+        texts.append(f"{about['dropped_rounds']} of {about['rounds'] + about['dropped_rounds']} rounds dropped")
+    for key, least, text in (("steal_percent", 0.5, "steal"), ("waited_percent", 0.5, "waiting for cores"),
+                             ("idle_cpu_percent", 2, "used by idle engines")):
+        if about and about[key] >= least:
+            texts.append(f"{text} {about[key]:.1f} %")
+    return texts
 
 
 def lines(row, names):
     """A case's title and a line for each engine."""
-    title = " ".join(f"{key} {value}" for key, value in row["dims"].items())
-    about = row.get("machine")
-    notes = []
-    if about:
-        notes = [f"{about['dropped_rounds']} of {about['rounds'] + about['dropped_rounds']} rounds dropped"] \
-            * bool(about["dropped_rounds"])
-        notes += [f"steal {about['steal_percent']:.1f} %"] * (about["steal_percent"] >= 0.5)
-        notes += [f"idle engines used {about['idle_cpu_percent']:.0f} % of a core"] * (about["idle_cpu_percent"] >= 2)
-    text = [title + (f"   ({', '.join(notes)})" if notes else "")]
+    text = [title(row) + (f"   ({', '.join(notes(row))})" if notes(row) else "")]
     for name in names:
         result = row["engines"][name]
         if "reason" in result:
@@ -59,35 +82,69 @@ def lines(row, names):
         against = result.get("against_base")
         if against:
             line += f"   {against['ratio']:.2f} [{against['low']:.2f}, {against['high']:.2f}]"
+        if result.get("call_percent", 0) >= CALL_SHARE:
+            line += f"{'' if against else '   '}   ({result['call_percent']:.0f} % of it is the call)"
         text.append(line)
     return "\n".join(text)
 
 
-def closing(rows, names):
-    """How the first engine did against each other one and against the best of them."""
-    base, text = names[0], []
-    timed = [{n: e["against_base"]["ratio"] for n, e in row["engines"].items() if "against_base" in e}
+def _compare(pairs):
+    """pairs: [(against, title, engine)] of one opponent. Numbers of all its points, and the points behind."""
+    ratios = [against["ratio"] for against, _, _ in pairs]
+    worst = min(pairs, key=lambda pair: pair[0]["ratio"])
+    without = [a["without_calls"] for a, _, _ in pairs if a.get("without_calls", 0) > 0]
+    return {"points": len(pairs), "geometric_mean": stats.geometric_mean(ratios),
+            "ahead": sum(against["low"] > 1 for against, _, _ in pairs),
+            "behind": sum(against["high"] < 1 for against, _, _ in pairs),
+            "least": worst[0]["ratio"], "least_at": worst[1],
+            "without_calls": stats.geometric_mean(without) if without else None,
+            "lost": [{"point": text, "engine": name, **against} for against, text, name in
+                     sorted(pairs, key=lambda pair: pair[0]["ratio"]) if against["ratio"] < 1]}
+
+
+def standing(rows, names):
+    """{opponent: numbers} of the first engine against each other one, and, as "best peer", against the fastest
+    peer at each point; Rapt with other flags is no peer of Rapt."""
+    base, found = names[0], {}
+    peers = [name for name in names[1:] if engines.kind(name) != engines.kind(base)]
+    timed = [(title(row), {n: e["against_base"] for n, e in row["engines"].items() if "against_base" in e})
              for row in rows]
-
-    def add(label, pairs):
-        if pairs:
-            ratios = [ratio for ratio, _ in pairs]
-            worst = min(pairs, key=lambda pair: pair[0])
-            text.append(f"  {label:18s} {stats.geometric_mean(ratios):.2f} in the geometric mean of {len(pairs)} "
-                        f"points, ahead at {sum(r > 1 for r in ratios)}; least {worst[0]:.2f} at {worst[1]}")
-
-    titles = [" ".join(f"{k} {v}" for k, v in row["dims"].items()) for row in rows]
     for name in names[1:]:
-        add(name, [(ratios[name], title) for ratios, title in zip(timed, titles) if name in ratios])
-    peers = [n for n in names[1:] if not n.startswith(base.partition(":")[0])]
-    best = [(min(r for n, r in ratios.items() if n in peers), title)
-            for ratios, title in zip(timed, titles) if any(n in peers for n in ratios)]
-    if len(peers) > 1:
-        add("best of them", best)
-    return (f"{base} is faster by\n" + "\n".join(text)) if text else "nothing to compare with"
+        pairs = [(against[name], text, name) for text, against in timed if name in against]
+        if pairs:
+            found[name] = _compare(pairs)
+    best = []
+    for text, against in timed:
+        fastest = min((n for n in peers if n in against), key=lambda n: against[n]["ratio"], default=None)
+        if fastest:
+            best.append((against[fastest], text, fastest))
+    if len(peers) > 1 and best:
+        found["best peer"] = _compare(best)
+    return found
+
+
+def closing(rows, names):
+    """How the first engine did against each other one and against the best of them, for people."""
+    found = standing(rows, names)
+    if not found:
+        return "nothing to compare with"
+    text = [f"{names[0]} is faster by (geometric mean; won and lost are points where the interval leaves 1 out)"]
+    for name, about in found.items():
+        even = about["points"] - about["ahead"] - about["behind"]
+        text.append(f"  {name:18s} {about['geometric_mean']:.2f} over {plural(about['points'], 'point')}: "
+                    f"{about['ahead']} won, {about['behind']} lost, {even} even; least {about['least']:.2f} at "
+                    f"{about['least_at']}")
+    last = found.get("best peer", about)
+    if last["without_calls"]:
+        text.append(f"  {'':18s} {last['without_calls']:.2f} when each engine's cost of a call is taken off")
+    for point in last["lost"]:
+        text.append(f"  behind {point['engine']}: {point['ratio']:.2f} [{point['low']:.2f}, {point['high']:.2f}] at "
+                    f"{point['point']}")
+    return "\n".join(text)
 
 
 def save(record, path):
+    """Writes a record as JSON: the whole file or, if that fails, what was there before."""
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     with open(path + ".part", "w", encoding="utf-8") as f:
         json.dump(record, f, indent=1, default=str)

@@ -5,6 +5,7 @@ socket: a method's name and its arguments there, ("ok", value) or ("error", text
 """
 
 import ctypes
+import dataclasses
 import os
 import signal
 import socket
@@ -13,6 +14,8 @@ import sys
 import tempfile
 import time
 from multiprocessing.connection import Connection
+
+from case import CACHE, aligned
 
 PATIENCE = 1800  # seconds after which an engine that does not answer is given up
 
@@ -31,12 +34,15 @@ class Worker:
         self._log = tempfile.TemporaryFile()
         threads = str(len(cores))
         environment = dict(os.environ, RAPT_NUM_THREADS=threads, OMP_NUM_THREADS=threads,
-                           MKL_NUM_THREADS=threads, OPENBLAS_NUM_THREADS=threads, PYTHONDONTWRITEBYTECODE="1")
+                           MKL_NUM_THREADS=threads, OPENBLAS_NUM_THREADS=threads, PYTHONDONTWRITEBYTECODE="1",
+                           TORCHINDUCTOR_CACHE_DIR=os.path.join(CACHE, "inductor"))
         command = [sys.executable, os.path.abspath(__file__), str(other.fileno()), name,
                    ",".join(map(str, cores))]
         with other:
+            # A session of its own: Ctrl-C is for the caller, and compilers that it starts end with it.
             self._process = subprocess.Popen(command, env=environment, pass_fds=[other.fileno()],
-                                             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
+                                             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+                                             start_new_session=True)
         self._pipe = Connection(mine.detach())
         self._stopped = False
         self.versions = self._receive()
@@ -45,20 +51,26 @@ class Worker:
     def pid(self):
         return self._process.pid
 
-    def ask(self, method, *arguments):
-        """What the engine's side answers. Raises WorkerError; after the death of the process, always."""
+    def ask(self, method, *arguments, waiting=None):
+        """What the engine's side answers; waiting(seconds) is called each second until then. Raises WorkerError;
+        after the death of the process, always."""
         self.wake()
         try:
             self._pipe.send((method, *arguments))
         except OSError as error:
             raise WorkerError(self._ending()) from error
-        return self._receive()
+        return self._receive(waiting)
 
-    def _receive(self):
+    def _receive(self, waiting=None):
         try:
-            if not self._pipe.poll(PATIENCE):
-                self.close()
-                raise WorkerError(f"no answer after {PATIENCE} s")
+            begin = time.monotonic()
+            while not self._pipe.poll(1.0):
+                gone = time.monotonic() - begin
+                if gone > PATIENCE:
+                    self.close()
+                    raise WorkerError(f"no answer after {PATIENCE} s")
+                if waiting:
+                    waiting(gone)
             kind, value = self._pipe.recv()
         except (EOFError, OSError) as error:
             raise WorkerError(self._ending()) from error
@@ -84,7 +96,10 @@ class Worker:
         self._stopped = False
 
     def close(self):
-        self._process.kill()
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
         self._process.wait()
         self._pipe.close()
         self._log.close()
@@ -105,6 +120,7 @@ class Server:
     def load(self, case):
         """Makes the case ready; returns the engine's remarks and its seconds."""
         begin = time.perf_counter()
+        case = dataclasses.replace(case, feeds=aligned(case.feeds))
         remarks = self.engine.load(case)
         self.engine.bind(case.feeds)
         return {**remarks, "load_seconds": time.perf_counter() - begin}
@@ -122,10 +138,11 @@ class Server:
         self.engine.run()
         return {name: np.array(array) for name, array in self.engine.outputs().items()}
 
-    def time(self, count):
-        """Seconds of `count` runs, after one that does not count."""
+    def time(self, count, warm=True):
+        """Seconds of `count` runs, after one that does not count (warm)."""
         run, now = self.engine.run, time.perf_counter_ns
-        run()
+        if warm:
+            run()
         times = []
         for _ in range(count):
             begin = now()

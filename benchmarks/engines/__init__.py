@@ -9,7 +9,7 @@ A module has PACKAGES (what pip installs), `versions()` (what it runs on, for th
     outputs()                      {name: array} of the last run, in the layout of the case's graph
 
 An engine that cannot do a case raises Unsupported with the reason. `rapt:FLAG,FLAG` names Rapt with more
-flags for raptc.
+flags for raptc, `rapt-unfused` one such.
 """
 
 import importlib
@@ -22,9 +22,11 @@ from case import ROOT
 
 REQUIREMENTS = os.path.join(ROOT, "benchmarks", "requirements.txt")
 OWN_VENV = os.path.join(ROOT, ".bench-venv")
+TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 MODULES = {"rapt": "rapt", "onnxruntime": "onnxruntime", "openvino": "openvino", "pytorch": "pytorch",
            "inductor": "pytorch", "iree": "iree"}
-NAMES = list(MODULES)
+ALIASES = {"rapt-unfused": "rapt:--attention=unfused"}  # every attention as separate operators
+NAMES = ["rapt", *ALIASES, *list(MODULES)[1:]]
 
 
 class Unsupported(Exception):
@@ -33,12 +35,17 @@ class Unsupported(Exception):
 
 def module(name):
     """The module of the engine `name`, which may carry flags."""
-    return importlib.import_module("engines." + MODULES[name.partition(":")[0]])
+    return importlib.import_module("engines." + MODULES[kind(name)])
+
+
+def kind(name):
+    """The engine's name without flags: "rapt" for all of Rapt's."""
+    return ALIASES.get(name, name).partition(":")[0]
 
 
 def flags(name):
     """The flags in an engine's name."""
-    return [flag for flag in name.partition(":")[2].split(",") if flag]
+    return [flag for flag in ALIASES.get(name, name).partition(":")[2].split(",") if flag]
 
 
 def _missing(packages):
@@ -51,18 +58,27 @@ def _missing(packages):
     return [package for package, path in packages.items() if not found(path)]
 
 
+def _pip(*arguments):
+    """Installs packages in this environment. Returns the end of pip's complaint, or an empty text."""
+    done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+                           "-c", REQUIREMENTS, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    lines = [line for line in done.stderr.splitlines() if line.strip()] or ["pip failed"]
+    return "; ".join(lines[-2:])[:300] if done.returncode else ""
+
+
 def install(name):
     """Installs what the engine needs if this interpreter is the benchmark's own. Returns why it is not
     there, or an empty text."""
+    if kind(name) == "rapt":
+        return module(name).absent(flags(name) if name in ALIASES else ())
     missing = _missing(module(name).PACKAGES)
     if missing and os.path.realpath(sys.prefix) == os.path.realpath(OWN_VENV):
         print(f"installing {' '.join(missing)}", file=sys.stderr, flush=True)
-        done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet",
-                               "--disable-pip-version-check", "-c", REQUIREMENTS, *missing],
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        if done.returncode:
-            lines = [line for line in done.stderr.splitlines() if line.strip()] or ["pip failed"]
-            return "; ".join(lines[-2:])[:300]
+        if "torch" in missing:  # without CUDA's gigabytes, where that index can be reached
+            _pip("--no-deps", "--retries", "0", "--timeout", "15", "--index-url", TORCH_INDEX, "torch")
+        complaint = _pip(*missing)
+        if complaint:
+            return complaint
         importlib.invalidate_caches()
         missing = _missing(module(name).PACKAGES)
     return f"no {' and no '.join(missing)} in {sys.prefix}" if missing else ""

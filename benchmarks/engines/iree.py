@@ -1,16 +1,21 @@
 """IREE: the graph in standard operators with its exact shapes, imported, compiled for this CPU, run by one task
 worker per core (or in the caller's thread)."""
 
-import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 
-from case import cached
+import machine
+from case import cached, fingerprint
 from engines import Unsupported
 
 PACKAGES = {"iree-base-compiler": "iree.compiler", "iree-base-runtime": "iree.runtime", "onnx": "onnx"}
 SECONDS = 900  # a compilation that takes longer is given up
+FLAGS = ["--iree-hal-target-device=local", "--iree-hal-local-target-device-backends=llvm-cpu",
+         "--iree-llvmcpu-target-cpu=host", "--iree-opt-level=O3"]
+LARGE = 1024  # weights with as many elements go into the archive
+SCOPE = "model"
 
 
 def versions():
@@ -31,18 +36,26 @@ def _run(*command):
 
 
 def compile_case(case):
-    """Path of the module for the case's graph and shapes, made now or earlier; weights are inside."""
+    """Paths of the module for the case's graph and shapes and of the archive of its weights, made now or
+    earlier."""
+    graph, outputs = case.plain_graph or case.graph, case.build.get("outputs")
+    model = f"{versions()} {outputs} {fingerprint(graph)}"
+    module = cached("iree", f"{model} {case.shapes()} {FLAGS} {machine.cpu_key()}", ".vmfb")
+    archive = cached("iree", model, ".irpa")  # the same for all shapes
+    if not (os.path.exists(module) and os.path.exists(archive)):
+        with tempfile.TemporaryDirectory(dir=os.path.dirname(module)) as folder:
+            made = _compile(graph, outputs, case.shapes(), folder)
+            for source, target in zip(made, (archive, module)):
+                os.replace(source, target)
+    return module, archive
+
+
+def _compile(graph, outputs, shapes, folder):
+    """Writes archive and module of a graph with fixed shapes to a folder; returns their paths."""
     import onnx
 
-    graph = case.plain_graph or case.graph
-    shapes = {name: array.shape for name, array in case.feeds.items()}
-    with open(graph, "rb") as f:
-        key = f"{versions()} {case.build.get('outputs')} {hashlib.sha256(f.read()).hexdigest()} {shapes}"
-    path = cached("iree", key, ".vmfb")
-    if os.path.exists(path):
-        return path
     proto = onnx.load(graph)
-    keep_outputs(proto.graph, case.build.get("outputs"))
+    keep_outputs(proto.graph, outputs)
     for value in proto.graph.input:
         for dim, size in zip(value.type.tensor_type.shape.dim, shapes[value.name]):
             dim.dim_value = size
@@ -50,20 +63,17 @@ def compile_case(case):
     for value in proto.graph.output:  # their sizes follow from the inputs
         for dim in value.type.tensor_type.shape.dim:
             dim.Clear()
-    static = path[:-5] + ".onnx"
+    static, imported, archive, module = (os.path.join(folder, name) for name in
+                                         ("model.onnx", "model.mlir", "model.irpa", "model.vmfb"))
     onnx.save(onnx.shape_inference.infer_shapes(proto), static)
-    folder = os.path.dirname(sys.executable)
-    try:
-        _run(os.path.join(folder, "iree-import-onnx"), static, "-o", path[:-5] + ".mlir")
-        _run(os.path.join(folder, "iree-compile"), path[:-5] + ".mlir", "-o", path + ".part",
-             "--iree-hal-target-device=local", "--iree-hal-local-target-device-backends=llvm-cpu",
-             "--iree-llvmcpu-target-cpu=host", "--iree-opt-level=O3")
-        os.replace(path + ".part", path)
-    finally:
-        for ending in (".onnx", ".mlir"):
-            if os.path.exists(path[:-5] + ending):
-                os.remove(path[:-5] + ending)
-    return path
+    tools = os.path.dirname(sys.executable)
+    # Weights stay out of the module: with them inside, compiling takes ten times as long.
+    _run(os.path.join(tools, "iree-import-onnx"), static, "-o", imported, "--externalize-params",
+         "--num-elements-threshold", str(LARGE), "--params-scope", SCOPE, "--save-params-to", archive)
+    _run(os.path.join(tools, "iree-compile"), imported, "-o", module, *FLAGS)
+    if not os.path.exists(archive):  # the graph has no large weights
+        open(archive, "wb").close()
+    return archive, module
 
 
 def keep_outputs(graph, names):
@@ -94,17 +104,22 @@ class Engine:
         import iree.runtime as ireert
         import onnx
 
-        path = compile_case(case)
+        module_path, archive = compile_case(case)
         graph = onnx.load(case.plain_graph or case.graph, load_external_data=False).graph
         keep_outputs(graph, case.build.get("outputs"))
         self._names = [output.name for output in graph.output]
         self._order = [value.name for value in graph.input]
         context = ireert.SystemContext(config=self._config)
-        with open(path, "rb") as f:
-            context.add_vm_module(ireert.VmModule.copy_buffer(context.instance, f.read()))
-        (module,) = [m for name, m in context.modules.items() if name not in ("hal", "local")]
-        (entry,) = [n for n in module.vm_module.function_names if not n.startswith("__") and not n.endswith("$async")]
-        self._context, self._function = context, module[entry]
+        modules = []
+        if os.path.getsize(archive):
+            weights = ireert.ParameterIndex()
+            weights.load(archive)
+            modules.append(ireert.create_io_parameters_module(context.instance, weights.create_provider(scope=SCOPE)))
+        with open(module_path, "rb") as f:
+            modules.append(ireert.VmModule.copy_buffer(context.instance, f.read()))
+        context.add_vm_modules(modules)
+        (entry,) = [n for n in modules[-1].function_names if not n.startswith("__") and not n.endswith("$async")]
+        self._context, self._function = context, context.modules[modules[-1].name][entry]
         return {}
 
     def bind(self, feeds):

@@ -1,6 +1,6 @@
 """onnxruntime with all of its graph optimisations and its default, spinning threads; arrays bound once."""
 
-import numpy as np
+from case import aligned
 
 PACKAGES = {"onnxruntime": "onnxruntime"}
 
@@ -35,7 +35,7 @@ class Engine:
         # A first run tells the shapes of the outputs; those of dynamic models are known to nobody else.
         names = [output.name for output in self._session.get_outputs()]
         shaped = self._session.run(names, feeds)
-        self._arrays = {name: np.empty_like(array) for name, array in zip(names, shaped)}
+        self._arrays = aligned(dict(zip(names, shaped)))
         self._feeds = feeds  # the bound memory
         self._binding = self._session.io_binding()
         for name, array in feeds.items():

@@ -81,5 +81,5 @@ class Engine:
         results = self._request.results
         if self._arrays:
             (array,) = results.values()
-            return {"output": layout.tokens_first(array)}
+            return {"output": layout.as_given(self._case.build, array)}
         return {port.get_any_name(): array for port, array in results.items()}

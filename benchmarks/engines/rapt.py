@@ -1,12 +1,15 @@
 """Rapt: raptc's shared library behind the Python binding, one artifact for all sizes unless a flag says else."""
 
+import functools
+import glob
 import hashlib
 import os
 import subprocess
 import sys
 import time
 
-from case import BUILD, ROOT, cached
+import machine
+from case import BUILD, ROOT, cached, fingerprint
 
 sys.path.insert(0, os.path.join(ROOT, "runtime", "python"))
 PACKAGES = {}
@@ -15,21 +18,42 @@ os.environ.setdefault("RAPT_LIBRARY", os.path.join(BUILD, "lib", "librapt.so"))
 OPENINGS = 20
 
 
+@functools.cache
 def versions():
-    with open(RAPTC, "rb") as f:
-        return {"raptc": "sha256:" + hashlib.sha256(f.read()).hexdigest()[:16]}
+    """A hash of the compiler and of the runtime that it links into artifacts."""
+    digest = hashlib.sha256()
+    for path in [RAPTC, *sorted(glob.glob(os.path.join(BUILD, "lib", "librapt*.a")))]:
+        with open(path, "rb") as f:
+            digest.update(f.read())
+    return {"raptc": "sha256:" + digest.hexdigest()[:16]}
+
+
+def absent(flags):
+    """Why there is no raptc that takes these flags, or an empty text."""
+    if not os.path.exists(RAPTC):
+        return f"no {RAPTC}"
+    for flag in flags:
+        name = flag.partition("=")[0]
+        if name.startswith("--") and name not in _help():
+            return f"raptc has no {name}"
+    return ""
+
+
+@functools.cache
+def _help():
+    return subprocess.run([RAPTC, "--help"], stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
 
 
 def compile_graph(case, flags):
     """The artifact of a case: (path, seconds that raptc took, 0 when it was made before). The name says
-    which compiler, graph and flags it came from."""
-    with open(case.graph, "rb") as f:
-        graph = hashlib.sha256(f.read()).hexdigest()
-    artifact = cached("artifacts", f"{versions()} {graph} {flags}", ".so")
+    which compiler, graph, weights, flags and CPU it came from."""
+    key = f"{versions()} {fingerprint(case.graph)} {flags} {machine.cpu_key()}"
+    artifact = cached("artifacts", key, ".so")
     if os.path.exists(artifact):
         return artifact, 0.0
     begin = time.perf_counter()
-    compile_to(case, flags, artifact)
+    compile_to(case, flags, artifact + ".part.so")
+    os.replace(artifact + ".part.so", artifact)
     return artifact, time.perf_counter() - begin
 
 

@@ -1,16 +1,21 @@
-"""Scaled dot product attention alone: one operator, [batch, tokens, heads * head size] in and out.
+"""Scaled dot product attention alone: one operator.
 
-Multi-head cases are com.microsoft's MultiHeadAttention, grouped ones ONNX's Attention of opset 23; engines
-with another interface get the same numbers in the layout that suits them.
+Many queries come and leave as [batch, tokens, heads * head size], as the projections around attention write and
+read them: com.microsoft's MultiHeadAttention, for grouped heads ONNX's Attention of opset 23. One query meets keys
+and values as a decoder keeps them, [batch, heads, tokens, head size], in and out: Attention. Engines with another
+interface get the same numbers in the layout that suits them.
 """
+
+import functools
 
 import numpy as np
 from onnx import TensorProto, helper
 
-from case import Case, save_graph
+from case import Case, aligned, save_graph
 
-COLUMN = "keys"
+COLUMN, AXIS = "keys", "keys (tokens)"
 HEADS = 12
+GROUP = 4  # query heads on one of keys and values, where they are grouped
 MASKS = ("none", "padding", "causal", "bias")
 BIAS_LIMIT = 1024  # a bias for each head beyond this many keys is hundreds of megabytes
 QUICK = {"lengths": [37, 128, 512], "sizes": [64], "masks": ["none", "padding", "causal"], "grouped": ["causal"]}
@@ -23,18 +28,22 @@ def heads_first(build, feeds):
     [batch, 1, 1, keys] or numbers [1, heads, queries, keys]."""
     arrays = {}
     for name, heads in (("query", build["heads"]), ("key", build["kv_heads"]), ("value", build["kv_heads"])):
-        batch, tokens, width = feeds[name].shape
-        split = feeds[name].reshape(batch, tokens, heads, width // heads)
-        arrays[name] = np.ascontiguousarray(split.transpose(0, 2, 1, 3))
+        array = feeds[name]
+        if array.ndim == 3:
+            batch, tokens, width = array.shape
+            array = array.reshape(batch, tokens, heads, width // heads).transpose(0, 2, 1, 3)
+        arrays[name] = array
     if build["mask"] == "padding":
         arrays["mask"] = feeds["key_padding_mask"].astype(bool)[:, None, None, :]
     elif build["mask"] == "bias":
         arrays["mask"] = feeds["attention_bias"]
-    return arrays
+    return aligned(arrays)
 
 
-def tokens_first(array):
-    """[batch, heads, tokens, size] as [batch, tokens, heads * size]."""
+def as_given(build, array):
+    """An output [batch, heads, tokens, size] in the layout of the case's graph."""
+    if build["heads_first"]:
+        return array
     batch, heads, tokens, size = array.shape
     return array.transpose(0, 2, 1, 3).reshape(batch, tokens, heads * size)
 
@@ -46,7 +55,10 @@ def _values(array):
 def fused_graph(build, feeds):
     """One node that is the whole attention."""
     heads, kv_heads = build["heads"], build["kv_heads"]
-    if heads == kv_heads:
+    if build["heads_first"]:
+        node = helper.make_node("Attention", ["query", "key", "value"], ["output"])
+        opsets = [helper.make_opsetid("", 23)]
+    elif heads == kv_heads:
         names = ["query", "key", "value", "", "key_padding_mask", "attention_bias"]
         node = helper.make_node("MultiHeadAttention", [n if n in feeds else "" for n in names], ["output"],
                                 domain="com.microsoft", num_heads=heads,
@@ -61,9 +73,8 @@ def fused_graph(build, feeds):
 
 def plain_graph(build, feeds):
     """MatMul, Softmax, MatMul of opset 17, as an exporter without an attention operator writes it."""
-    batch, queries, width = feeds["query"].shape
-    heads, group, keys = build["heads"], build["heads"] // build["kv_heads"], feeds["key"].shape[1]
-    size = width // heads
+    batch, heads, queries, size = build["batch"], build["heads"], build["queries"], build["size"]
+    group, keys = heads // build["kv_heads"], build["keys"]
     nodes, constants = [], []
 
     def constant(name, array):
@@ -76,6 +87,8 @@ def plain_graph(build, feeds):
         return nodes[-1].output[0]
 
     def split(name, tokens, count):
+        if build["heads_first"]:
+            return name
         shape = constant(f"{name}_split", np.array([batch, tokens, count, size]))
         return add("Transpose", [add("Reshape", [name, shape])], perm=[0, 2, 1, 3])
 
@@ -101,8 +114,11 @@ def plain_graph(build, feeds):
         allowed = add("Cast", [add("Reshape", ["key_padding_mask", shape])], to=TensorProto.BOOL)
         scores = add("Where", [allowed, scores, constant("never", np.float32(-1e30)[None])])
     mixed = add("MatMul", [add("Softmax", [scores], axis=-1), widen("value", value)])
-    joined = constant("joined", np.array([batch, queries, width]))
-    nodes.append(helper.make_node("Reshape", [add("Transpose", [mixed], perm=[0, 2, 1, 3]), joined], ["output"]))
+    if build["heads_first"]:
+        nodes[-1].output[0] = "output"
+    else:
+        joined = constant("joined", np.array([batch, queries, heads * size]))
+        nodes.append(helper.make_node("Reshape", [add("Transpose", [mixed], perm=[0, 2, 1, 3]), joined], ["output"]))
     return _model(nodes, feeds, [helper.make_opsetid("", 17)], constants)
 
 
@@ -120,13 +136,16 @@ def case(heads, kv_heads, size, queries, keys, mask, batch=1):
     def normal(*shape):
         return rng.standard_normal(shape, np.float32)
 
-    feeds = {"query": normal(batch, queries, heads * size), "key": normal(batch, keys, kv_heads * size),
-             "value": normal(batch, keys, kv_heads * size)}
+    heads_first = queries == 1
+    feeds = {}
+    for name, tokens, count in (("query", queries, heads), ("key", keys, kv_heads), ("value", keys, kv_heads)):
+        feeds[name] = normal(batch, count, tokens, size) if heads_first else normal(batch, tokens, count * size)
     if mask == "padding":
         feeds["key_padding_mask"] = np.tile((np.arange(keys) < keys - keys // 4).astype(np.int32), (batch, 1))
     elif mask == "bias":
         feeds["attention_bias"] = normal(1, heads, queries, keys)
-    build = {"kind": "attention", "heads": heads, "kv_heads": kv_heads, "mask": mask}
+    build = {"kind": "attention", "heads": heads, "kv_heads": kv_heads, "mask": mask, "batch": batch,
+             "queries": queries, "keys": keys, "size": size, "heads_first": heads_first}
     pairs = queries * (queries + 1) / 2 if mask == "causal" else queries * keys
     dims = {"heads": heads if heads == kv_heads else f"{heads}/{kv_heads}", "size": size, "mask": mask,
             "queries": queries, "keys": keys}
@@ -136,19 +155,30 @@ def case(heads, kv_heads, size, queries, keys, mask, batch=1):
                 plain_graph=save_graph(plain_graph(build, feeds)), build=build)
 
 
-def cases(options):
-    grid = FULL if options.full else QUICK
-    heads = options.heads or [HEADS]
-    for count in heads:
+def plan(options):
+    """A function without arguments for each case, in order."""
+    grid, cases = FULL if options.full else QUICK, []
+    lengths = options.lengths or grid["lengths"]
+    for heads in options.heads or [HEADS]:
         for size in options.sizes or grid["sizes"]:
-            lengths = options.lengths or grid["lengths"]
+            def add(kv_heads, mask, one_query=False):
+                cases.extend(functools.partial(case, heads, kv_heads, size, 1 if one_query else keys, keys, mask)
+                             for keys in lengths if mask != "bias" or keys <= BIAS_LIMIT)
+
             for mask in options.masks or grid["masks"]:
-                for keys in lengths:
-                    if mask != "bias" or keys <= BIAS_LIMIT:
-                        yield case(count, count, size, keys, keys, mask)
-            for keys in lengths:
-                yield case(count, count, size, 1, keys, "none")
-            if count % 4 == 0:
-                for keys in lengths:
-                    for mask in grid["grouped"]:
-                        yield case(count, count // 4, size, keys, keys, mask)
+                add(heads, mask)
+            add(heads, "none", one_query=True)
+            if heads % GROUP == 0:
+                for mask in grid["grouped"]:
+                    add(heads // GROUP, mask)
+                if options.full:
+                    add(heads // GROUP, "none", one_query=True)
+    return cases
+
+
+def panel(dims):
+    """Row and column of the picture that shows a case."""
+    kind = {"none": "all keys", "padding": "key padding", "causal": "causal", "bias": "bias"}[dims["mask"]]
+    if dims["queries"] == 1:
+        kind = "one query"
+    return f"{str(dims['heads']).partition('/')[0]} heads of {dims['size']}", kind + ", grouped" * ("/" in str(dims["heads"]))

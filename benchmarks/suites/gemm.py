@@ -4,13 +4,15 @@ A run computes as many equal layers as fill twice the last cache with weights, e
 name but with the same array, so that the input is warm and no two layers may become one product.
 """
 
+import functools
+
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 from case import Case, save_graph
 from machine import last_cache_bytes
 
-COLUMN = "rows"
+COLUMN, AXIS = "rows", "rows (tokens)"
 COLD_BYTES = 64 << 20
 # (inputs, outputs, GELU): projections, the two feed-forward layers
 QUICK = {"layers": [(768, 3072, True), (3072, 768, False), (384, 1536, True)], "rows": [1, 37, 128]}
@@ -71,9 +73,15 @@ def case(rows, inputs, outputs, gelu, cold_bytes):
                 build={"kind": "gemm", "gelu": gelu})
 
 
-def cases(options):
+def plan(options):
+    """A function without arguments for each case, in order."""
     grid = FULL if options.full else QUICK
     cold = options.cold_bytes if options.cold_bytes is not None else max(COLD_BYTES, 2 * last_cache_bytes())
-    for inputs, outputs, gelu in map(parse_layer, options.layers) if options.layers else grid["layers"]:
-        for rows in options.lengths or grid["rows"]:
-            yield case(rows, inputs, outputs, gelu, cold)
+    layers = map(parse_layer, options.layers) if options.layers else grid["layers"]
+    return [functools.partial(case, rows, *layer, cold)
+            for layer in layers for rows in options.lengths or grid["rows"]]
+
+
+def panel(dims):
+    """Row and column of the picture that shows a case."""
+    return "", dims["layer"]

@@ -77,18 +77,25 @@ def sharing(case, name, cores):
     return {"rss": [m["rss"] for m in maps], "pss": [m["pss"] for m in maps], "private": [m["private"] for m in maps]}
 
 
-def measure(options, names, threads):
+def count(options, names):
+    """How many rows there will be."""
+    return len(list(encoder.chosen(options))) * len(names)
+
+
+def measure(options, names, threads, progress):
     """A row for each model and engine; a row with "reason" could not be measured."""
     for make in encoder.chosen(options):
         case = make(1, SEQ)
         for name in names:
             row = {"suite": "load", "dims": {"model": case.dims["model"], "engine": name}, "threads": threads}
             cores, worker = machine.cores(threads), None
+            progress.point(f"load {case.dims['model']} {name}")
             try:
                 if name.partition(":")[0] == "rapt":
                     row["compile"] = compilation(case, engines.flags(name))
                 worker = Worker(name, cores)
-                worker.ask("load", case)  # compiled artifacts are there, files are in memory
+                # Compiled artifacts are there, files are in memory.
+                worker.ask("load", case, waiting=lambda s: progress.note(f"gets ready, {s:.0f} s"))
                 worker.close()
                 worker = Worker(name, cores)
                 row.update(worker.ask("footprint", case))
