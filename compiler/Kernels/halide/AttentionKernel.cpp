@@ -14,7 +14,8 @@
 //            baseline, which the strip beats by more the more keys there are.
 // TILES      Where positions or a mask with rows exclude keys, a block of queries visits only the
 //            panels of keys that one of its queries sees. Positions give the first and the last
-//            panel, the mask a flag for each; everything else then is a loop over these panels.
+//            panel, the mask a list; either way they fill the first slots of the strip, and
+//            everything else is a loop over these slots.
 //
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/halide/AttentionKernel.h"
@@ -114,12 +115,15 @@ H::Expr AttentionKernel::keyBiasAt() const {
 }
 
 /// The score of query r of block t and key ji of a panel: S1, with exclusions at -FLT_MAX.
-H::Expr AttentionKernel::scoreAt(const H::Expr &panelIndex) const {
+H::Expr AttentionKernel::scoreAt(const H::Expr &slot) const {
   // Scaling the sum rounds once; scaling the query first would round every product. It is free
   // either way: with the bias it is one fused operation.
-  H::Expr score = product(ji, r, panelIndex, t, h, b) * static_cast<float>(attention.scale);
-  H::Expr at = panelIndex * panel + ji, position = t * block + r;
+  H::Expr score = product(ji, r, slot, t, h, b) * static_cast<float>(attention.scale);
+  H::Expr at = panelAt(slot) * panel + ji, position = t * block + r;
   H::Expr key = H::min(H::likely(at), keys - 1), row = H::min(position, queries - 1);
+  if (skips) // a short panel, which is the last, can only be in the last slot
+    key = H::select(H::likely(slot < slots() - H::cast<int>(keys % panel != 0)),
+                    H::unsafe_promise_clamped(at, 0, keys - 1), H::min(at, keys - 1));
   if (attention.softcap > 0) {
     float cap = static_cast<float>(attention.softcap);
     score = tanhAny(score * (1.0f / cap)) * cap;
@@ -146,32 +150,62 @@ H::Expr AttentionKernel::valueAt(const H::Expr &key) const {
                    0.0f);
 }
 
-/// Leaves in `domain`, whose panels are `panelIndex`, those that one of `count` queries from
-/// index * count on sees.
-void AttentionKernel::restrict(H::RDom &domain, const H::Expr &panelIndex, const H::Expr &index,
-                               int count, const H::Func &seen) const {
-  H::Expr first = index * count;
-  if (attention.causalOffset)
-    domain.where(panelIndex <= (first + count - 1 + offset(*attention.causalOffset)) / panel);
+/// The first panel that one of `count` queries from `first` on sees, and the one behind the last.
+std::pair<H::Expr, H::Expr> AttentionKernel::band(const H::Expr &first, int count) const {
+  H::Expr begin = 0, end = panels;
   if (attention.windowOffset)
-    domain.where(panelIndex >= (first + offset(*attention.windowOffset)) / panel);
-  if (tiled)
-    domain.where(seen(panelIndex, index, h, b) != 0);
+    begin = H::max(begin, (first + offset(*attention.windowOffset)) / panel);
+  if (attention.causalOffset)
+    end = H::min(end, (first + count - 1 + offset(*attention.causalOffset)) / panel + 1);
+  return {begin, end};
 }
 
-/// Whether a block, and a task, has a query that sees a key of a panel.
+/// Slots that block t fills.
+H::Expr AttentionKernel::slots() const {
+  if (tiled)
+    return seenBefore(panels, t, h, b);
+  auto [begin, end] = band(t * block, block);
+  return end - begin;
+}
+
+/// The panel in a slot of the strip of scores.
+H::Expr AttentionKernel::panelAt(const H::Expr &slot) const {
+  if (!skips)
+    return slot;
+  H::Expr at = tiled ? H::Expr(seenPanel(slot, t, h, b)) : band(t * block, block).first + slot;
+  return H::unsafe_promise_clamped(at, 0, panels - 1);
+}
+
+/// Leaves in `domain`, whose panels are `panelIndex`, those that a query of task c sees.
+void AttentionKernel::restrictTask(H::RDom &domain, const H::Expr &panelIndex) const {
+  auto [begin, end] = band(c * taskQueries(), taskQueries());
+  domain.where(panelIndex >= begin && panelIndex < end);
+  if (tiled)
+    domain.where(seenPanels(panelIndex, c, h, b) != 0);
+}
+
+/// Whether a block, and a task, has a query that sees a key of a panel; the panels of a block, in
+/// order, without those that nobody sees.
 void AttentionKernel::defineTiles() {
-  H::RDom inTile(0, panel, 0, block, "in_tile"), inTask(0, taskBlocks, "in_task");
-  inTile.where(inTile.y < queries - t * block);
-  inTask.where(inTask < (queries + block - 1) / block - c * taskBlocks);
-  H::Expr row = H::min(t * block + inTile.y, queries - 1),
-          key = H::min(H::likely(jo * panel + inTile.x), keys - 1);
+  H::RDom inBlock(0, block, "in_block"), inPanel(0, panel, "in_panel"),
+      inTask(0, taskBlocks, "in_task"), all(0, panels, "all");
+  H::Expr row = H::min(t * block + inBlock, queries - 1), key = H::min(H::likely(j), keys - 1);
+  auto [begin, end] = band(t * block, block);
+  seenKeys(j, t, h, b) = H::cast<uint8_t>(0);
+  seenKeys(j, t, h, b) =
+      seenKeys(j, t, h, b) | H::cast<uint8_t>(translate(attention.mask, h, row, key));
   seenTiles(jo, t, h, b) = H::cast<uint8_t>(0);
   seenTiles(jo, t, h, b) =
-      H::max(seenTiles(jo, t, h, b), H::cast<uint8_t>(translate(attention.mask, h, row, key)));
+      H::max(seenTiles(jo, t, h, b), seenKeys(jo * panel + inPanel, t, h, b));
+  H::Expr isSeen = seenTiles(all, t, h, b) != 0 && all >= begin && all < end;
+  seenBefore(jo, t, h, b) = 0;
+  seenBefore(all + 1, t, h, b) = seenBefore(all, t, h, b) + H::cast<int>(isSeen);
+  // A panel that nobody sees leaves its slot to the next.
+  seenPanel(jo, t, h, b) = H::undef<int>();
+  seenPanel(H::clamp(seenBefore(all, t, h, b), 0, panels - 1), t, h, b) = all;
+  H::Expr blockInTask = H::min(c * taskBlocks + inTask, (queries - 1) / block);
   seenPanels(jo, c, h, b) = H::cast<uint8_t>(0);
-  seenPanels(jo, c, h, b) =
-      H::max(seenPanels(jo, c, h, b), seenTiles(jo, c * taskBlocks + inTask, h, b));
+  seenPanels(jo, c, h, b) = seenPanels(jo, c, h, b) | seenTiles(jo, blockInTask, h, b);
 }
 
 void AttentionKernel::defineOperands() {
@@ -190,13 +224,13 @@ void AttentionKernel::defineOperands() {
     return;
   // What a task leaves out it does not pack either.
   byTaskPanel = H::RDom(0, panels, "by_task_panel");
-  restrict(byTaskPanel, byTaskPanel, c, taskQueries(), seenPanels);
+  restrictTask(byTaskPanel, byTaskPanel);
   keyPanels(ji, d, jo, c, h, b) = H::undef<float>();
   keyPanels(ji, d, byTaskPanel, c, h, b) = keyAt(byTaskPanel);
   if (!packValues)
     return;
   byTaskKey = H::RDom(0, panel, 0, panels, "by_task_key");
-  restrict(byTaskKey, byTaskKey.y, c, taskQueries(), seenPanels);
+  restrictTask(byTaskKey, byTaskKey.y);
   H::Expr key = byTaskKey.y * panel + byTaskKey.x;
   valueRows(d, j, c, h, b) = H::undef<float>();
   valueRows(d, key, c, h, b) = valueAt(H::min(key, keys - 1));
@@ -211,10 +245,10 @@ void AttentionKernel::defineSums() {
     return;
   }
   H::RDom byKey(0, panel, 0, panels, "rj");
-  restrict(byKey, byKey.y, t, block, seenTiles);
-  H::Expr key = byKey.y * panel + byKey.x;
+  byKey.where(byKey.y < slots());
+  H::Expr key = panelAt(byKey.y) * panel + byKey.x;
   if (!packValues)
-    byKey.where(byKey.x < keys - byKey.y * panel);
+    byKey.where(byKey.x < keys - panelAt(byKey.y) * panel);
   weighted(di, r, dt, t, h, b) +=
       weights(byKey.x, byKey.y, r, t, h, b) * valueRows(dt * valueTile + di, key, chunk, h, b);
 }
@@ -226,19 +260,28 @@ H::Func AttentionKernel::define() {
     defineTiles();
   defineOperands();
   over = H::RDom(0, panel, 0, panels, "over");
-  byPanel = H::RDom(0, panels, "by_panel");
-  restrict(over, over.y, t, block, seenTiles);
-  restrict(byPanel, byPanel, t, block, seenTiles);
-
-  product(ji, r, jo, t, h, b) = 0.0f;
-  product(ji, r, jo, t, h, b) += queryRows(rd, r, t, h, b) * keyPanels(ji, rd, jo, chunk, h, b);
-  auto weightAt = [&](const H::Expr &panelIndex) {
-    H::Expr below = scores(ji, panelIndex, r, t, h, b) - rowMax(r, t, h, b);
+  bySlot = H::RDom(0, panels, "by_slot");
+  if (skips) {
+    over.where(over.y < slots());
+    bySlot.where(bySlot < slots());
+    // Nothing is written beyond the last slot, so that Halide ends the loop over slots there.
+    H::RDom once(0, 1, "once");
+    once.where(jo < slots());
+    rd.where(jo < slots());
+    product(ji, r, jo, t, h, b) = H::undef<float>();
+    product(ji, r, jo, t, h, b) = H::cast<float>(once);
+  } else {
+    product(ji, r, jo, t, h, b) = 0.0f;
+  }
+  product(ji, r, jo, t, h, b) +=
+      queryRows(rd, r, t, h, b) * keyPanels(ji, rd, panelAt(jo), chunk, h, b);
+  auto weightAt = [&](const H::Expr &slot) {
+    H::Expr below = scores(ji, slot, r, t, h, b) - rowMax(r, t, h, b);
     return H::select(below < -87.0f, 0.0f, expNonPositive(below));
   };
   if (skips) {
     scores(ji, jo, r, t, h, b) = H::undef<float>();
-    scores(ji, byPanel, r, t, h, b) = scoreAt(byPanel);
+    scores(ji, bySlot, r, t, h, b) = scoreAt(bySlot);
   } else {
     scores(ji, jo, r, t, h, b) = scoreAt(jo);
   }
@@ -246,7 +289,7 @@ H::Func AttentionKernel::define() {
   rowMax(r, t, h, b) = H::max(rowMax(r, t, h, b), scores(over.x, over.y, r, t, h, b));
   if (skips) {
     weights(ji, jo, r, t, h, b) = H::undef<float>();
-    weights(ji, byPanel, r, t, h, b) = weightAt(byPanel);
+    weights(ji, bySlot, r, t, h, b) = weightAt(bySlot);
   } else {
     weights(ji, jo, r, t, h, b) = weightAt(jo);
   }
@@ -320,8 +363,8 @@ void AttentionKernel::announceScratch() {
     // query_rows, result, row_max, row_sum, mean_value
     addTerm(outer * count * Extent{headDim + 2 * paddedValue + 3, {}}, 4);
   }
-  if (tiled) { // a flag for each panel and block, and for each panel and task
-    perKey(outer, 2 * (taskBlocks + 1));
+  if (tiled) { // a flag a key; for each panel and block a flag and two numbers, and a flag a task
+    perKey(outer, 1 + (9 * taskBlocks + panel) / panel);
     if (!strip)
       perKey(outer * attention.queries, 1);
   }
@@ -351,13 +394,12 @@ void AttentionKernel::scheduleOperands(const Place &perHead, const Place &perBlo
 
 void AttentionKernel::scheduleTiles(const Place &perHead, const Place &perBlock) {
   if (tiled) {
-    H::RVar x = seenTiles.rvars(0)[0], y = seenTiles.rvars(0)[1];
-    H::Var u("u");
-    H::Func partial = seenTiles.update().rfactor(x, u);
     perHead(seenTiles);
-    partial.compute_at(seenTiles, jo).vectorize(u);
-    partial.update().reorder(u, y).vectorize(u);
-    seenTiles.update().atomic().vectorize(x);
+    perHead(seenBefore);
+    perHead(seenPanel);
+    seenKeys.compute_at(seenTiles, t).vectorize(j, panel, roundUp);
+    seenKeys.update().reorder(j, seenKeys.rvars()[0]).vectorize(j, panel, roundUp);
+    seenTiles.update().atomic().vectorize(seenTiles.rvars()[0]);
     if (strip)
       perHead(seenPanels);
   }
@@ -396,7 +438,7 @@ void AttentionKernel::schedule(H::Func out, H::Var task, H::Var blockLoop) {
   H::Stage tile = skips ? scores.update() : H::Stage(scores);
   tile.split(r, it, ii, rows, roundUp);
   if (skips)
-    tile.reorder(ji, ii, it, byPanel);
+    tile.reorder(ji, ii, it, bySlot);
   else
     tile.reorder(ji, ii, it, jo);
   tile.vectorize(ji, lanes).unroll(ji).unroll(ii);
@@ -406,14 +448,20 @@ void AttentionKernel::schedule(H::Func out, H::Var task, H::Var blockLoop) {
       .vectorize(ji, lanes)
       .unroll(ji)
       .unroll(r);
-  H::RVar rd = product.rvars()[0];
-  product.update().reorder(ji, r, rd).vectorize(ji, lanes).unroll(ji).unroll(r);
+  if (skips)
+    product.update().vectorize(ji, lanes).unroll(ji).unroll(r);
+  int sum = skips ? 1 : 0;
+  product.update(sum)
+      .reorder(ji, r, product.rvars(sum)[0])
+      .vectorize(ji, lanes)
+      .unroll(ji)
+      .unroll(r);
 
   reduce(rowMax, perBlock);
   perBlock(weights);
   weights.bound_extent(ji, panel);
   if (skips)
-    weights.update().reorder(ji, byPanel, r).vectorize(ji, panel);
+    weights.update().reorder(ji, bySlot, r).vectorize(ji, panel);
   else
     weights.vectorize(ji, panel);
   reduce(rowSum, perBlock);

@@ -45,10 +45,12 @@ private:
   Halide::Var d{"d"}, r{"r"}, t{"t"}, c{"c"}, j{"j"}, h{"h"}, b{"b"}, ji{"ji"}, jo{"jo"}, di{"di"},
       dt{"dt"};
   Halide::RDom over{0, 1}; ///< the keys of a block as (in a panel, panel)
-  Halide::RDom byPanel{0, 1}, byTaskPanel{0, 1},
+  Halide::RDom bySlot{0, 1}, byTaskPanel{0, 1},
       byTaskKey{0, 1}; ///< what is computed when tiles are skipped
   Halide::Func queryRows{"query_rows"}, keyPanels{"key_panels"}, valueRows{"value_rows"},
-      keyBias{"key_bias"}, seenTiles{"seen_tiles"}, seenPanels{"seen_panels"};
+      keyBias{"key_bias"};
+  Halide::Func seenKeys{"seen_keys"}, seenTiles{"seen_tiles"}, seenBefore{"seen_before"},
+      seenPanel{"seen_panel"}, seenPanels{"seen_panels"};
   Halide::Func product{"product"}, scores{"scores"}, rowMax{"row_max"}, weights{"weights"},
       rowSum{"row_sum"}, emptyBlock{"empty_block"}, meanValue{"mean_value"};
   Halide::Func weighted{"weighted"}, result{"attended_rows"};
@@ -60,10 +62,12 @@ private:
   Halide::Expr valueAt(const Halide::Expr &key) const;
   Halide::Expr biasAt(const Halide::Expr &row, const Halide::Expr &key) const;
   Halide::Expr keyBiasAt() const;
-  Halide::Expr scoreAt(const Halide::Expr &panelIndex) const;
+  Halide::Expr scoreAt(const Halide::Expr &slot) const;
   Halide::Expr offset(const ExprRef &expr) const;
-  void restrict(Halide::RDom &domain, const Halide::Expr &panelIndex, const Halide::Expr &index,
-                int blocks, const Halide::Func &seen) const;
+  std::pair<Halide::Expr, Halide::Expr> band(const Halide::Expr &first, int count) const;
+  Halide::Expr panelAt(const Halide::Expr &slot) const;
+  Halide::Expr slots() const;
+  void restrictTask(Halide::RDom &domain, const Halide::Expr &panelIndex) const;
   void defineTiles();
   void defineOperands();
   void defineSums();
