@@ -84,6 +84,9 @@ AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &atten
   canBeEmpty = attention.bias || attention.mask || attention.causalOffset || attention.windowOffset;
   tiled = attention.mask && usesLoop(attention.mask, 2);
   skips = tiled || attention.causalOffset || attention.windowOffset;
+  fullPanels = H::Internal::simplify(skips ? panels : (keys + panel - lanes - 1) / panel);
+  hasRest = !H::Internal::is_const_zero(H::Internal::simplify(keys % panel));
+  hasHalf = !H::Internal::is_const_zero(H::Internal::simplify(panels - fullPanels));
   means = skips && attention.emptyRow == AttentionStage::EmptyRow::Mean;
 }
 
@@ -114,12 +117,14 @@ H::Expr AttentionKernel::keyBiasAt() const {
   return H::select(H::likely(j) < keys, sum, -FLT_MAX);
 }
 
-/// The score of query r of block t and key ji of a panel: S1, with exclusions at -FLT_MAX.
-H::Expr AttentionKernel::scoreAt(const H::Expr &slot) const {
+/// The score of query r of block t and key x of the panel in `slot`, given the products of both:
+/// S1, with exclusions at -FLT_MAX.
+H::Expr AttentionKernel::scoreAt(const H::Func &product, const H::Expr &x,
+                                 const H::Expr &slot) const {
   // Scaling the sum rounds once; scaling the query first would round every product. It is free
   // either way: with the bias it is one fused operation.
-  H::Expr score = product(ji, r, slot, t, h, b) * static_cast<float>(attention.scale);
-  H::Expr at = panelAt(slot) * panel + ji, position = t * block + r;
+  H::Expr score = product(x, r, slot, t, h, b) * static_cast<float>(attention.scale);
+  H::Expr at = panelAt(slot) * panel + x, position = t * block + r;
   H::Expr key = H::min(H::likely(at), keys - 1), row = H::min(position, queries - 1);
   if (skips) // a short panel, which is the last, can only be in the last slot
     key = H::select(H::likely(slot < slots() - H::cast<int>(keys % panel != 0)),
@@ -211,24 +216,27 @@ void AttentionKernel::defineTiles() {
 void AttentionKernel::defineOperands() {
   H::Expr kvHead = h / static_cast<int>(attention.heads / attention.kvHeads);
   queryRows(d, r, t, h, b) = translate(attention.query, h, H::min(t * block + r, queries - 1), d);
-  auto keyAt = [&](const H::Expr &panelIndex) {
-    H::Expr key = H::min(H::likely(panelIndex * panel + ji), keys - 1);
-    return translate(attention.key, kvHead, key, d);
-  };
   keyBias(j, h, b) = keyBiasAt();
-  if (!skips || !strip)
-    keyPanels(ji, d, jo, c, h, b) = keyAt(jo);
-  if (!skips || !strip || !packValues)
-    valueRows(d, j, c, h, b) = valueAt(packValues ? H::min(j, keys - 1) : H::Expr(j));
-  if (!skips || !strip)
-    return;
-  // What a task leaves out it does not pack either.
-  byTaskPanel = H::RDom(0, panels, "by_task_panel");
-  restrictTask(byTaskPanel, byTaskPanel);
+  // Whole panels, and the keys of a short last one, which lie between zeros. What a task leaves
+  // out it does not pack.
+  H::Expr wholePanels = H::Internal::simplify(keys / panel);
+  auto keyAt = [&](const H::Expr &key) { return translate(attention.key, kvHead, key, d); };
+  byTaskPanel = H::RDom(0, wholePanels, "by_task_panel");
+  if (skips && strip)
+    restrictTask(byTaskPanel, byTaskPanel);
   keyPanels(ji, d, jo, c, h, b) = H::undef<float>();
-  keyPanels(ji, d, byTaskPanel, c, h, b) = keyAt(byTaskPanel);
-  if (!packValues)
+  keyPanels(ji, d, byTaskPanel, c, h, b) = keyAt(byTaskPanel * panel + ji);
+  if (hasRest) {
+    H::RDom blank(0, panels - wholePanels, "blank");
+    rest = H::RDom(0, keys % panel, "rest");
+    keyPanels(ji, d, wholePanels + blank, c, h, b) = 0.0f;
+    keyPanels(rest, d, H::min(wholePanels, panels - 1), c, h, b) =
+        keyAt(wholePanels * panel + rest);
+  }
+  if (!skips || !strip || !packValues) {
+    valueRows(d, j, c, h, b) = valueAt(packValues ? H::min(j, keys - 1) : H::Expr(j));
     return;
+  }
   byTaskKey = H::RDom(0, panel, 0, panels, "by_task_key");
   restrictTask(byTaskKey, byTaskKey.y);
   H::Expr key = byTaskKey.y * panel + byTaskKey.x;
@@ -260,7 +268,7 @@ H::Func AttentionKernel::define() {
     defineTiles();
   defineOperands();
   over = H::RDom(0, panel, 0, panels, "over");
-  bySlot = H::RDom(0, panels, "by_slot");
+  bySlot = H::RDom(0, fullPanels, "by_slot");
   if (skips) {
     over.where(over.y < slots());
     bySlot.where(bySlot < slots());
@@ -279,11 +287,16 @@ H::Func AttentionKernel::define() {
     H::Expr below = scores(ji, slot, r, t, h, b) - rowMax(r, t, h, b);
     return H::select(below < -87.0f, 0.0f, expNonPositive(below));
   };
-  if (skips) {
-    scores(ji, jo, r, t, h, b) = H::undef<float>();
-    scores(ji, bySlot, r, t, h, b) = scoreAt(bySlot);
-  } else {
-    scores(ji, jo, r, t, h, b) = scoreAt(jo);
+  scores(ji, jo, r, t, h, b) = H::undef<float>();
+  scores(ji, bySlot, r, t, h, b) = scoreAt(product, ji, bySlot);
+  if (hasHalf) {
+    half = H::RDom(0, lanes, 0, panels - fullPanels, "half");
+    H::Expr last = fullPanels + half.y;
+    halfProduct(ji, r, jo, t, h, b) = 0.0f;
+    halfProduct(ji, r, jo, t, h, b) +=
+        queryRows(rd, r, t, h, b) * keyPanels(ji, rd, jo, chunk, h, b);
+    scores(half.x, last, r, t, h, b) = scoreAt(halfProduct, half.x, last);
+    scores(lanes + half.x, last, r, t, h, b) = -FLT_MAX;
   }
   rowMax(r, t, h, b) = -FLT_MAX;
   rowMax(r, t, h, b) = H::max(rowMax(r, t, h, b), scores(over.x, over.y, r, t, h, b));
@@ -374,11 +387,12 @@ void AttentionKernel::announceScratch() {
 /// What a task computes once: packed keys and values, biases of keys.
 void AttentionKernel::scheduleOperands(const Place &perHead, const Place &perBlock) {
   perHead(keyPanels);
-  H::Stage packed = skips && strip ? keyPanels.update() : H::Stage(keyPanels);
   keyPanels.bound_extent(ji, panel);
-  if (skips && strip)
-    packed.reorder(ji, d, byTaskPanel);
-  packed.vectorize(ji, lanes).unroll(ji);
+  keyPanels.update().reorder(ji, d, byTaskPanel).vectorize(ji, lanes).unroll(ji);
+  if (hasRest) {
+    keyPanels.update(1).vectorize(ji, lanes).unroll(ji);
+    vectorizeExactly(keyPanels.update(2).reorder(d, rest), d, Extent{headDim, {}}, lanes);
+  }
   perHead(keyBias);
   keyBias.vectorize(j, lanes, roundUp);
   if (packValues) {
@@ -411,6 +425,28 @@ void AttentionKernel::scheduleTiles(const Place &perHead, const Place &perBlock)
   }
 }
 
+/// Schedules update `stage` of the scores, over the keys `x` of the panels in `slot`, by tiles of
+/// `width` keys of their product.
+void AttentionKernel::scheduleProduct(H::Func product, int width, int stage, const H::VarOrRVar &x,
+                                      const H::RVar &slot) {
+  // Panels outside, row tiles inside: a panel of K^T stays in L1 for all rows of the block.
+  H::Stage tile = scores.update(stage);
+  tile.split(r, it, ii, rows, roundUp)
+      .reorder(x, ii, it, slot)
+      .vectorize(x, lanes)
+      .unroll(ii);
+  if (width > lanes)
+    tile.unroll(x);
+  product.compute_at(scores, it).bound_extent(ji, width).bound_extent(r, rows);
+  std::vector<H::Stage> stages = {product};
+  for (int update = 0; update < product.num_update_definitions(); ++update)
+    stages.push_back(product.update(update));
+  int last = product.num_update_definitions() - 1;
+  stages.back().reorder(ji, r, product.rvars(last)[0]);
+  for (H::Stage &each : stages)
+    each.vectorize(ji, lanes).unroll(ji).unroll(r);
+}
+
 void AttentionKernel::schedule(H::Func out, H::Var task, H::Var blockLoop) {
   Place perHead = [&](H::Func func) {
     if (strip) {
@@ -431,32 +467,13 @@ void AttentionKernel::schedule(H::Func out, H::Var task, H::Var blockLoop) {
   announceScratch();
   scheduleOperands(perHead, perBlock);
 
-  // Panels outside, row tiles inside: a panel of K^T stays in L1 for all rows of the block.
-  H::Var it("it"), ii("ii");
   perBlock(scores);
   scores.bound_extent(ji, panel);
-  H::Stage tile = skips ? scores.update() : H::Stage(scores);
-  tile.split(r, it, ii, rows, roundUp);
-  if (skips)
-    tile.reorder(ji, ii, it, bySlot);
-  else
-    tile.reorder(ji, ii, it, jo);
-  tile.vectorize(ji, lanes).unroll(ji).unroll(ii);
-  product.compute_at(scores, it)
-      .bound_extent(ji, panel)
-      .bound_extent(r, rows)
-      .vectorize(ji, lanes)
-      .unroll(ji)
-      .unroll(r);
-  if (skips)
-    product.update().vectorize(ji, lanes).unroll(ji).unroll(r);
-  int sum = skips ? 1 : 0;
-  product.update(sum)
-      .reorder(ji, r, product.rvars(sum)[0])
-      .vectorize(ji, lanes)
-      .unroll(ji)
-      .unroll(r);
-
+  scheduleProduct(product, panel, 0, ji, bySlot);
+  if (hasHalf) {
+    scheduleProduct(halfProduct, lanes, 1, half.x, half.y);
+    scores.update(2).reorder(half.x, r, half.y).vectorize(half.x);
+  }
   reduce(rowMax, perBlock);
   perBlock(weights);
   weights.bound_extent(ji, panel);
