@@ -1,11 +1,12 @@
 //===- kernels_bench.cpp - How near single kernels come to the FMA peak --------*- C++ -*-===//
 //
-// rapt-kernel-bench [avx2] [8x48 | sparse | threads]...: GEMM with bias and GELU at BERT-base's and
-// MiniLM's shapes, attention at head dims 32 and 64, LayerNorm; `sparse`: attention whose mask
-// excludes whole tiles, against the dense kernel in turn; `threads`: loops of empty tasks on the
-// runtime's pool. Each kernel is checked against the interpreter at a small size before it is
-// timed. Printed: GFLOP/s and % of a loop of FMAs measured right before, the gain of a second
-// thread, and the % with weights that come from memory (200 MB of them in turn).
+// rapt-kernel-bench [avx2] [8x48...]: GEMM with bias and GELU at BERT-base's and MiniLM's shapes,
+// attention at head dims 32 and 64, LayerNorm; `sparse [length...]`: attention whose mask excludes
+// whole tiles, against the dense kernel in turn; `attention head_dim length...`: dense attention;
+// `threads`: loops of empty tasks on the runtime's pool. Each kernel is checked against the
+// interpreter at a small size before it is timed. Printed: GFLOP/s and % of a loop of FMAs measured
+// right before, the gain of a second thread, and the % with weights that come from memory (200 MB
+// of them in turn).
 //
 //===-------------------------------------------------------------------------------------===//
 #include "Specs.h"
@@ -209,6 +210,39 @@ static void bench(const char *name, const KernelSpec &spec, const Schedule &s,
   }
 }
 
+/// Attention with tiles left out, of every kind, at 12 heads of 64.
+static void benchSparseKinds(bool narrow, const std::vector<int64_t> &sizes) {
+  auto causal = [](Builder &, AttentionStage &stage) { stage.causalOffset = whole(0); };
+  auto window = [](Builder &, AttentionStage &stage) {
+    stage.causalOffset = whole(0), stage.windowOffset = whole(-255);
+  };
+  auto masked = [](Builder &b, AttentionStage &stage) {
+    stage.mask = b.at(b.input({dim(0), dim(0)}, ScalarType::Bool), {loop(2), loop(3)});
+  };
+  const SparseCase cases[] = {
+      {"causal", causal, [](int64_t i, int64_t j) { return j <= i; }},
+      {"causal window of 256", window, [](int64_t i, int64_t j) { return j <= i && j > i - 256; }},
+      {"block-sparse mask", masked,
+       [](int64_t i, int64_t j) { // BigBird: the first block, the neighbours, some others
+         int64_t a = i / 64, b = j / 64;
+         return b == 0 || std::abs(a - b) <= 1 || (a * 7 + b * 3) % 11 == 0;
+       }},
+      {"mask that sees everything", masked, [](int64_t, int64_t) { return true; }}};
+  for (const SparseCase &self : cases)
+    benchSparse(self, attention(12, 64), schedule(Schedule::Recipe::Attention, narrow), 12, 64,
+                sizes);
+}
+
+static void benchAttention(bool narrow, int64_t headDim, Schedule::Variant variant,
+                           const std::vector<int64_t> &sizes) {
+  Schedule s = schedule(Schedule::Recipe::Attention, narrow);
+  s.variant = variant;
+  std::string name = std::string(variant == Schedule::Variant::Strip ? "strip" : "unfused") +
+                     " attention 12x" + std::to_string(headDim);
+  bench(name.c_str(), attention(12, headDim), s, sizes,
+        [headDim](double m) { return 4 * m * m * 12 * headDim; });
+}
+
 int main(int argc, char **argv) {
   bool narrow = argc > 1 && std::string(argv[1]) == "avx2";
   if (narrow)
@@ -218,36 +252,27 @@ int main(int argc, char **argv) {
     return 0;
   }
   printf("peak %.1f GFLOP/s\n", measurePeak());
-  if (argc == 2 && std::string(argv[1]) == "sparse") {
-    auto causal = [](Builder &, AttentionStage &stage) { stage.causalOffset = whole(0); };
-    auto window = [](Builder &, AttentionStage &stage) {
-      stage.causalOffset = whole(0), stage.windowOffset = whole(-255);
-    };
-    auto masked = [](Builder &b, AttentionStage &stage) {
-      stage.mask = b.at(b.input({dim(0), dim(0)}, ScalarType::Bool), {loop(2), loop(3)});
-    };
-    const SparseCase cases[] = {
-        {"causal", causal, [](int64_t i, int64_t j) { return j <= i; }},
-        {"causal window of 256", window,
-         [](int64_t i, int64_t j) { return j <= i && j > i - 256; }},
-        {"block-sparse mask", masked,
-         [](int64_t i, int64_t j) { // BigBird: the first block, the neighbours, some others
-           int64_t a = i / 64, b = j / 64;
-           return b == 0 || std::abs(a - b) <= 1 || (a * 7 + b * 3) % 11 == 0;
-         }},
-        {"mask that sees everything", masked, [](int64_t, int64_t) { return true; }}};
-    for (const SparseCase &self : cases)
-      benchSparse(self, attention(12, 64), schedule(Schedule::Recipe::Attention, narrow), 12, 64,
-                  {128, 512, 1024, 2048});
+  std::string what = argc > 1 ? argv[1] : "";
+  std::vector<int64_t> sizes; // arguments behind a word, or what stands for them
+  for (int i = what == "attention" ? 3 : 2; i < argc; ++i)
+    sizes.push_back(atol(argv[i]));
+  if (what == "sparse") {
+    benchSparseKinds(narrow, sizes.empty() ? std::vector<int64_t>{128, 512, 1024, 2048} : sizes);
+    return 0;
+  }
+  if (what == "attention" && sizes.size() > 0) {
+    benchAttention(narrow, atol(argv[2]), Schedule::Variant::Strip, sizes);
     return 0;
   }
   std::vector<std::pair<int64_t, int64_t>> tiles;
   for (int i = 1; i < argc; ++i) {
     long rows = 0, columns = 0;
     if (sscanf(argv[i], "%ldx%ld", &rows, &columns) != 2) {
-      fprintf(stderr,
-              "usage: %s [avx2] [sparse | threads | rows x columns of a GEMM tile, as 8x48]...\n",
-              argv[0]);
+      fprintf(
+          stderr,
+          "usage: %s [avx2] [sparse [length...] | attention head_dim length... | threads | rows x "
+          "columns of a GEMM tile, as 8x48...]\n",
+          argv[0]);
       return 1;
     }
     tiles.emplace_back(rows, columns);
@@ -279,12 +304,6 @@ int main(int argc, char **argv) {
           schedule(Schedule::Recipe::Rows, narrow), {8, 128, 512, 4096},
           [width](double m) { return 12 * m * width; });
   for (int64_t headDim : {32, 64})
-    for (auto variant : {Schedule::Variant::Strip, Schedule::Variant::Unfused}) {
-      Schedule s = schedule(Schedule::Recipe::Attention, narrow);
-      s.variant = variant;
-      std::string name = std::string(variant == Schedule::Variant::Strip ? "strip" : "unfused") +
-                         " attention 12x" + std::to_string(headDim);
-      bench(name.c_str(), attention(12, headDim), s, {8, 37, 128, 512},
-            [headDim](double m) { return 4 * m * m * 12 * headDim; });
-    }
+    for (auto variant : {Schedule::Variant::Strip, Schedule::Variant::Unfused})
+      benchAttention(narrow, headDim, variant, {8, 37, 128, 512});
 }

@@ -14,7 +14,8 @@
 //            baseline, which the strip beats by more the more keys there are.
 // TILES      Where positions or a mask with rows exclude keys, a block of queries visits only the
 //            panels of keys that one of its queries sees. Positions give the first and the last
-//            panel, the mask a flag for each; everything else then is a loop over these panels.
+//            panel, the mask a list; either way they fill the first slots of the strip, and
+//            everything else is a loop over these slots.
 //
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/halide/AttentionKernel.h"
@@ -83,6 +84,9 @@ AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &atten
   canBeEmpty = attention.bias || attention.mask || attention.causalOffset || attention.windowOffset;
   tiled = attention.mask && usesLoop(attention.mask, 2);
   skips = tiled || attention.causalOffset || attention.windowOffset;
+  fullPanels = H::Internal::simplify(skips ? panels : (keys + panel - lanes - 1) / panel);
+  hasRest = !H::Internal::is_const_zero(H::Internal::simplify(keys % panel));
+  hasHalf = !H::Internal::is_const_zero(H::Internal::simplify(panels - fullPanels));
   means = skips && attention.emptyRow == AttentionStage::EmptyRow::Mean;
 }
 
@@ -113,13 +117,18 @@ H::Expr AttentionKernel::keyBiasAt() const {
   return H::select(H::likely(j) < keys, sum, -FLT_MAX);
 }
 
-/// The score of query r of block t and key ji of a panel: S1, with exclusions at -FLT_MAX.
-H::Expr AttentionKernel::scoreAt(const H::Expr &panelIndex) const {
+/// The score of query r of block t and key x of the panel in `slot`, given the products of both:
+/// S1, with exclusions at -FLT_MAX.
+H::Expr AttentionKernel::scoreAt(const H::Func &product, const H::Expr &x,
+                                 const H::Expr &slot) const {
   // Scaling the sum rounds once; scaling the query first would round every product. It is free
   // either way: with the bias it is one fused operation.
-  H::Expr score = product(ji, r, panelIndex, t, h, b) * static_cast<float>(attention.scale);
-  H::Expr at = panelIndex * panel + ji, position = t * block + r;
+  H::Expr score = product(x, r, slot, t, h, b) * static_cast<float>(attention.scale);
+  H::Expr at = panelAt(slot) * panel + x, position = t * block + r;
   H::Expr key = H::min(H::likely(at), keys - 1), row = H::min(position, queries - 1);
+  if (skips) // a short panel, which is the last, can only be in the last slot
+    key = H::select(H::likely(slot < slots() - H::cast<int>(keys % panel != 0)),
+                    H::unsafe_promise_clamped(at, 0, keys - 1), H::min(at, keys - 1));
   if (attention.softcap > 0) {
     float cap = static_cast<float>(attention.softcap);
     score = tanhAny(score * (1.0f / cap)) * cap;
@@ -146,57 +155,90 @@ H::Expr AttentionKernel::valueAt(const H::Expr &key) const {
                    0.0f);
 }
 
-/// Leaves in `domain`, whose panels are `panelIndex`, those that one of `count` queries from
-/// index * count on sees.
-void AttentionKernel::restrict(H::RDom &domain, const H::Expr &panelIndex, const H::Expr &index,
-                               int count, const H::Func &seen) const {
-  H::Expr first = index * count;
-  if (attention.causalOffset)
-    domain.where(panelIndex <= (first + count - 1 + offset(*attention.causalOffset)) / panel);
+/// The first panel that one of `count` queries from `first` on sees, and the one behind the last.
+std::pair<H::Expr, H::Expr> AttentionKernel::band(const H::Expr &first, int count) const {
+  H::Expr begin = 0, end = panels;
   if (attention.windowOffset)
-    domain.where(panelIndex >= (first + offset(*attention.windowOffset)) / panel);
-  if (tiled)
-    domain.where(seen(panelIndex, index, h, b) != 0);
+    begin = H::max(begin, (first + offset(*attention.windowOffset)) / panel);
+  if (attention.causalOffset)
+    end = H::min(end, (first + count - 1 + offset(*attention.causalOffset)) / panel + 1);
+  return {begin, end};
 }
 
-/// Whether a block, and a task, has a query that sees a key of a panel.
+/// Slots that block t fills.
+H::Expr AttentionKernel::slots() const {
+  if (tiled)
+    return seenBefore(panels, t, h, b);
+  auto [begin, end] = band(t * block, block);
+  return end - begin;
+}
+
+/// The panel in a slot of the strip of scores.
+H::Expr AttentionKernel::panelAt(const H::Expr &slot) const {
+  if (!skips)
+    return slot;
+  H::Expr at = tiled ? H::Expr(seenPanel(slot, t, h, b)) : band(t * block, block).first + slot;
+  return H::unsafe_promise_clamped(at, 0, panels - 1);
+}
+
+/// Leaves in `domain`, whose panels are `panelIndex`, those that a query of task c sees.
+void AttentionKernel::restrictTask(H::RDom &domain, const H::Expr &panelIndex) const {
+  auto [begin, end] = band(c * taskQueries(), taskQueries());
+  domain.where(panelIndex >= begin && panelIndex < end);
+  if (tiled)
+    domain.where(seenPanels(panelIndex, c, h, b) != 0);
+}
+
+/// Whether a block, and a task, has a query that sees a key of a panel; the panels of a block, in
+/// order, without those that nobody sees.
 void AttentionKernel::defineTiles() {
-  H::RDom inTile(0, panel, 0, block, "in_tile"), inTask(0, taskBlocks, "in_task");
-  inTile.where(inTile.y < queries - t * block);
-  inTask.where(inTask < (queries + block - 1) / block - c * taskBlocks);
-  H::Expr row = H::min(t * block + inTile.y, queries - 1),
-          key = H::min(H::likely(jo * panel + inTile.x), keys - 1);
+  H::RDom inBlock(0, block, "in_block"), inPanel(0, panel, "in_panel"),
+      inTask(0, taskBlocks, "in_task"), all(0, panels, "all");
+  H::Expr row = H::min(t * block + inBlock, queries - 1), key = H::min(H::likely(j), keys - 1);
+  auto [begin, end] = band(t * block, block);
+  seenKeys(j, t, h, b) = H::cast<uint8_t>(0);
+  seenKeys(j, t, h, b) =
+      seenKeys(j, t, h, b) | H::cast<uint8_t>(translate(attention.mask, h, row, key));
   seenTiles(jo, t, h, b) = H::cast<uint8_t>(0);
   seenTiles(jo, t, h, b) =
-      H::max(seenTiles(jo, t, h, b), H::cast<uint8_t>(translate(attention.mask, h, row, key)));
+      H::max(seenTiles(jo, t, h, b), seenKeys(jo * panel + inPanel, t, h, b));
+  H::Expr isSeen = seenTiles(all, t, h, b) != 0 && all >= begin && all < end;
+  seenBefore(jo, t, h, b) = 0;
+  seenBefore(all + 1, t, h, b) = seenBefore(all, t, h, b) + H::cast<int>(isSeen);
+  // A panel that nobody sees leaves its slot to the next.
+  seenPanel(jo, t, h, b) = H::undef<int>();
+  seenPanel(H::clamp(seenBefore(all, t, h, b), 0, panels - 1), t, h, b) = all;
+  H::Expr blockInTask = H::min(c * taskBlocks + inTask, (queries - 1) / block);
   seenPanels(jo, c, h, b) = H::cast<uint8_t>(0);
-  seenPanels(jo, c, h, b) =
-      H::max(seenPanels(jo, c, h, b), seenTiles(jo, c * taskBlocks + inTask, h, b));
+  seenPanels(jo, c, h, b) = seenPanels(jo, c, h, b) | seenTiles(jo, blockInTask, h, b);
 }
 
 void AttentionKernel::defineOperands() {
   H::Expr kvHead = h / static_cast<int>(attention.heads / attention.kvHeads);
   queryRows(d, r, t, h, b) = translate(attention.query, h, H::min(t * block + r, queries - 1), d);
-  auto keyAt = [&](const H::Expr &panelIndex) {
-    H::Expr key = H::min(H::likely(panelIndex * panel + ji), keys - 1);
-    return translate(attention.key, kvHead, key, d);
-  };
   keyBias(j, h, b) = keyBiasAt();
-  if (!skips || !strip)
-    keyPanels(ji, d, jo, c, h, b) = keyAt(jo);
-  if (!skips || !strip || !packValues)
-    valueRows(d, j, c, h, b) = valueAt(packValues ? H::min(j, keys - 1) : H::Expr(j));
-  if (!skips || !strip)
-    return;
-  // What a task leaves out it does not pack either.
-  byTaskPanel = H::RDom(0, panels, "by_task_panel");
-  restrict(byTaskPanel, byTaskPanel, c, taskQueries(), seenPanels);
+  // Whole panels, and the keys of a short last one, which lie between zeros. What a task leaves
+  // out it does not pack.
+  H::Expr wholePanels = H::Internal::simplify(keys / panel);
+  auto keyAt = [&](const H::Expr &key) { return translate(attention.key, kvHead, key, d); };
+  byTaskPanel = H::RDom(0, wholePanels, "by_task_panel");
+  if (skips && strip)
+    restrictTask(byTaskPanel, byTaskPanel);
   keyPanels(ji, d, jo, c, h, b) = H::undef<float>();
-  keyPanels(ji, d, byTaskPanel, c, h, b) = keyAt(byTaskPanel);
-  if (!packValues)
+  keyPanels(ji, d, byTaskPanel, c, h, b) = keyAt(byTaskPanel * panel + ji);
+  if (hasRest) {
+    H::RDom blank(0, panels - wholePanels, "blank");
+    rest = H::RDom(0, keys % panel, "rest");
+    keyPanels(ji, d, wholePanels + blank, c, h, b) = 0.0f;
+    keyPanels(rest, d, H::min(wholePanels, panels - 1), c, h, b) =
+        keyAt(wholePanels * panel + rest);
+  }
+  if (!skips || !strip || !packValues) {
+    valueRows(d, j, c, h, b) = valueAt(packValues ? H::min(j, keys - 1) : H::Expr(j));
     return;
+  }
   byTaskKey = H::RDom(0, panel, 0, panels, "by_task_key");
-  restrict(byTaskKey, byTaskKey.y, c, taskQueries(), seenPanels);
+  restrictTask(byTaskKey, byTaskKey.y);
   H::Expr key = byTaskKey.y * panel + byTaskKey.x;
   valueRows(d, j, c, h, b) = H::undef<float>();
   valueRows(d, key, c, h, b) = valueAt(H::min(key, keys - 1));
@@ -211,10 +253,10 @@ void AttentionKernel::defineSums() {
     return;
   }
   H::RDom byKey(0, panel, 0, panels, "rj");
-  restrict(byKey, byKey.y, t, block, seenTiles);
-  H::Expr key = byKey.y * panel + byKey.x;
+  byKey.where(byKey.y < slots());
+  H::Expr key = panelAt(byKey.y) * panel + byKey.x;
   if (!packValues)
-    byKey.where(byKey.x < keys - byKey.y * panel);
+    byKey.where(byKey.x < keys - panelAt(byKey.y) * panel);
   weighted(di, r, dt, t, h, b) +=
       weights(byKey.x, byKey.y, r, t, h, b) * valueRows(dt * valueTile + di, key, chunk, h, b);
 }
@@ -226,27 +268,41 @@ H::Func AttentionKernel::define() {
     defineTiles();
   defineOperands();
   over = H::RDom(0, panel, 0, panels, "over");
-  byPanel = H::RDom(0, panels, "by_panel");
-  restrict(over, over.y, t, block, seenTiles);
-  restrict(byPanel, byPanel, t, block, seenTiles);
-
-  product(ji, r, jo, t, h, b) = 0.0f;
-  product(ji, r, jo, t, h, b) += queryRows(rd, r, t, h, b) * keyPanels(ji, rd, jo, chunk, h, b);
-  auto weightAt = [&](const H::Expr &panelIndex) {
-    H::Expr below = scores(ji, panelIndex, r, t, h, b) - rowMax(r, t, h, b);
+  bySlot = H::RDom(0, fullPanels, "by_slot");
+  if (skips) {
+    over.where(over.y < slots());
+    bySlot.where(bySlot < slots());
+    // Nothing is written beyond the last slot, so that Halide ends the loop over slots there.
+    H::RDom once(0, 1, "once");
+    once.where(jo < slots());
+    rd.where(jo < slots());
+    product(ji, r, jo, t, h, b) = H::undef<float>();
+    product(ji, r, jo, t, h, b) = H::cast<float>(once);
+  } else {
+    product(ji, r, jo, t, h, b) = 0.0f;
+  }
+  product(ji, r, jo, t, h, b) +=
+      queryRows(rd, r, t, h, b) * keyPanels(ji, rd, panelAt(jo), chunk, h, b);
+  auto weightAt = [&](const H::Expr &slot) {
+    H::Expr below = scores(ji, slot, r, t, h, b) - rowMax(r, t, h, b);
     return H::select(below < -87.0f, 0.0f, expNonPositive(below));
   };
-  if (skips) {
-    scores(ji, jo, r, t, h, b) = H::undef<float>();
-    scores(ji, byPanel, r, t, h, b) = scoreAt(byPanel);
-  } else {
-    scores(ji, jo, r, t, h, b) = scoreAt(jo);
+  scores(ji, jo, r, t, h, b) = H::undef<float>();
+  scores(ji, bySlot, r, t, h, b) = scoreAt(product, ji, bySlot);
+  if (hasHalf) {
+    half = H::RDom(0, lanes, 0, panels - fullPanels, "half");
+    H::Expr last = fullPanels + half.y;
+    halfProduct(ji, r, jo, t, h, b) = 0.0f;
+    halfProduct(ji, r, jo, t, h, b) +=
+        queryRows(rd, r, t, h, b) * keyPanels(ji, rd, jo, chunk, h, b);
+    scores(half.x, last, r, t, h, b) = scoreAt(halfProduct, half.x, last);
+    scores(lanes + half.x, last, r, t, h, b) = -FLT_MAX;
   }
   rowMax(r, t, h, b) = -FLT_MAX;
   rowMax(r, t, h, b) = H::max(rowMax(r, t, h, b), scores(over.x, over.y, r, t, h, b));
   if (skips) {
     weights(ji, jo, r, t, h, b) = H::undef<float>();
-    weights(ji, byPanel, r, t, h, b) = weightAt(byPanel);
+    weights(ji, bySlot, r, t, h, b) = weightAt(bySlot);
   } else {
     weights(ji, jo, r, t, h, b) = weightAt(jo);
   }
@@ -320,8 +376,8 @@ void AttentionKernel::announceScratch() {
     // query_rows, result, row_max, row_sum, mean_value
     addTerm(outer * count * Extent{headDim + 2 * paddedValue + 3, {}}, 4);
   }
-  if (tiled) { // a flag for each panel and block, and for each panel and task
-    perKey(outer, 2 * (taskBlocks + 1));
+  if (tiled) { // a flag a key; for each panel and block a flag and two numbers, and a flag a task
+    perKey(outer, 1 + (9 * taskBlocks + panel) / panel);
     if (!strip)
       perKey(outer * attention.queries, 1);
   }
@@ -331,11 +387,12 @@ void AttentionKernel::announceScratch() {
 /// What a task computes once: packed keys and values, biases of keys.
 void AttentionKernel::scheduleOperands(const Place &perHead, const Place &perBlock) {
   perHead(keyPanels);
-  H::Stage packed = skips && strip ? keyPanels.update() : H::Stage(keyPanels);
   keyPanels.bound_extent(ji, panel);
-  if (skips && strip)
-    packed.reorder(ji, d, byTaskPanel);
-  packed.vectorize(ji, lanes).unroll(ji);
+  keyPanels.update().reorder(ji, d, byTaskPanel).vectorize(ji, lanes).unroll(ji);
+  if (hasRest) {
+    keyPanels.update(1).vectorize(ji, lanes).unroll(ji);
+    vectorizeExactly(keyPanels.update(2).reorder(d, rest), d, Extent{headDim, {}}, lanes);
+  }
   perHead(keyBias);
   keyBias.vectorize(j, lanes, roundUp);
   if (packValues) {
@@ -351,13 +408,12 @@ void AttentionKernel::scheduleOperands(const Place &perHead, const Place &perBlo
 
 void AttentionKernel::scheduleTiles(const Place &perHead, const Place &perBlock) {
   if (tiled) {
-    H::RVar x = seenTiles.rvars(0)[0], y = seenTiles.rvars(0)[1];
-    H::Var u("u");
-    H::Func partial = seenTiles.update().rfactor(x, u);
     perHead(seenTiles);
-    partial.compute_at(seenTiles, jo).vectorize(u);
-    partial.update().reorder(u, y).vectorize(u);
-    seenTiles.update().atomic().vectorize(x);
+    perHead(seenBefore);
+    perHead(seenPanel);
+    seenKeys.compute_at(seenTiles, t).vectorize(j, panel, roundUp);
+    seenKeys.update().reorder(j, seenKeys.rvars()[0]).vectorize(j, panel, roundUp);
+    seenTiles.update().atomic().vectorize(seenTiles.rvars()[0]);
     if (strip)
       perHead(seenPanels);
   }
@@ -367,6 +423,28 @@ void AttentionKernel::scheduleTiles(const Place &perHead, const Place &perBlock)
     meanValue.vectorize(d, lanes, roundUp);
     meanValue.update().reorder(d, meanValue.rvars()[0]).vectorize(d, lanes, roundUp);
   }
+}
+
+/// Schedules update `stage` of the scores, over the keys `x` of the panels in `slot`, by tiles of
+/// `width` keys of their product.
+void AttentionKernel::scheduleProduct(H::Func product, int width, int stage, const H::VarOrRVar &x,
+                                      const H::RVar &slot) {
+  // Panels outside, row tiles inside: a panel of K^T stays in L1 for all rows of the block.
+  H::Stage tile = scores.update(stage);
+  tile.split(r, it, ii, rows, roundUp)
+      .reorder(x, ii, it, slot)
+      .vectorize(x, lanes)
+      .unroll(ii);
+  if (width > lanes)
+    tile.unroll(x);
+  product.compute_at(scores, it).bound_extent(ji, width).bound_extent(r, rows);
+  std::vector<H::Stage> stages = {product};
+  for (int update = 0; update < product.num_update_definitions(); ++update)
+    stages.push_back(product.update(update));
+  int last = product.num_update_definitions() - 1;
+  stages.back().reorder(ji, r, product.rvars(last)[0]);
+  for (H::Stage &each : stages)
+    each.vectorize(ji, lanes).unroll(ji).unroll(r);
 }
 
 void AttentionKernel::schedule(H::Func out, H::Var task, H::Var blockLoop) {
@@ -389,31 +467,18 @@ void AttentionKernel::schedule(H::Func out, H::Var task, H::Var blockLoop) {
   announceScratch();
   scheduleOperands(perHead, perBlock);
 
-  // Panels outside, row tiles inside: a panel of K^T stays in L1 for all rows of the block.
-  H::Var it("it"), ii("ii");
   perBlock(scores);
   scores.bound_extent(ji, panel);
-  H::Stage tile = skips ? scores.update() : H::Stage(scores);
-  tile.split(r, it, ii, rows, roundUp);
-  if (skips)
-    tile.reorder(ji, ii, it, byPanel);
-  else
-    tile.reorder(ji, ii, it, jo);
-  tile.vectorize(ji, lanes).unroll(ji).unroll(ii);
-  product.compute_at(scores, it)
-      .bound_extent(ji, panel)
-      .bound_extent(r, rows)
-      .vectorize(ji, lanes)
-      .unroll(ji)
-      .unroll(r);
-  H::RVar rd = product.rvars()[0];
-  product.update().reorder(ji, r, rd).vectorize(ji, lanes).unroll(ji).unroll(r);
-
+  scheduleProduct(product, panel, 0, ji, bySlot);
+  if (hasHalf) {
+    scheduleProduct(halfProduct, lanes, 1, half.x, half.y);
+    scores.update(2).reorder(half.x, r, half.y).vectorize(half.x);
+  }
   reduce(rowMax, perBlock);
   perBlock(weights);
   weights.bound_extent(ji, panel);
   if (skips)
-    weights.update().reorder(ji, byPanel, r).vectorize(ji, panel);
+    weights.update().reorder(ji, bySlot, r).vectorize(ji, panel);
   else
     weights.vectorize(ji, panel);
   reduce(rowSum, perBlock);

@@ -37,19 +37,26 @@ private:
   Recipe &recipe;
   int lanes, rows, panel, block, taskBlocks, headDim, valueDim, valueTile, paddedValue;
   Halide::Expr queries, keys, panels;
+  Halide::Expr fullPanels; ///< panels that are computed in whole; a last one may be half empty
   bool strip, packValues, canBeEmpty;
   bool skips; ///< tiles of excluded scores are left out
   bool tiled; ///< the mask says which, by `seenTiles`
+  bool hasRest; ///< a last panel may be short
+  bool hasHalf; ///< a last panel may be half empty
   bool means; ///< the mean of all values is needed beside the sum over the tiles that are computed
 
   Halide::Var d{"d"}, r{"r"}, t{"t"}, c{"c"}, j{"j"}, h{"h"}, b{"b"}, ji{"ji"}, jo{"jo"}, di{"di"},
-      dt{"dt"};
+      dt{"dt"}, it{"it"}, ii{"ii"};
   Halide::RDom over{0, 1}; ///< the keys of a block as (in a panel, panel)
-  Halide::RDom byPanel{0, 1}, byTaskPanel{0, 1},
+  Halide::RDom rest{0, 1}; ///< the keys of a short panel
+  Halide::RDom half{0, 1}; ///< the keys of a last panel that is half empty
+  Halide::RDom bySlot{0, 1}, byTaskPanel{0, 1},
       byTaskKey{0, 1}; ///< what is computed when tiles are skipped
   Halide::Func queryRows{"query_rows"}, keyPanels{"key_panels"}, valueRows{"value_rows"},
-      keyBias{"key_bias"}, seenTiles{"seen_tiles"}, seenPanels{"seen_panels"};
-  Halide::Func product{"product"}, scores{"scores"}, rowMax{"row_max"}, weights{"weights"},
+      keyBias{"key_bias"};
+  Halide::Func seenKeys{"seen_keys"}, seenTiles{"seen_tiles"}, seenBefore{"seen_before"},
+      seenPanel{"seen_panel"}, seenPanels{"seen_panels"};
+  Halide::Func product{"product"}, halfProduct{"half_product"}, scores{"scores"}, rowMax{"row_max"}, weights{"weights"},
       rowSum{"row_sum"}, emptyBlock{"empty_block"}, meanValue{"mean_value"};
   Halide::Func weighted{"weighted"}, result{"attended_rows"};
 
@@ -60,10 +67,13 @@ private:
   Halide::Expr valueAt(const Halide::Expr &key) const;
   Halide::Expr biasAt(const Halide::Expr &row, const Halide::Expr &key) const;
   Halide::Expr keyBiasAt() const;
-  Halide::Expr scoreAt(const Halide::Expr &panelIndex) const;
+  Halide::Expr scoreAt(const Halide::Func &product, const Halide::Expr &x,
+                       const Halide::Expr &slot) const;
   Halide::Expr offset(const ExprRef &expr) const;
-  void restrict(Halide::RDom &domain, const Halide::Expr &panelIndex, const Halide::Expr &index,
-                int blocks, const Halide::Func &seen) const;
+  std::pair<Halide::Expr, Halide::Expr> band(const Halide::Expr &first, int count) const;
+  Halide::Expr panelAt(const Halide::Expr &slot) const;
+  Halide::Expr slots() const;
+  void restrictTask(Halide::RDom &domain, const Halide::Expr &panelIndex) const;
   void defineTiles();
   void defineOperands();
   void defineSums();
@@ -71,6 +81,8 @@ private:
   void reduce(Halide::Func func, const Place &place);
   void announceScratch();
   void scheduleOperands(const Place &perHead, const Place &perBlock);
+  void scheduleProduct(Halide::Func product, int width, int stage, const Halide::VarOrRVar &x,
+                       const Halide::RVar &slot);
   void scheduleTiles(const Place &perHead, const Place &perBlock);
 };
 

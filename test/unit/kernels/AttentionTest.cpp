@@ -296,6 +296,42 @@ TEST(Attention, BlockSparseMask) {
       }
 }
 
+TEST(Attention, SparseMaskOfHeadsWithPositionsAndBias) {
+  // Dims: batch, sequence. A mask for each batch and head, a bias for each query and key.
+  for (bool narrow : {false, true}) {
+    Builder b(2);
+    std::vector<Extent> shape = {dim(0), fixed(2), dim(1), fixed(16)};
+    int q = b.input(shape), k = b.input(shape), v = b.input(shape),
+        bias = b.input({dim(1), dim(1)}),
+        mask = b.input({dim(0), fixed(2), dim(1), dim(1)}, ScalarType::Bool);
+    auto plain = [&](int t) { return b.at(t, {loop(0), loop(1), loop(2), loop(3)}); };
+    AttentionStage stage;
+    stage.batch = dim(0), stage.queries = stage.keys = dim(1);
+    stage.heads = stage.kvHeads = 2, stage.headDim = stage.valueDim = 16, stage.scale = 0.25;
+    stage.query = plain(q), stage.key = plain(k), stage.value = plain(v);
+    stage.bias = b.at(bias, {loop(2), loop(3)}), stage.mask = plain(mask);
+    stage.causalOffset = whole(40), stage.windowOffset = whole(-200);
+    stage.emptyRow = EmptyRow::Mean;
+    b.spec.outputs = {b.attention(stage)};
+    LoadedKernel kernel(b.spec, attentionSchedule(narrow), hostCpu(narrow));
+    ASSERT_TRUE(kernel.ok()) << kernel.error;
+    for (int64_t size : {5, 64, 333}) {
+      std::vector<Values> inputs = randomInputs(b.spec, {2, size});
+      for (int64_t row = 0; row < 4 * size; ++row) // batch, head and query
+        for (int64_t j = 0; j < size; ++j)
+          inputs[4][row * size + j] = (row / 48 * 5 + j / 32 * 3) % 7 < 2 && row % 91 != 17;
+      checkAccuracy(kernel, b.spec, {2, size}, inputs, "size " + std::to_string(size));
+
+      // The second sequence alone, by another number of threads, gives the same bits.
+      std::vector<Values> alone = inputs;
+      for (int t : {q, k, v, mask})
+        alone[t].erase(alone[t].begin(), alone[t].begin() + alone[t].size() / 2);
+      Values both = kernel.run({2, size}, inputs, 3)[0], second = kernel.run({1, size}, alone)[0];
+      EXPECT_TRUE(std::equal(second.begin(), second.end(), both.begin() + both.size() / 2)) << size;
+    }
+  }
+}
+
 TEST(Attention, MaskMadeByAStageBefore) {
   Self self(2, 16, Mask::None, EmptyRow::Mean);
   ExprRef kept = op(BinaryOp::Ne, self.b.at(self.mask, {loop(0), loop(1)}), whole(0));
