@@ -1,6 +1,6 @@
 //===- kernels_bench.cpp - How near single kernels come to the FMA peak --------*- C++ -*-===//
 //
-// rapt-kernel-bench [avx2] [8x48 | sparse]...: GEMM with bias and GELU at BERT-base's and MiniLM's
+// rapt-kernel-bench [avx2] [8x48 | sparse | decode]...: GEMM with bias and GELU at BERT-base's and MiniLM's
 // shapes, attention at head dims 32 and 64, LayerNorm; `sparse`: attention whose mask excludes
 // whole tiles, against the dense kernel in turn. Each kernel is checked against the interpreter at
 // a small size before it is timed. Printed: GFLOP/s and % of a loop of FMAs measured right before,
@@ -8,7 +8,7 @@
 // turn).
 //
 //===-------------------------------------------------------------------------------------===//
-#include "Specs.h"
+#include "kernels_bench.h"
 
 #include <chrono>
 #include <cstdio>
@@ -213,6 +213,10 @@ int main(int argc, char **argv) {
   if (narrow)
     --argc, ++argv;
   printf("peak %.1f GFLOP/s\n", measurePeak());
+  if (argc == 2 && std::string(argv[1]) == "decode") {
+    benchDecode(narrow);
+    return 0;
+  }
   if (argc == 2 && std::string(argv[1]) == "sparse") {
     auto causal = [](Builder &, AttentionStage &stage) { stage.causalOffset = whole(0); };
     auto window = [](Builder &, AttentionStage &stage) {
@@ -240,7 +244,7 @@ int main(int argc, char **argv) {
   for (int i = 1; i < argc; ++i) {
     long rows = 0, columns = 0;
     if (sscanf(argv[i], "%ldx%ld", &rows, &columns) != 2) {
-      fprintf(stderr, "usage: %s [avx2] [sparse | rows x columns of a GEMM tile, as 8x48]...\n",
+      fprintf(stderr, "usage: %s [avx2] [sparse | decode | rows x columns of a GEMM tile, as 8x48]...\n",
               argv[0]);
       return 1;
     }
