@@ -3,13 +3,14 @@
 // rapt-kernel-bench [avx2] [8x48...]: GEMM with bias and GELU at BERT-base's and MiniLM's shapes,
 // attention at head dims 32 and 64, LayerNorm; `sparse [length...]`: attention whose mask excludes
 // whole tiles, against the dense kernel in turn; `attention head_dim length...`: dense attention;
+// `decode`: one query;
 // `threads`: loops of empty tasks on the runtime's pool. Each kernel is checked against the
 // interpreter at a small size before it is timed. Printed: GFLOP/s and % of a loop of FMAs measured
 // right before, the gain of a second thread, and the % with weights that come from memory (200 MB
 // of them in turn).
 //
 //===-------------------------------------------------------------------------------------===//
-#include "Specs.h"
+#include "kernels_bench.h"
 #include "threads_bench.h"
 
 #include <chrono>
@@ -252,6 +253,10 @@ int main(int argc, char **argv) {
     return 0;
   }
   printf("peak %.1f GFLOP/s\n", measurePeak());
+  if (argc == 2 && std::string(argv[1]) == "decode") {
+    benchDecode(narrow);
+    return 0;
+  }
   std::string what = argc > 1 ? argv[1] : "";
   std::vector<int64_t> sizes; // arguments behind a word, or what stands for them
   for (int i = what == "attention" ? 3 : 2; i < argc; ++i)
@@ -268,11 +273,11 @@ int main(int argc, char **argv) {
   for (int i = 1; i < argc; ++i) {
     long rows = 0, columns = 0;
     if (sscanf(argv[i], "%ldx%ld", &rows, &columns) != 2) {
-      fprintf(
-          stderr,
-          "usage: %s [avx2] [sparse [length...] | attention head_dim length... | threads | rows x "
-          "columns of a GEMM tile, as 8x48...]\n",
-          argv[0]);
+      fprintf(stderr,
+              "usage: %s [avx2] [sparse [length...] | attention head_dim length... | decode | "
+              "threads | rows x "
+              "columns of a GEMM tile, as 8x48...]\n",
+              argv[0]);
       return 1;
     }
     tiles.emplace_back(rows, columns);

@@ -379,6 +379,25 @@ std::string KernelSpec::print() const {
   return text + "\n";
 }
 
+static constexpr std::pair<Schedule::Variant, const char *> kVariants[] = {
+    {Schedule::Variant::Strip, "strip"},
+    {Schedule::Variant::Unfused, "unfused"},
+    {Schedule::Variant::Decode, "decode"}};
+
+const char *variantName(Schedule::Variant variant) {
+  for (auto [known, name] : kVariants)
+    if (known == variant)
+      return name;
+  return ""; // every variant is in the table
+}
+
+std::optional<Schedule::Variant> variantOf(const std::string &name) {
+  for (auto [variant, known] : kVariants)
+    if (name == known)
+      return variant;
+  return std::nullopt;
+}
+
 std::string Schedule::print() const {
   static const char *const recipes[] = {"reference", "gemm",      "attention",
                                         "rows",      "pointwise", "loops"};
@@ -388,8 +407,9 @@ std::string Schedule::print() const {
     text += " tile_rows=" + std::to_string(tileRows) + " tile_cols=" + std::to_string(tileCols) +
             " prefetch=" + std::to_string(prefetch);
   if (recipe == Recipe::Attention)
-    text += std::string(" variant=") + (variant == Variant::Strip ? "strip" : "unfused") +
-            " block_query=" + std::to_string(blockQuery);
+    text += std::string(" variant=") + variantName(variant) +
+            " block_query=" + std::to_string(blockQuery) +
+            " decode_queries=" + std::to_string(decodeQueries);
   return text + (parallel ? " parallel" : " serial");
 }
 

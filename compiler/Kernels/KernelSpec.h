@@ -176,12 +176,17 @@ struct Schedule {
   int64_t tileRows = 8;  // Gemm: largest register tile; smaller ones are made for few rows
   int64_t tileCols = 48; // Gemm: panel width nr, a multiple of `vector`
   int64_t prefetch = 1;  // Gemm: lines of the next panel fetched per k step; 0 none
-  enum class Variant { Strip, Unfused } variant = Variant::Strip; // Attention
+  enum class Variant { Strip, Unfused, Decode } variant = Variant::Strip; // Attention
+  int64_t decodeQueries = 0; // Attention: at most so many queries take Decode instead; 0 never
   int64_t blockQuery = 32;                                        // Attention: queries per task
   bool parallel = true;
 
   std::string print() const;
 };
+
+/// "strip", "unfused", "decode"; and the variant that a text names, if any.
+const char *variantName(Schedule::Variant variant);
+std::optional<Schedule::Variant> variantOf(const std::string &name);
 
 /// The machine that code is made for.
 struct TargetCpu {

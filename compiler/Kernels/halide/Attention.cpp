@@ -1,9 +1,11 @@
 //===- Attention.cpp - Attention and what lies before and after it -------------*- C++ -*-===//
 //
 // One attention stage with whatever pointwise stages lie before and after it. f32; batch, queries
-// and keys may be dynamic, head dims are static. AttentionKernel.cpp has the stage itself.
+// and keys may be dynamic, head dims are static. AttentionKernel.cpp and, for a few queries,
+// AttentionDecode.cpp have the stage itself.
 //
 //===-------------------------------------------------------------------------------------===//
+#include "compiler/Kernels/halide/AttentionDecode.h"
 #include "compiler/Kernels/halide/AttentionKernel.h"
 #include "compiler/Kernels/halide/AttentionOutput.h"
 
@@ -73,7 +75,47 @@ static Store defineSecondPass(Lowering &lowering, const Stage &stage, Recipe &re
   return store;
 }
 
-bool buildAttention(Lowering &lowering, Recipe &recipe) {
+/// One task for each batch and kv head; returns its loop.
+static H::Var scheduleDecode(Lowering &lowering, Store &store, int groupHeads) {
+  std::vector<H::VarOrRVar> order = {store.value};
+  if (groupHeads > 1) { // then heads have a loop
+    H::Var kvHead("kv_head"), inGroup("in_group");
+    store.func.split(store.outer[0], kvHead, inGroup, groupHeads, H::TailStrategy::RoundUp);
+    order.push_back(inGroup);
+    store.outer[0] = kvHead;
+  }
+  order.push_back(store.query);
+  order.insert(order.end(), store.outer.begin(), store.outer.end());
+  store.func.reorder(order);
+  if (store.outer.empty())
+    return H::Var::outermost();
+  H::Var task = store.outer[0];
+  if (store.outer.size() > 1)
+    store.func.fuse(store.outer[0], store.outer[1], task = H::Var("task"));
+  if (lowering.schedule.parallel)
+    store.func.parallel(task);
+  return task;
+}
+
+/// Tasks of several blocks of queries of a head.
+static void scheduleBlocks(Lowering &lowering, Store &store, AttentionKernel &kernel) {
+  H::Var task("chunk"), inChunk("in_chunk"), block("block"), row("row");
+  std::vector<H::VarOrRVar> order = {store.value, row, block, task};
+  order.insert(order.end(), store.outer.begin(), store.outer.end());
+  store.func.split(store.query, task, inChunk, kernel.taskQueries(), H::TailStrategy::GuardWithIf)
+      .split(inChunk, block, row, kernel.blockQueries(), H::TailStrategy::GuardWithIf)
+      .reorder(order);
+  for (size_t i = 0; i < store.outer.size(); ++i) {
+    H::Var both("task" + std::to_string(i));
+    store.func.fuse(task, store.outer[i], both);
+    task = both;
+  }
+  if (lowering.schedule.parallel)
+    store.func.parallel(task);
+  kernel.schedule(store.func, task, block);
+}
+
+bool buildAttention(Lowering &lowering, bool decode, Recipe &recipe) {
   const KernelSpec &spec = lowering.spec;
   const Stage *stage = nullptr;
   for (const Stage &candidate : spec.stages) {
@@ -95,29 +137,24 @@ bool buildAttention(Lowering &lowering, Recipe &recipe) {
       break;
     lowering.define(before);
   }
-  AttentionKernel kernel(lowering, attention, recipe);
-  lowering.results[stage->result] = kernel.define();
+  std::optional<AttentionKernel> blocks;
+  std::optional<AttentionDecode> rows;
+  if (decode)
+    rows.emplace(lowering, attention, recipe);
+  else
+    blocks.emplace(lowering, attention, recipe);
+  lowering.results[stage->result] = decode ? rows->define() : blocks->define();
   Store store = output ? defineStore(lowering, attention, *output)
                        : defineSecondPass(lowering, *stage, recipe);
   if (output)
     recipe.outputs = {store.func};
 
   // SCHEDULE
-  H::Var task("chunk"), inChunk("in_chunk"), block("block"), row("row");
-  std::vector<H::VarOrRVar> order = {store.value, row, block, task};
-  order.insert(order.end(), store.outer.begin(), store.outer.end());
-  store.func.split(store.query, task, inChunk, kernel.taskQueries(), H::TailStrategy::GuardWithIf)
-      .split(inChunk, block, row, kernel.blockQueries(), H::TailStrategy::GuardWithIf)
-      .reorder(order);
-  for (size_t i = 0; i < store.outer.size(); ++i) {
-    H::Var both("task" + std::to_string(i));
-    store.func.fuse(task, store.outer[i], both);
-    task = both;
-  }
-  if (lowering.schedule.parallel)
-    store.func.parallel(task);
   vectorizeExactly(store.func, store.value, Extent{attention.valueDim, {}}, lowering.lanes());
-  kernel.schedule(store.func, task, block);
+  if (decode)
+    rows->schedule(store.func, scheduleDecode(lowering, store, rows->groupHeads()));
+  else
+    scheduleBlocks(lowering, store, *blocks);
   return true;
 }
 

@@ -10,7 +10,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -64,6 +66,15 @@ static std::string objectBytes(const H::Module &module) {
   return bytes;
 }
 
+/// The height that stands for all numbers of queries above schedule.decodeQueries.
+static constexpr int anyHeight = INT32_MAX;
+
+/// Whether an attention kernel of tile height `tileRows` is for a few queries.
+static bool isDecode(const Schedule &schedule, int tileRows) {
+  return schedule.variant == Schedule::Variant::Decode ||
+         (tileRows > 0 && tileRows <= schedule.decodeQueries);
+}
+
 /// Builds the pipeline of one variant with the schedule's recipe. Pointwise and Rows give way to
 /// Loops where they do not fit; a Gemm that is none is an error, because its weight is packed for
 /// it.
@@ -79,7 +90,7 @@ static Recipe buildVariant(std::unique_ptr<Lowering> &lowering, const KernelSpec
                             schedule.print());
     return recipe;
   case Schedule::Recipe::Attention:
-    built = buildAttention(*lowering, recipe);
+    built = buildAttention(*lowering, isDecode(schedule, tileRows), recipe);
     break;
   case Schedule::Recipe::Rows:
     built = buildRows(*lowering, recipe);
@@ -102,9 +113,16 @@ static Recipe buildVariant(std::unique_ptr<Lowering> &lowering, const KernelSpec
 }
 
 /// The register tiles that are compiled: one for a static number of rows, all up to the largest for
-/// a dynamic one. {0} where the kernel has no tile.
+/// a dynamic one. {0} where the kernel has no tile. Attention with a dynamic number of queries may
+/// have two kernels: the heights are then those numbers.
 static std::vector<int> tileHeights(const KernelSpec &spec, const Schedule &schedule,
                                     Extent &rows) {
+  if (schedule.recipe == Schedule::Recipe::Attention && schedule.decodeQueries > 0)
+    for (const Stage &stage : spec.stages)
+      if (stage.attention) {
+        rows = stage.attention->queries;
+        return {static_cast<int>(schedule.decodeQueries), anyHeight};
+      }
   if (schedule.recipe != Schedule::Recipe::Gemm)
     return {0};
   std::optional<Extent> found = gemmRows(spec, schedule);
@@ -120,6 +138,23 @@ static std::vector<int> tileHeights(const KernelSpec &spec, const Schedule &sche
   for (int height = 1; height <= largest; ++height)
     heights.push_back(height);
   return heights;
+}
+
+/// A bound for both sums of terms, as the variants run one at a time: of the factors for each
+/// product of dims the larger one.
+static std::vector<Extent> largerOf(const std::vector<Extent> &a, const std::vector<Extent> &b) {
+  std::map<std::vector<int>, int64_t> largest;
+  for (const std::vector<Extent> *terms : {&a, &b}) {
+    std::map<std::vector<int>, int64_t> sums;
+    for (const Extent &term : *terms)
+      sums[term.dims] += term.factor;
+    for (const auto &[dims, factor] : sums)
+      largest[dims] = std::max(largest[dims], factor);
+  }
+  std::vector<Extent> result;
+  for (const auto &[dims, factor] : largest)
+    result.push_back(Extent{factor, dims});
+  return result;
 }
 
 static void compileVariants(const KernelSpec &spec, const Schedule &schedule, const TargetCpu &cpu,
@@ -143,9 +178,7 @@ static void compileVariants(const KernelSpec &spec, const Schedule &schedule, co
     if (recipe.passHits && *recipe.passHits == 0)
       throw H::CompileError("the prefetch pass found no loop in " + symbol);
     result.variants.push_back({symbol, height});
-    // The variants run one at a time: the largest need of any counts, and all have the same terms.
-    if (recipe.scratch.size() >= result.scratchBytes.size())
-      result.scratchBytes = recipe.scratch;
+    result.scratchBytes = largerOf(result.scratchBytes, recipe.scratch);
   }
   result.object = objectBytes(modules.size() == 1 ? modules[0] : H::link_modules(prefix, modules));
 }

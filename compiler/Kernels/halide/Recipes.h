@@ -28,7 +28,8 @@ bool buildLoops(Lowering &lowering, Recipe &recipe);
 bool buildGemm(Lowering &lowering, int tileRows, Recipe &recipe);
 /// The extent of the row loop of a Gemm kernel, or nothing if the spec is no such kernel.
 std::optional<Extent> gemmRows(const KernelSpec &spec, const Schedule &schedule);
-bool buildAttention(Lowering &lowering, Recipe &recipe);
+/// `decode`: the variant for a few queries instead of the schedule's.
+bool buildAttention(Lowering &lowering, bool decode, Recipe &recipe);
 
 //===-------------------------------------------------------------------------------------===//
 // Shared by the recipes (Common.cpp)

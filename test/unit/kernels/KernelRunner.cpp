@@ -298,8 +298,10 @@ void *LoadedKernel::variant(const std::vector<int64_t> &dims) const {
     int64_t rows = evaluate(object.rows, dims), largest = object.variants.back().tileRows;
     int64_t blocks = (rows + largest - 1) / largest, tile = (rows + blocks - 1) / blocks;
     for (const KernelObject::Variant &candidate : object.variants)
-      if (candidate.tileRows == tile)
+      if (candidate.tileRows >= tile) {
         chosen = &candidate;
+        break;
+      }
   }
   return dlsym(handle, (chosen->symbol + "_argv").c_str());
 }

@@ -1,0 +1,114 @@
+//===- reading_bench.cpp - Kernels that memory decides -------------------------*- C++ -*-===//
+//
+// GEMM of few rows and attention of few queries read each weight, key and value for a handful of
+// operations. Printed beside each is what a loop that only reads gets from memory.
+//
+//===-------------------------------------------------------------------------------------===//
+#include "kernels_bench.h"
+
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+
+namespace rapt::kernels::test {
+
+/// GB/s of the best part of a memory that is many times as large as a cache.
+double readBandwidth() {
+  typedef float Vector __attribute__((vector_size(64)));
+  constexpr size_t part = 16 << 20, parts = 16, sums = 8;
+  static std::unique_ptr<Vector[]> memory;
+  if (!memory) {
+    memory = std::make_unique<Vector[]>(part * parts / sizeof(Vector));
+    memset(static_cast<void *>(memory.get()), 1, part * parts);
+  }
+  double best = 1e30;
+  for (size_t turn = 0; turn < parts; ++turn) {
+    const Vector *from = memory.get() + turn * (part / sizeof(Vector));
+    Vector sum[sums] = {};
+    auto start = std::chrono::steady_clock::now();
+    for (size_t i = 0; i < part / sizeof(Vector); i += sums)
+      for (size_t j = 0; j < sums; ++j)
+        sum[j] += from[i + j];
+    asm volatile("" ::"m"(sum));
+    best = std::min(
+        best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return 1e-9 * static_cast<double>(part) / best;
+}
+
+namespace {
+/// How keys and values lie in memory: as a cache holds them, or as a projection writes them.
+enum class Layout { HeadsOutside, HeadsInside };
+} // namespace
+
+/// Dims: queries, keys.
+static KernelSpec fewQueries(int64_t heads, int64_t kvHeads, int64_t headDim, Layout layout) {
+  Builder b(2);
+  AttentionStage stage;
+  auto operand = [&](int64_t count, const Extent &tokens) {
+    if (layout == Layout::HeadsOutside)
+      return b.at(b.input({fixed(count), tokens, fixed(headDim)}), {loop(1), loop(2), loop(3)});
+    return b.at(b.input({tokens, fixed(count * headDim)}),
+                {loop(2), loop(1) * whole(headDim) + loop(3)});
+  };
+  stage.batch = fixed(1), stage.queries = dim(0), stage.keys = dim(1);
+  stage.heads = heads, stage.kvHeads = kvHeads, stage.headDim = stage.valueDim = headDim;
+  stage.scale = 1 / std::sqrt(static_cast<double>(headDim));
+  stage.query = operand(heads, dim(0));
+  stage.key = operand(kvHeads, dim(1)), stage.value = operand(kvHeads, dim(1));
+  int attended = b.attention(stage);
+  b.spec.outputs = {
+      b.map({dim(0), fixed(heads * headDim)},
+            b.at(attended, {whole(0), op(BinaryOp::FloorDiv, loop(1), whole(headDim)), loop(0),
+                            op(BinaryOp::FloorMod, loop(1), whole(headDim))}))};
+  return b.spec;
+}
+
+void benchDecode(bool narrow) {
+  struct Case {
+    int64_t heads, kvHeads, headDim;
+    Layout layout;
+  };
+  Schedule s = schedule(Schedule::Recipe::Attention, narrow), blocks = s;
+  s.variant = Schedule::Variant::Decode;
+  for (const Case &self : {Case{12, 12, 64, Layout::HeadsOutside},
+                           Case{12, 12, 64, Layout::HeadsInside},
+                           Case{32, 8, 128, Layout::HeadsOutside},
+                           Case{12, 12, 32, Layout::HeadsOutside},
+                           Case{12, 3, 64, Layout::HeadsInside}}) {
+    KernelSpec spec = fewQueries(self.heads, self.kvHeads, self.headDim, self.layout);
+    LoadedKernel decode(spec, s, hostCpu(narrow)), strip(spec, blocks, hostCpu(narrow));
+    if (!decode.ok() || !strip.ok()) {
+      printf("decode: %s%s\n", decode.error.c_str(), strip.error.c_str());
+      continue;
+    }
+    std::vector<Values> inputs = randomInputs(spec, {2, 37});
+    double error = difference(decode.run({2, 37}, inputs)[0],
+                              interpret(spec, {2, 37}, inputs)[spec.outputs[0]]);
+    if (error > 1e-4) {
+      printf("decode: wrong by %g\n", error);
+      continue;
+    }
+    for (int64_t queries : {1, 2, 4, 8})
+      for (int64_t keys : {128, 1024, 4096}) {
+        if (queries > 1 && keys > 1024)
+          continue;
+        double bytes = 8.0 * static_cast<double>(self.kvHeads * keys * self.headDim);
+        double bandwidth = readBandwidth();
+        int copies = static_cast<int>(1e8 / bytes) + 1;
+        double warm = decode.time({queries, keys}, 50, 1);
+        double cold = decode.time({queries, keys}, 3 * copies, 1, copies);
+        double other = strip.time({queries, keys}, 10, 1);
+        double otherCold = strip.time({queries, keys}, 2 * copies, 1, copies);
+        printf("decode %2ld/%ld x %3ld %-8s %ld queries %4ld keys  %7.1f us %5.1f GB/s  cold %7.1f "
+               "us %5.1f GB/s = %5.1f %% of %.1f  strip %4.1fx, cold %4.1fx\n",
+               long(self.heads), long(self.kvHeads), long(self.headDim),
+               self.layout == Layout::HeadsOutside ? "[h,j,d]" : "[j,h,d]", long(queries),
+               long(keys), warm * 1e6, bytes / warm * 1e-9, cold * 1e6, bytes / cold * 1e-9,
+               100 * bytes / cold * 1e-9 / bandwidth, bandwidth, other / warm, otherCold / cold);
+      }
+  }
+}
+
+} // namespace rapt::kernels::test

@@ -1,0 +1,106 @@
+//===- AttentionScores.cpp - What attention's scores and weights mean ----------*- C++ -*-===//
+//
+// One expression a rule; no Func and no loop is made here.
+//
+//===-------------------------------------------------------------------------------------===//
+#include "compiler/Kernels/halide/AttentionScores.h"
+
+#include "compiler/Kernels/halide/Math.h"
+
+#include <cfloat>
+
+namespace rapt::kernels::halide {
+
+namespace H = Halide;
+
+/// Scores from here down are those of excluded keys: between them and the lowest bias.
+static constexpr float excludedScore = -2.5e38f;
+
+/// A sum with the score of an excluded key is one again.
+static H::Expr snap(const H::Expr &score) {
+  return H::select(score <= excludedScore, -FLT_MAX, score);
+}
+
+static H::Expr translate(const Lowering &lowering, const ExprRef &expr, const ScorePlace &place) {
+  return lowering.translate(expr, {place.b, place.h, place.row, place.key});
+}
+
+/// The bias without infinities. A loaded -infinity is told by its bits, which fast-math leaves
+/// alone; constants in a computed bias were made finite when they were translated.
+static H::Expr biasOf(const Lowering &lowering, const ExprRef &expr, const ScorePlace &place) {
+  H::Expr bias = translate(lowering, expr, place);
+  if (expr->kind != Expr::Kind::Load)
+    return snap(bias);
+  H::Expr isInfinite = H::reinterpret<uint32_t>(bias) == H::Expr(0xff800000u);
+  return H::select(isInfinite, -FLT_MAX, H::max(bias, Lowering::lowestFinite));
+}
+
+bool excludesKeys(const AttentionStage &attention) {
+  return attention.bias || attention.mask || attention.causalOffset || attention.windowOffset;
+}
+
+H::Expr bandOffset(const Lowering &lowering, const ExprRef &offset, const ScorePlace &place) {
+  H::Expr most = 1 << 29;
+  return H::clamp(H::cast<int>(translate(lowering, offset, place)), -most, most);
+}
+
+H::Expr scoreOfKey(const Lowering &lowering, const AttentionStage &attention,
+                   const ScorePlace &place) {
+  ScorePlace ofKey = {place.b, place.h, 0, place.key};
+  H::Expr sum = 0.0f;
+  if (attention.bias && !usesLoop(attention.bias, 2))
+    sum = biasOf(lowering, attention.bias, ofKey);
+  if (attention.mask && !usesLoop(attention.mask, 2))
+    sum = H::select(translate(lowering, attention.mask, ofKey), sum, -FLT_MAX);
+  return sum;
+}
+
+H::Expr scoreOf(const Lowering &lowering, const AttentionStage &attention, const H::Expr &product,
+                const H::Expr &ofKey, const ScorePlace &place, const H::Expr &at) {
+  // Scaling the sum rounds once; scaling the query first would round every product. It is free
+  // either way: with the bias it is one fused operation.
+  H::Expr score = product * static_cast<float>(attention.scale);
+  if (attention.softcap > 0) {
+    float cap = static_cast<float>(attention.softcap);
+    score = tanhAny(score * (1.0f / cap)) * cap;
+  }
+  if (attention.bias && usesLoop(attention.bias, 2))
+    score = snap(score + biasOf(lowering, attention.bias, place));
+  score += ofKey;
+  if (excludesKeys(attention))
+    score = snap(score);
+  auto exclude = [&](const H::Expr &isSeen) { score = H::select(isSeen, score, -FLT_MAX); };
+  if (attention.mask && usesLoop(attention.mask, 2))
+    exclude(translate(lowering, attention.mask, place));
+  if (attention.causalOffset)
+    exclude(at <= place.row + bandOffset(lowering, *attention.causalOffset, place));
+  if (attention.windowOffset)
+    exclude(at >= place.row + bandOffset(lowering, *attention.windowOffset, place));
+  return score;
+}
+
+H::Expr weightOf(const H::Expr &score, const H::Expr &largest) {
+  H::Expr below = score - largest;
+  return H::select(below < -87.0f, 0.0f, expNonPositive(below));
+}
+
+H::Expr isEmptyRow(const H::Expr &largest) { return largest <= excludedScore; }
+
+bool readsRows(const Lowering &lowering, const ExprRef &operand) {
+  if (operand->kind != Expr::Kind::Load || !lowering.isInput(static_cast<int>(operand->integer)) ||
+      operand->operands.empty())
+    return false;
+  for (size_t i = 0; i + 1 < operand->operands.size(); ++i)
+    if (usesLoop(operand->operands[i], 3))
+      return false;
+  const Expr *last = operand->operands.back().get(); // d, or a sum with d as its last or first term
+  while (last->kind == Expr::Kind::Binary && last->binary == BinaryOp::Add) {
+    bool right = usesLoop(last->operands[1], 3);
+    if (right && usesLoop(last->operands[0], 3))
+      return false;
+    last = last->operands[right ? 1 : 0].get();
+  }
+  return last->kind == Expr::Kind::Loop && last->integer == 3;
+}
+
+} // namespace rapt::kernels::halide

@@ -1,0 +1,54 @@
+//===- AttentionScores.h - What attention's scores and weights mean ------------*- C++ -*-===//
+//
+// The arithmetic of docs/semantics.md S1, S2 and S4 for one query and one key, shared by the
+// variants of attention, which differ in their loops only.
+//
+// No infinity exists inside, because fast-math may assume that there is none: an excluded key
+// scores -FLT_MAX, and a finite bias is at least half of that, so that the two cannot be confused.
+// A row whose maximum is the score of an excluded key is empty; in any other row such a key weighs
+// exactly 0.
+//
+//===-------------------------------------------------------------------------------------===//
+#ifndef RAPT_COMPILER_KERNELS_HALIDE_ATTENTIONSCORES_H
+#define RAPT_COMPILER_KERNELS_HALIDE_ATTENTIONSCORES_H
+
+#include "compiler/Kernels/halide/Translate.h"
+
+namespace rapt::kernels::halide {
+
+/// A query and a key: batch, query head, query, key; int32, all inside of the tensors.
+struct ScorePlace {
+  Halide::Expr b, h, row, key;
+};
+
+/// Whether something can exclude a key: a bias, a mask or a band.
+bool excludesKeys(const AttentionStage &attention);
+
+/// What a key adds to the score of every query of a head (f32): the bias and the mask that do not
+/// depend on the query; 0 where there is neither.
+Halide::Expr scoreOfKey(const Lowering &lowering, const AttentionStage &attention,
+                        const ScorePlace &place);
+
+/// The score (f32) of a query and a key with the product `product` and `ofKey`, which is scoreOfKey
+/// with any further exclusion at -FLT_MAX. `at` is the key's number, which the band compares with
+/// the query's; it differs from place.key behind the last key.
+Halide::Expr scoreOf(const Lowering &lowering, const AttentionStage &attention,
+                     const Halide::Expr &product, const Halide::Expr &ofKey,
+                     const ScorePlace &place, const Halide::Expr &at);
+
+/// e^(score - largest), 0 where that is far below the precision of a sum with 1.
+Halide::Expr weightOf(const Halide::Expr &score, const Halide::Expr &largest);
+
+/// Whether a row whose largest score is `largest` has no key left.
+Halide::Expr isEmptyRow(const Halide::Expr &largest);
+
+/// A diagonal of the scores (S4) as int32; the sum with a position stays in 32 bits.
+Halide::Expr bandOffset(const Lowering &lowering, const ExprRef &offset, const ScorePlace &place);
+
+/// Whether `operand`, key or value over (b, kv head, j, d), is a tensor read as it is with
+/// consecutive d side by side.
+bool readsRows(const Lowering &lowering, const ExprRef &operand);
+
+} // namespace rapt::kernels::halide
+
+#endif // RAPT_COMPILER_KERNELS_HALIDE_ATTENTIONSCORES_H
