@@ -382,11 +382,13 @@ void AttentionKernel::scheduleOperands(const Place &perHead, const Place &perBlo
 void AttentionKernel::scheduleProduct(H::Func product, int width, int stage, const H::VarOrRVar &x,
                                       const H::RVar &slot) {
   // Panels outside, row tiles inside: a panel of K^T stays in L1 for all rows of the block.
+  // Eight sums at least hide the latency of an addition.
+  int height = width > lanes ? rows : std::max(rows, 8);
   H::Stage tile = scores.update(stage);
-  tile.split(r, it, ii, rows, roundUp).reorder(x, ii, it, slot).vectorize(x, lanes).unroll(ii);
+  tile.split(r, it, ii, height, roundUp).reorder(x, ii, it, slot).vectorize(x, lanes).unroll(ii);
   if (width > lanes)
     tile.unroll(x);
-  product.compute_at(scores, it).bound_extent(ji, width).bound_extent(r, rows);
+  product.compute_at(scores, it).bound_extent(ji, width).bound_extent(r, height);
   std::vector<H::Stage> stages = {product};
   for (int update = 0; update < product.num_update_definitions(); ++update)
     stages.push_back(product.update(update));
