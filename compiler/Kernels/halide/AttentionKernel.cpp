@@ -32,9 +32,6 @@ namespace H = Halide;
 static constexpr float excludedScore = -2.5e38f;
 /// Queries of one task. Each task packs K^T, which weighs less the more queries share it.
 static constexpr int mostTaskQueries = 256;
-/// Inner Funcs have room for whole tiles; Halide's own choice, shifting the last one, would reach
-/// below row 0 where there are fewer rows than a tile has.
-static constexpr H::TailStrategy roundUp = H::TailStrategy::RoundUp;
 
 /// True if consecutive d of `value` lie side by side in a tensor that is read as it is.
 static bool isContiguous(const Lowering &lowering, const ExprRef &value) {
@@ -84,7 +81,7 @@ AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &atten
   canBeEmpty = attention.bias || attention.mask || attention.causalOffset || attention.windowOffset;
   tiled = attention.mask && usesLoop(attention.mask, 2);
   skips = tiled || attention.causalOffset || attention.windowOffset;
-  fullPanels = H::Internal::simplify(skips ? panels : (keys + panel - lanes - 1) / panel);
+  fullPanels = H::Internal::simplify((keys + panel - lanes - 1) / panel);
   hasRest = !H::Internal::is_const_zero(H::Internal::simplify(keys % panel));
   hasHalf = !H::Internal::is_const_zero(H::Internal::simplify(panels - fullPanels));
   means = skips && attention.emptyRow == AttentionStage::EmptyRow::Mean;
@@ -117,18 +114,14 @@ H::Expr AttentionKernel::keyBiasAt() const {
   return H::select(H::likely(j) < keys, sum, -FLT_MAX);
 }
 
-/// The score of query r of block t and key x of the panel in `slot`, given the products of both:
-/// S1, with exclusions at -FLT_MAX.
-H::Expr AttentionKernel::scoreAt(const H::Func &product, const H::Expr &x,
-                                 const H::Expr &slot) const {
+/// The score of query r of block t and the key at `at`, given the product of both: S1, with
+/// exclusions at -FLT_MAX. `key` is `at`, or below it where that lies behind the last key.
+H::Expr AttentionKernel::scoreAt(const H::Expr &product, const H::Expr &at,
+                                 const H::Expr &key) const {
   // Scaling the sum rounds once; scaling the query first would round every product. It is free
   // either way: with the bias it is one fused operation.
-  H::Expr score = product(x, r, slot, t, h, b) * static_cast<float>(attention.scale);
-  H::Expr at = panelAt(slot) * panel + x, position = t * block + r;
-  H::Expr key = H::min(H::likely(at), keys - 1), row = H::min(position, queries - 1);
-  if (skips) // a short panel, which is the last, can only be in the last slot
-    key = H::select(H::likely(slot < slots() - H::cast<int>(keys % panel != 0)),
-                    H::unsafe_promise_clamped(at, 0, keys - 1), H::min(at, keys - 1));
+  H::Expr score = product * static_cast<float>(attention.scale);
+  H::Expr position = t * block + r, row = H::min(position, queries - 1);
   if (attention.softcap > 0) {
     float cap = static_cast<float>(attention.softcap);
     score = tanhAny(score * (1.0f / cap)) * cap;
@@ -155,64 +148,6 @@ H::Expr AttentionKernel::valueAt(const H::Expr &key) const {
                    0.0f);
 }
 
-/// The first panel that one of `count` queries from `first` on sees, and the one behind the last.
-std::pair<H::Expr, H::Expr> AttentionKernel::band(const H::Expr &first, int count) const {
-  H::Expr begin = 0, end = panels;
-  if (attention.windowOffset)
-    begin = H::max(begin, (first + offset(*attention.windowOffset)) / panel);
-  if (attention.causalOffset)
-    end = H::min(end, (first + count - 1 + offset(*attention.causalOffset)) / panel + 1);
-  return {begin, end};
-}
-
-/// Slots that block t fills.
-H::Expr AttentionKernel::slots() const {
-  if (tiled)
-    return seenBefore(panels, t, h, b);
-  auto [begin, end] = band(t * block, block);
-  return end - begin;
-}
-
-/// The panel in a slot of the strip of scores.
-H::Expr AttentionKernel::panelAt(const H::Expr &slot) const {
-  if (!skips)
-    return slot;
-  H::Expr at = tiled ? H::Expr(seenPanel(slot, t, h, b)) : band(t * block, block).first + slot;
-  return H::unsafe_promise_clamped(at, 0, panels - 1);
-}
-
-/// Leaves in `domain`, whose panels are `panelIndex`, those that a query of task c sees.
-void AttentionKernel::restrictTask(H::RDom &domain, const H::Expr &panelIndex) const {
-  auto [begin, end] = band(c * taskQueries(), taskQueries());
-  domain.where(panelIndex >= begin && panelIndex < end);
-  if (tiled)
-    domain.where(seenPanels(panelIndex, c, h, b) != 0);
-}
-
-/// Whether a block, and a task, has a query that sees a key of a panel; the panels of a block, in
-/// order, without those that nobody sees.
-void AttentionKernel::defineTiles() {
-  H::RDom inBlock(0, block, "in_block"), inPanel(0, panel, "in_panel"),
-      inTask(0, taskBlocks, "in_task"), all(0, panels, "all");
-  H::Expr row = H::min(t * block + inBlock, queries - 1), key = H::min(H::likely(j), keys - 1);
-  auto [begin, end] = band(t * block, block);
-  seenKeys(j, t, h, b) = H::cast<uint8_t>(0);
-  seenKeys(j, t, h, b) =
-      seenKeys(j, t, h, b) | H::cast<uint8_t>(translate(attention.mask, h, row, key));
-  seenTiles(jo, t, h, b) = H::cast<uint8_t>(0);
-  seenTiles(jo, t, h, b) =
-      H::max(seenTiles(jo, t, h, b), seenKeys(jo * panel + inPanel, t, h, b));
-  H::Expr isSeen = seenTiles(all, t, h, b) != 0 && all >= begin && all < end;
-  seenBefore(jo, t, h, b) = 0;
-  seenBefore(all + 1, t, h, b) = seenBefore(all, t, h, b) + H::cast<int>(isSeen);
-  // A panel that nobody sees leaves its slot to the next.
-  seenPanel(jo, t, h, b) = H::undef<int>();
-  seenPanel(H::clamp(seenBefore(all, t, h, b), 0, panels - 1), t, h, b) = all;
-  H::Expr blockInTask = H::min(c * taskBlocks + inTask, (queries - 1) / block);
-  seenPanels(jo, c, h, b) = H::cast<uint8_t>(0);
-  seenPanels(jo, c, h, b) = seenPanels(jo, c, h, b) | seenTiles(jo, blockInTask, h, b);
-}
-
 void AttentionKernel::defineOperands() {
   H::Expr kvHead = h / static_cast<int>(attention.heads / attention.kvHeads);
   queryRows(d, r, t, h, b) = translate(attention.query, h, H::min(t * block + r, queries - 1), d);
@@ -225,7 +160,9 @@ void AttentionKernel::defineOperands() {
   if (skips && strip)
     restrictTask(byTaskPanel, byTaskPanel);
   keyPanels(ji, d, jo, c, h, b) = H::undef<float>();
-  keyPanels(ji, d, byTaskPanel, c, h, b) = keyAt(byTaskPanel * panel + ji);
+  keyRows(d, j, h, b) = keyAt(j);
+  keyColumns(j, d, h, b) = keyRows(d, j, h, b);
+  keyPanels(ji, d, byTaskPanel, c, h, b) = keyColumns(byTaskPanel * panel + ji, d, h, b);
   if (hasRest) {
     H::RDom blank(0, panels - wholePanels, "blank");
     rest = H::RDom(0, keys % panel, "rest");
@@ -253,7 +190,7 @@ void AttentionKernel::defineSums() {
     return;
   }
   H::RDom byKey(0, panel, 0, panels, "rj");
-  byKey.where(byKey.y < slots());
+  byKey.where(byKey.y < slotsBelow(panels));
   H::Expr key = panelAt(byKey.y) * panel + byKey.x;
   if (!packValues)
     byKey.where(byKey.x < keys - panelAt(byKey.y) * panel);
@@ -261,48 +198,71 @@ void AttentionKernel::defineSums() {
       weights(byKey.x, byKey.y, r, t, h, b) * valueRows(dt * valueTile + di, key, chunk, h, b);
 }
 
-H::Func AttentionKernel::define() {
+/// The products of the queries of a block and the keys of a panel, where `isThere`.
+void AttentionKernel::defineProduct(H::Func product, const std::vector<H::Var> &args,
+                                    const H::Expr &panelIndex, const H::Expr &isThere) {
   H::RDom rd(0, headDim, "rd");
   H::Expr chunk = strip ? H::Expr(t / taskBlocks) : H::Expr(0);
+  if (skips) {
+    // Nothing is written elsewhere, so that Halide ends the loop over slots behind the last.
+    H::RDom once(0, 1, "once");
+    once.where(isThere);
+    rd.where(isThere);
+    product(args) = H::undef<float>();
+    product(args) = H::cast<float>(once);
+  } else {
+    product(args) = 0.0f;
+  }
+  product(args) += queryRows(rd, r, t, h, b) * keyPanels(ji, rd, panelIndex, chunk, h, b);
+}
+
+/// The scores of the panels that a block sees, slot by slot.
+void AttentionKernel::defineScores() {
+  H::Expr full = slotsBelow(fullPanels), whole = slotsBelow(keys / panel);
+  bySlot = H::RDom(0, fullPanels, "by_slot");
+  if (skips)
+    bySlot.where(bySlot < full);
+  defineProduct(product, {ji, r, jo, t, h, b}, panelAt(jo), jo < full);
+  H::Expr at = panelAt(bySlot) * panel + ji, key = H::min(H::likely(at), keys - 1);
+  if (skips) // no clamp in whole panels
+    key = H::select(H::likely(bySlot < whole), H::unsafe_promise_clamped(at, 0, keys - 1),
+                    H::min(at, keys - 1));
+  scores(ji, jo, r, t, h, b) = H::undef<float>();
+  scores(ji, bySlot, r, t, h, b) = scoreAt(product(ji, r, bySlot, t, h, b), at, key);
+  if (!hasHalf)
+    return;
+  half = H::RDom(0, lanes, 0, panels - fullPanels, "half");
+  if (skips)
+    half.where(full + half.y < slotsBelow(panels));
+  H::Expr slot = H::unsafe_promise_clamped(full + half.y, 0, panels - 1),
+          last = H::unsafe_promise_clamped(fullPanels, 0, panels - 1);
+  at = last * panel + half.x;
+  defineProduct(halfProduct, {ji, r, t, h, b}, last, full < slotsBelow(panels));
+  scores(half.x, slot, r, t, h, b) =
+      scoreAt(halfProduct(half.x, r, t, h, b), at, H::min(at, keys - 1));
+  scores(lanes + half.x, slot, r, t, h, b) = -FLT_MAX;
+}
+
+H::Func AttentionKernel::define() {
   if (tiled)
     defineTiles();
   defineOperands();
   over = H::RDom(0, panel, 0, panels, "over");
-  bySlot = H::RDom(0, fullPanels, "by_slot");
+  allSlots = H::RDom(0, panels, "all_slots");
   if (skips) {
-    over.where(over.y < slots());
-    bySlot.where(bySlot < slots());
-    // Nothing is written beyond the last slot, so that Halide ends the loop over slots there.
-    H::RDom once(0, 1, "once");
-    once.where(jo < slots());
-    rd.where(jo < slots());
-    product(ji, r, jo, t, h, b) = H::undef<float>();
-    product(ji, r, jo, t, h, b) = H::cast<float>(once);
-  } else {
-    product(ji, r, jo, t, h, b) = 0.0f;
+    over.where(over.y < slotsBelow(panels));
+    allSlots.where(allSlots < slotsBelow(panels));
   }
-  product(ji, r, jo, t, h, b) +=
-      queryRows(rd, r, t, h, b) * keyPanels(ji, rd, panelAt(jo), chunk, h, b);
+  defineScores();
   auto weightAt = [&](const H::Expr &slot) {
     H::Expr below = scores(ji, slot, r, t, h, b) - rowMax(r, t, h, b);
     return H::select(below < -87.0f, 0.0f, expNonPositive(below));
   };
-  scores(ji, jo, r, t, h, b) = H::undef<float>();
-  scores(ji, bySlot, r, t, h, b) = scoreAt(product, ji, bySlot);
-  if (hasHalf) {
-    half = H::RDom(0, lanes, 0, panels - fullPanels, "half");
-    H::Expr last = fullPanels + half.y;
-    halfProduct(ji, r, jo, t, h, b) = 0.0f;
-    halfProduct(ji, r, jo, t, h, b) +=
-        queryRows(rd, r, t, h, b) * keyPanels(ji, rd, jo, chunk, h, b);
-    scores(half.x, last, r, t, h, b) = scoreAt(halfProduct, half.x, last);
-    scores(lanes + half.x, last, r, t, h, b) = -FLT_MAX;
-  }
   rowMax(r, t, h, b) = -FLT_MAX;
   rowMax(r, t, h, b) = H::max(rowMax(r, t, h, b), scores(over.x, over.y, r, t, h, b));
   if (skips) {
     weights(ji, jo, r, t, h, b) = H::undef<float>();
-    weights(ji, bySlot, r, t, h, b) = weightAt(bySlot);
+    weights(ji, allSlots, r, t, h, b) = weightAt(allSlots);
   } else {
     weights(ji, jo, r, t, h, b) = weightAt(jo);
   }
@@ -388,7 +348,18 @@ void AttentionKernel::announceScratch() {
 void AttentionKernel::scheduleOperands(const Place &perHead, const Place &perBlock) {
   perHead(keyPanels);
   keyPanels.bound_extent(ji, panel);
-  keyPanels.update().reorder(ji, d, byTaskPanel).vectorize(ji, lanes).unroll(ji);
+  H::Stage packed = keyPanels.update();
+  if (lanes == 16 && headDim % 4 == 0 && isContiguous(lowering, attention.key)) {
+    // 16 pieces of 4 are loaded and transposed in registers. With 8 lanes this gains nothing.
+    packed.split(d, dt, di, 4).split(ji, it, ii, lanes).reorder(ii, di, it, dt, byTaskPanel);
+    packed.vectorize(ii).unroll(di);
+    for (H::Func tile : {keyRows, keyColumns})
+      tile.compute_at(keyPanels, it).bound_extent(d, 4).bound_extent(j, lanes);
+    keyRows.vectorize(d).vectorize(j);
+    keyColumns.vectorize(j).vectorize(d);
+  } else {
+    packed.reorder(ji, d, byTaskPanel).vectorize(ji, lanes).unroll(ji);
+  }
   if (hasRest) {
     keyPanels.update(1).vectorize(ji, lanes).unroll(ji);
     vectorizeExactly(keyPanels.update(2).reorder(d, rest), d, Extent{headDim, {}}, lanes);
@@ -406,38 +377,18 @@ void AttentionKernel::scheduleOperands(const Place &perHead, const Place &perBlo
   vectorizeExactly(queryRows, d, Extent{headDim, {}}, lanes);
 }
 
-void AttentionKernel::scheduleTiles(const Place &perHead, const Place &perBlock) {
-  if (tiled) {
-    perHead(seenTiles);
-    perHead(seenBefore);
-    perHead(seenPanel);
-    seenKeys.compute_at(seenTiles, t).vectorize(j, panel, roundUp);
-    seenKeys.update().reorder(j, seenKeys.rvars()[0]).vectorize(j, panel, roundUp);
-    seenTiles.update().atomic().vectorize(seenTiles.rvars()[0]);
-    if (strip)
-      perHead(seenPanels);
-  }
-  if (means) {
-    perBlock(emptyBlock);
-    perBlock(meanValue);
-    meanValue.vectorize(d, lanes, roundUp);
-    meanValue.update().reorder(d, meanValue.rvars()[0]).vectorize(d, lanes, roundUp);
-  }
-}
-
 /// Schedules update `stage` of the scores, over the keys `x` of the panels in `slot`, by tiles of
 /// `width` keys of their product.
 void AttentionKernel::scheduleProduct(H::Func product, int width, int stage, const H::VarOrRVar &x,
                                       const H::RVar &slot) {
   // Panels outside, row tiles inside: a panel of K^T stays in L1 for all rows of the block.
+  // Eight sums at least hide the latency of an addition.
+  int height = width > lanes ? rows : std::max(rows, 8);
   H::Stage tile = scores.update(stage);
-  tile.split(r, it, ii, rows, roundUp)
-      .reorder(x, ii, it, slot)
-      .vectorize(x, lanes)
-      .unroll(ii);
+  tile.split(r, it, ii, height, roundUp).reorder(x, ii, it, slot).vectorize(x, lanes).unroll(ii);
   if (width > lanes)
     tile.unroll(x);
-  product.compute_at(scores, it).bound_extent(ji, width).bound_extent(r, rows);
+  product.compute_at(scores, it).bound_extent(ji, width).bound_extent(r, height);
   std::vector<H::Stage> stages = {product};
   for (int update = 0; update < product.num_update_definitions(); ++update)
     stages.push_back(product.update(update));
@@ -478,11 +429,18 @@ void AttentionKernel::schedule(H::Func out, H::Var task, H::Var blockLoop) {
   perBlock(weights);
   weights.bound_extent(ji, panel);
   if (skips)
-    weights.update().reorder(ji, bySlot, r).vectorize(ji, panel);
+    weights.update().reorder(ji, allSlots, r).vectorize(ji, panel);
   else
     weights.vectorize(ji, panel);
   reduce(rowSum, perBlock);
-  scheduleTiles(perHead, perBlock);
+  if (tiled)
+    scheduleTiles(perHead);
+  if (means) {
+    perBlock(emptyBlock);
+    perBlock(meanValue);
+    meanValue.vectorize(d, lanes, roundUp);
+    meanValue.update().reorder(d, meanValue.rvars()[0]).vectorize(d, lanes, roundUp);
+  }
 
   result.compute_at(out, blockLoop);
   result.split(d, dt, di, valueTile, roundUp)

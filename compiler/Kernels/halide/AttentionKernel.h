@@ -31,6 +31,9 @@ public:
 
 private:
   using Place = std::function<void(Halide::Func)>;
+  /// Inner Funcs have room for whole tiles; Halide's own choice, shifting the last one, would reach
+  /// below row 0 where there are fewer rows than a tile has.
+  static constexpr Halide::TailStrategy roundUp = Halide::TailStrategy::RoundUp;
 
   Lowering &lowering;
   const AttentionStage &attention;
@@ -39,8 +42,8 @@ private:
   Halide::Expr queries, keys, panels;
   Halide::Expr fullPanels; ///< panels that are computed in whole; a last one may be half empty
   bool strip, packValues, canBeEmpty;
-  bool skips; ///< tiles of excluded scores are left out
-  bool tiled; ///< the mask says which, by `seenTiles`
+  bool skips;   ///< tiles of excluded scores are left out
+  bool tiled;   ///< the mask says which, by `seenTiles`
   bool hasRest; ///< a last panel may be short
   bool hasHalf; ///< a last panel may be half empty
   bool means; ///< the mean of all values is needed beside the sum over the tiles that are computed
@@ -50,14 +53,14 @@ private:
   Halide::RDom over{0, 1}; ///< the keys of a block as (in a panel, panel)
   Halide::RDom rest{0, 1}; ///< the keys of a short panel
   Halide::RDom half{0, 1}; ///< the keys of a last panel that is half empty
-  Halide::RDom bySlot{0, 1}, byTaskPanel{0, 1},
+  Halide::RDom bySlot{0, 1}, allSlots{0, 1}, byTaskPanel{0, 1},
       byTaskKey{0, 1}; ///< what is computed when tiles are skipped
-  Halide::Func queryRows{"query_rows"}, keyPanels{"key_panels"}, valueRows{"value_rows"},
-      keyBias{"key_bias"};
+  Halide::Func queryRows{"query_rows"}, keyRows{"key_rows"}, keyColumns{"key_columns"},
+      keyPanels{"key_panels"}, valueRows{"value_rows"}, keyBias{"key_bias"};
   Halide::Func seenKeys{"seen_keys"}, seenTiles{"seen_tiles"}, seenBefore{"seen_before"},
       seenPanel{"seen_panel"}, seenPanels{"seen_panels"};
-  Halide::Func product{"product"}, halfProduct{"half_product"}, scores{"scores"}, rowMax{"row_max"}, weights{"weights"},
-      rowSum{"row_sum"}, emptyBlock{"empty_block"}, meanValue{"mean_value"};
+  Halide::Func product{"product"}, halfProduct{"half_product"}, scores{"scores"}, rowMax{"row_max"},
+      weights{"weights"}, rowSum{"row_sum"}, emptyBlock{"empty_block"}, meanValue{"mean_value"};
   Halide::Func weighted{"weighted"}, result{"attended_rows"};
 
   Halide::Expr translate(const ExprRef &expr, const Halide::Expr &head, const Halide::Expr &row,
@@ -67,15 +70,18 @@ private:
   Halide::Expr valueAt(const Halide::Expr &key) const;
   Halide::Expr biasAt(const Halide::Expr &row, const Halide::Expr &key) const;
   Halide::Expr keyBiasAt() const;
-  Halide::Expr scoreAt(const Halide::Func &product, const Halide::Expr &x,
-                       const Halide::Expr &slot) const;
+  Halide::Expr scoreAt(const Halide::Expr &product, const Halide::Expr &at,
+                       const Halide::Expr &key) const;
   Halide::Expr offset(const ExprRef &expr) const;
   std::pair<Halide::Expr, Halide::Expr> band(const Halide::Expr &first, int count) const;
   Halide::Expr panelAt(const Halide::Expr &slot) const;
-  Halide::Expr slots() const;
+  Halide::Expr slotsBelow(const Halide::Expr &limit) const;
   void restrictTask(Halide::RDom &domain, const Halide::Expr &panelIndex) const;
   void defineTiles();
   void defineOperands();
+  void defineProduct(Halide::Func product, const std::vector<Halide::Var> &args,
+                     const Halide::Expr &panelIndex, const Halide::Expr &isThere);
+  void defineScores();
   void defineSums();
   void addTerm(const Extent &count, int64_t bytes) { addScratch(recipe, {count}, bytes); }
   void reduce(Halide::Func func, const Place &place);
@@ -83,7 +89,7 @@ private:
   void scheduleOperands(const Place &perHead, const Place &perBlock);
   void scheduleProduct(Halide::Func product, int width, int stage, const Halide::VarOrRVar &x,
                        const Halide::RVar &slot);
-  void scheduleTiles(const Place &perHead, const Place &perBlock);
+  void scheduleTiles(const Place &perHead);
 };
 
 } // namespace rapt::kernels::halide

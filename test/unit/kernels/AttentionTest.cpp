@@ -94,6 +94,24 @@ TEST(Attention, SequencesOfEverySize) {
       }
 }
 
+TEST(Attention, KeysOfStaticLength) {
+  // Whole panels only, a last one that is half empty, exactly half full, nearly full.
+  for (int64_t keys : {64, 69, 80, 90}) {
+    Builder b(1);
+    std::vector<Extent> shape = {fixed(1), fixed(2), fixed(keys), fixed(24)};
+    int q = b.input({fixed(1), fixed(2), dim(0), fixed(24)}), k = b.input(shape),
+        v = b.input(shape), bias = b.input({dim(0), fixed(keys)});
+    auto plain = [&](int t) { return b.at(t, {loop(0), loop(1), loop(2), loop(3)}); };
+    AttentionStage stage;
+    stage.batch = fixed(1), stage.queries = dim(0), stage.keys = fixed(keys);
+    stage.heads = stage.kvHeads = 2, stage.headDim = stage.valueDim = 24, stage.scale = 0.25;
+    stage.query = plain(q), stage.key = plain(k), stage.value = plain(v);
+    stage.bias = b.at(bias, {loop(2), loop(3)});
+    b.spec.outputs = {b.attention(stage)};
+    checkAll(b.spec, attentionSchedule(), {{1}, {9}, {45}}, 1e-5);
+  }
+}
+
 TEST(Attention, HeadDimsThatAreNoMultipleOfAVector) {
   for (int64_t headDim : {4, 8, 24, 40, 48, 80, 96, 100, 128}) {
     Self self(3, headDim, Mask::None);
@@ -261,7 +279,7 @@ TEST(Attention, TilesThatNoQuerySees) {
     LoadedKernel kernel(spec, attentionSchedule(false, variant), hostCpu());
     ASSERT_TRUE(kernel.ok()) << kernel.error;
     for (auto [queries, keys] : std::vector<std::pair<int64_t, int64_t>>{
-             {1, 1}, {1, 50}, {7, 40}, {33, 20}, {40, 140}, {290, 290}})
+             {1, 1}, {1, 50}, {7, 40}, {33, 20}, {40, 140}, {80, 40}, {290, 290}})
       checkAccuracy(kernel, spec, {queries, keys}, randomInputs(spec, {queries, keys}),
                     "causal " + std::to_string(causal.value_or(-1)) + " window " +
                         std::to_string(window.value_or(-1)) + " queries " +
@@ -272,6 +290,7 @@ TEST(Attention, TilesThatNoQuerySees) {
     check(-40, {}, empty, strip), check(-64, -70, empty, strip);
   check(0, {}, EmptyRow::Mean, strip), check(1 << 29, {}, EmptyRow::Zero, strip);
   check(3, -100, EmptyRow::Zero, strip), check({}, -5, EmptyRow::Mean, strip);
+  check({}, 40, EmptyRow::Zero, strip);
   check(-64, -70, EmptyRow::Mean, unfused);
 }
 
@@ -284,8 +303,8 @@ TEST(Attention, BlockSparseMask) {
         KernelSpec spec = banded({}, {}, true, empty, 32, valueDim);
         LoadedKernel kernel(spec, attentionSchedule(false, variant), hostCpu());
         ASSERT_TRUE(kernel.ok()) << kernel.error;
-        for (auto [queries, keys] :
-             std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {7, 40}, {33, 140}, {290, 290}}) {
+        for (auto [queries, keys] : std::vector<std::pair<int64_t, int64_t>>{
+                 {1, 1}, {7, 40}, {40, 90}, {33, 140}, {290, 290}}) {
           std::vector<Values> inputs = randomInputs(spec, {queries, keys});
           for (int64_t i = 0; i < queries; ++i)
             for (int64_t j = 0; j < keys; ++j) // every third tile; query 40 sees nothing
