@@ -1,11 +1,11 @@
 //===- kernels_bench.cpp - How near single kernels come to the FMA peak --------*- C++ -*-===//
 //
-// rapt-kernel-bench [avx2] [8x48 | sparse | decode]...: GEMM with bias and GELU at BERT-base's and MiniLM's
-// shapes, attention at head dims 32 and 64, LayerNorm; `sparse`: attention whose mask excludes
-// whole tiles, against the dense kernel in turn. Each kernel is checked against the interpreter at
-// a small size before it is timed. Printed: GFLOP/s and % of a loop of FMAs measured right before,
-// the gain of a second thread, and the % with weights that come from memory (200 MB of them in
-// turn).
+// rapt-kernel-bench [avx2] [8x48 | sparse | decode | rows]...: GEMM with bias and GELU at
+// BERT-base's and MiniLM's shapes, attention at head dims 32 and 64, LayerNorm; `sparse`: attention
+// whose mask excludes whole tiles, against the dense kernel in turn. Each kernel is checked against
+// the interpreter at a small size before it is timed. Printed: GFLOP/s and % of a loop of FMAs
+// measured right before, the gain of a second thread, and the % with weights that come from memory
+// (200 MB of them in turn).
 //
 //===-------------------------------------------------------------------------------------===//
 #include "kernels_bench.h"
@@ -52,12 +52,14 @@ __attribute__((target("avx2,fma"))) static void loop256() {
     }
 }
 
-static double measurePeak() {
+namespace rapt::kernels::test {
+
+double measurePeak() {
   double peak = peakOf(8, loop256);
   return hostCpu().vectorBytes == 64 ? std::max(peak, peakOf(16, loop512)) : peak;
 }
 
-static KernelSpec linear(const Schedule &s, int64_t depth, int64_t columns, bool gelu) {
+KernelSpec linear(const Schedule &s, int64_t depth, int64_t columns, bool gelu) {
   Builder b(1);
   int x = b.input({dim(0), fixed(depth)}),
       w = b.input({fixed(depth), fixed(columns)}, ScalarType::F32, s.tileCols),
@@ -70,6 +72,8 @@ static KernelSpec linear(const Schedule &s, int64_t depth, int64_t columns, bool
   b.spec.outputs = {b.map({dim(0), fixed(columns)}, v)};
   return b.spec;
 }
+
+} // namespace rapt::kernels::test
 
 static KernelSpec attention(int64_t heads, int64_t headDim,
                             const std::function<void(Builder &, AttentionStage &)> &exclude = {}) {
@@ -217,6 +221,10 @@ int main(int argc, char **argv) {
     benchDecode(narrow);
     return 0;
   }
+  if (argc == 2 && std::string(argv[1]) == "rows") {
+    benchRows(narrow);
+    return 0;
+  }
   if (argc == 2 && std::string(argv[1]) == "sparse") {
     auto causal = [](Builder &, AttentionStage &stage) { stage.causalOffset = whole(0); };
     auto window = [](Builder &, AttentionStage &stage) {
@@ -244,8 +252,10 @@ int main(int argc, char **argv) {
   for (int i = 1; i < argc; ++i) {
     long rows = 0, columns = 0;
     if (sscanf(argv[i], "%ldx%ld", &rows, &columns) != 2) {
-      fprintf(stderr, "usage: %s [avx2] [sparse | decode | rows x columns of a GEMM tile, as 8x48]...\n",
-              argv[0]);
+      fprintf(
+          stderr,
+          "usage: %s [avx2] [sparse | decode | rows | rows x columns of a GEMM tile, as 8x48]...\n",
+          argv[0]);
       return 1;
     }
     tiles.emplace_back(rows, columns);
