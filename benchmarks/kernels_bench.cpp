@@ -3,11 +3,10 @@
 // rapt-kernel-bench [avx2] [8x48...]: GEMM with bias and GELU at BERT-base's and MiniLM's shapes,
 // attention at head dims 32 and 64, LayerNorm; `sparse [length...]`: attention whose mask excludes
 // whole tiles, against the dense kernel in turn; `attention head_dim length...`: dense attention;
-// `decode`: one query;
-// `threads`: loops of empty tasks on the runtime's pool. Each kernel is checked against the
-// interpreter at a small size before it is timed. Printed: GFLOP/s and % of a loop of FMAs measured
-// right before, the gain of a second thread, and the % with weights that come from memory (200 MB
-// of them in turn).
+// `decode`: attention of one query; `rows`: GEMM with few rows; `threads`: loops of empty tasks on
+// the runtime's pool. Each kernel is checked against the interpreter at a small size before it is
+// timed. Printed: GFLOP/s and % of a loop of FMAs measured right before, the gain of a second
+// thread, and the % with weights that come from memory (200 MB of them in turn).
 //
 //===-------------------------------------------------------------------------------------===//
 #include "kernels_bench.h"
@@ -55,12 +54,14 @@ __attribute__((target("avx2,fma"))) static void loop256() {
     }
 }
 
-static double measurePeak() {
+namespace rapt::kernels::test {
+
+double measurePeak() {
   double peak = peakOf(8, loop256);
   return hostCpu().vectorBytes == 64 ? std::max(peak, peakOf(16, loop512)) : peak;
 }
 
-static KernelSpec linear(const Schedule &s, int64_t depth, int64_t columns, bool gelu) {
+KernelSpec linear(const Schedule &s, int64_t depth, int64_t columns, bool gelu) {
   Builder b(1);
   int x = b.input({dim(0), fixed(depth)}),
       w = b.input({fixed(depth), fixed(columns)}, ScalarType::F32, s.tileCols),
@@ -73,6 +74,8 @@ static KernelSpec linear(const Schedule &s, int64_t depth, int64_t columns, bool
   b.spec.outputs = {b.map({dim(0), fixed(columns)}, v)};
   return b.spec;
 }
+
+} // namespace rapt::kernels::test
 
 static KernelSpec attention(int64_t heads, int64_t headDim,
                             const std::function<void(Builder &, AttentionStage &)> &exclude = {}) {
@@ -257,6 +260,10 @@ int main(int argc, char **argv) {
     benchDecode(narrow);
     return 0;
   }
+  if (argc == 2 && std::string(argv[1]) == "rows") {
+    benchRows(narrow);
+    return 0;
+  }
   std::string what = argc > 1 ? argv[1] : "";
   std::vector<int64_t> sizes; // arguments behind a word, or what stands for them
   for (int i = what == "attention" ? 3 : 2; i < argc; ++i)
@@ -274,9 +281,8 @@ int main(int argc, char **argv) {
     long rows = 0, columns = 0;
     if (sscanf(argv[i], "%ldx%ld", &rows, &columns) != 2) {
       fprintf(stderr,
-              "usage: %s [avx2] [sparse [length...] | attention head_dim length... | decode | "
-              "threads | rows x "
-              "columns of a GEMM tile, as 8x48...]\n",
+              "usage: %s [avx2] [sparse [length...] | attention head_dim length... | decode | rows "
+              "| threads | rows x columns of a GEMM tile, as 8x48...]\n",
               argv[0]);
       return 1;
     }

@@ -15,6 +15,8 @@
 #include "compiler/Schedule/Schedule.h"
 #include "compiler/Schedule/Target.h"
 #include "compiler/Simplify/Simplify.h"
+#include "dialects/Attn/Attn.h"
+#include "dialects/Kernel/Kernel.h"
 #include "frontends/onnx/Import.h"
 #include "frontends/onnx/Model.h"
 
@@ -75,8 +77,9 @@ void buildRegions(OpPassManager &pm) {
   pm.addPass(createCSEPass());
 }
 
-void buildSchedule(OpPassManager &pm, const kernels::TargetCpu &target, bool reference) {
-  pm.addNestedPass<func::FuncOp>(createSelectSchedulesPass({target, reference}));
+void buildSchedule(OpPassManager &pm, const kernels::TargetCpu &target, bool reference,
+                   std::optional<kernels::Schedule::Variant> attention = std::nullopt) {
+  pm.addNestedPass<func::FuncOp>(createSelectSchedulesPass({target, reference, attention}));
 }
 
 void buildOutline(OpPassManager &pm) { pm.addPass(createOutlineKernelsPass()); }
@@ -118,6 +121,7 @@ private:
   bool simplifyStage() { return runPasses(buildSimplify); }
   bool fuseStage();
   bool scheduleStage();
+  bool attentionIsAsAsked();
   bool kernelsStage();
   bool hostStage();
   bool linkStage();
@@ -178,8 +182,33 @@ bool Compilation::fuseStage() {
 }
 
 bool Compilation::scheduleStage() {
-  return runPasses(
-      [this](OpPassManager &pm) { buildSchedule(pm, target, options.referenceKernels); });
+  return runPasses([this](OpPassManager &pm) {
+           buildSchedule(pm, target, options.referenceKernels, options.attention);
+         }) &&
+         attentionIsAsAsked();
+}
+
+/// With --attention, every fused attention is a kernel of that variant.
+bool Compilation::attentionIsAsAsked() {
+  if (!options.attention)
+    return true;
+  std::string asked = std::string("--attention=") + kernels::variantName(*options.attention);
+  int sites = 0;
+  bool valid = true;
+  module->walk([&](attn::SdpaOp site) {
+    ++sites;
+    Operation *kernel = site->getParentOp();
+    auto schedule = kernel->getAttrOfType<kernel::ScheduleAttr>("schedule");
+    if (schedule && schedule.getRecipe() == kernel::Recipe::Attention)
+      return;
+    auto reason = kernel->getAttrOfType<StringAttr>("kernel.reference_reason");
+    site.emitError() << asked << ": this attention has no such kernel: "
+                     << (reason ? reason.getValue() : StringRef("it goes to no kernel at all"));
+    valid = false;
+  });
+  if (valid && sites == 0)
+    return fail(llvm::createStringError(asked + ": no attention of the model was fused"));
+  return valid;
 }
 
 bool Compilation::kernelsStage() {
@@ -188,6 +217,8 @@ bool Compilation::kernelsStage() {
   compileKernels(*module, target, objects, [&](size_t done, size_t all) {
     say("kernels " + llvm::Twine(done) + " of " + llvm::Twine(all));
   });
+  if (!attentionIsAsAsked())
+    return false;
   report.addKernels(*module);
   return true;
 }

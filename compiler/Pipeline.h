@@ -40,9 +40,10 @@ struct CompileOptions {
   std::map<std::string, int64_t> dims; // symbolic dims to specialise
   std::map<std::string, std::vector<std::string>> values; // elements of inputs made constants
   std::string targetCpu = "native";
-  bool referenceKernels = false; // --kernels=reference
-  std::string linker;            // empty: the one found when Rapt was built
-  std::string runtimeDir;        // folder of librapt*.a
+  bool referenceKernels = false;                       // --kernels=reference
+  std::optional<kernels::Schedule::Variant> attention; // --attention; none: chosen by shape
+  std::string linker;                                  // empty: the one found when Rapt was built
+  std::string runtimeDir;                              // folder of librapt*.a
   Stage stopAfter = Stage::Link;
   std::string printIrAfter; // a stage's or pass's name; empty: none
   bool verbose = false;     // times per stage on stderr

@@ -409,7 +409,7 @@ std::string Schedule::print() const {
   if (recipe == Recipe::Attention)
     text += std::string(" variant=") + variantName(variant) +
             " block_query=" + std::to_string(blockQuery) +
-            " decode_queries=" + std::to_string(decodeQueries);
+            (decodeQueries ? " decode_queries=" + std::to_string(decodeQueries) : "");
   return text + (parallel ? " parallel" : " serial");
 }
 

@@ -34,9 +34,10 @@ kernel::ScheduleAttr rapt::kernels::toAttr(MLIRContext *context, const Schedule 
     number("prefetch", schedule.prefetch);
   }
   if (schedule.recipe == R::Attention) {
-    bool strip = schedule.variant == Schedule::Variant::Strip;
-    params.set("variant", builder.getStringAttr(strip ? "strip" : "unfused"));
+    params.set("variant", builder.getStringAttr(variantName(schedule.variant)));
     number("block_query", schedule.blockQuery);
+    if (schedule.decodeQueries > 0)
+      number("decode_queries", schedule.decodeQueries);
   }
   for (auto [recipe, attr] : kRecipes)
     if (recipe == schedule.recipe)
@@ -59,9 +60,10 @@ Schedule rapt::kernels::fromAttr(kernel::ScheduleAttr attr) {
   number("tile_cols", schedule.tileCols);
   number("prefetch", schedule.prefetch);
   number("block_query", schedule.blockQuery);
+  number("decode_queries", schedule.decodeQueries);
   if (auto parallel = params.getAs<BoolAttr>("parallel"))
     schedule.parallel = parallel.getValue();
   if (auto variant = params.getAs<StringAttr>("variant"))
-    schedule.variant = variant == "unfused" ? Schedule::Variant::Unfused : Schedule::Variant::Strip;
+    schedule.variant = variantOf(variant.str()).value_or(schedule.variant);
   return schedule;
 }

@@ -78,6 +78,24 @@ static void chooseTile(Schedule &schedule, int64_t n, const TargetCpu &target) {
   schedule.tileRows = std::min<int64_t>(8, accumulators / best);
 }
 
+/// The variant by the number of queries. A strip packs K^T, which is read again for each block of
+/// queries, and computes whole register tiles of queries: its time hardly depends on how many of a
+/// tile there are. Decode packs nothing, and its time grows with each query once keys and values
+/// come from a cache. Both take as long where the queries fill about one tile; with one query strip
+/// takes 5 times as long out of L2, twice as long out of memory (docs/kernels.md). Query heads that
+/// share a kv head count alike on both sides.
+/// With a dynamic number of queries, the kernel is both, unless queries and keys are the same dim:
+/// such a model has no past, and a step of it has as many keys as queries.
+static void chooseAttention(Schedule &schedule, const AttentionStage &attention,
+                            const TargetCpu &target) {
+  int64_t tile = target.vectorRegisters >= 32 ? 8 : 4;
+  const Extent &queries = attention.queries;
+  if (queries.isStatic() && queries.factor <= tile)
+    schedule.variant = Schedule::Variant::Decode;
+  else if (!queries.isStatic() && queries != attention.keys)
+    schedule.decodeQueries = tile;
+}
+
 Schedule rapt::chooseSchedule(const KernelSpec &spec, const std::vector<bool> &weightInputs,
                               const TargetCpu &target) {
   Schedule schedule;
@@ -88,10 +106,13 @@ Schedule rapt::chooseSchedule(const KernelSpec &spec, const std::vector<bool> &w
     hasAttention |= stage.attention.has_value();
     hasReduction |= !stage.attention && !isPointwise(stage);
   }
-  if (hasAttention)
+  if (hasAttention) {
     schedule.recipe =
         alone && !hasReduction ? Schedule::Recipe::Attention : Schedule::Recipe::Reference;
-  else if (!hasReduction)
+    for (const Stage &stage : spec.stages)
+      if (stage.attention)
+        chooseAttention(schedule, *stage.attention, target);
+  } else if (!hasReduction)
     schedule.recipe = Schedule::Recipe::Pointwise;
   else if (int weight = gemmWeight(spec, weightInputs); weight >= 0 && !needsStrictFloat(spec)) {
     // Without fast-math no multiply-add is formed; a gemm that handles infinities is not worth a

@@ -5,6 +5,7 @@
 #include "compiler/Kernels/KernelSpec.h"
 
 #include <memory>
+#include <optional>
 
 namespace mlir {
 class Pass;
@@ -24,6 +25,7 @@ int gemmWeight(const kernels::KernelSpec &spec, const std::vector<bool> &weightI
 struct SelectSchedulesOptions {
   kernels::TargetCpu target;
   bool reference = false; // every kernel through its reference lowering
+  std::optional<kernels::Schedule::Variant> attention; // for every attention kernel; none: chosen
 };
 
 /// select-schedules: gives every kernel.region its #kernel.schedule, and lays the weight of each

@@ -83,6 +83,10 @@ private:
       schedule = chooseSchedule(*spec, weights, options.target);
       if (schedule.recipe == kernels::Schedule::Recipe::Reference)
         giveReason(region, "attention shares the region with another reduction");
+      if (options.attention) {
+        schedule.variant = *options.attention;
+        schedule.decodeQueries = 0;
+      }
       if (schedule.recipe == kernels::Schedule::Recipe::Gemm)
         packWeight(region, gemmWeight(*spec, weights), schedule.tileCols);
     } else {

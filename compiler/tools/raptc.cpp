@@ -68,6 +68,15 @@ static cl::opt<Kernels>
             cl::values(clEnumValN(Kernels::Halide, "halide", "tiled Halide schedules (default)"),
                        clEnumValN(Kernels::Reference, "reference",
                                   "linalg to plain loops: slow and obvious")));
+enum class Attention { Auto, Strip, Unfused, Decode };
+static cl::opt<Attention> attention(
+    "attention", cl::desc("Variant of every attention kernel"), cl::init(Attention::Auto),
+    cl::cat(code),
+    cl::values(clEnumValN(Attention::Auto, "auto", "by shape (default)"),
+               clEnumValN(Attention::Strip, "strip", "all scores of a block of queries in a cache"),
+               clEnumValN(Attention::Unfused, "unfused", "all scores in memory, step by step"),
+               clEnumValN(Attention::Decode, "decode",
+                          "keys and values read in place, for few queries")));
 static cl::opt<std::string>
     linker("linker", cl::value_desc("program"), cl::cat(code),
            cl::desc("Compiler driver that links (default: the one found when Rapt was built)"));
@@ -143,6 +152,22 @@ static std::string parseValues(rapt::CompileOptions &options) {
       return "--set gives '" + name.str() + "' twice";
   }
   return "";
+}
+
+/// The variant that --attention names; none for auto.
+static std::optional<rapt::kernels::Schedule::Variant> chosenAttention() {
+  using Variant = rapt::kernels::Schedule::Variant;
+  switch (attention) {
+  case Attention::Auto:
+    return std::nullopt;
+  case Attention::Strip:
+    return Variant::Strip;
+  case Attention::Unfused:
+    return Variant::Unfused;
+  case Attention::Decode:
+    return Variant::Decode;
+  }
+  llvm_unreachable("covered switch");
 }
 
 /// Where the build and an installation put the runtime's archives: ../lib of this program.
@@ -249,6 +274,9 @@ int main(int argc, char **argv) {
   options.printIrAfter = printIrAfter;
   options.verbose = verbose;
   options.progress = sys::Process::StandardErrIsDisplayed() && !verbose;
+  if (attention != Attention::Auto && options.referenceKernels)
+    return usageError("--attention chooses among Halide's kernels; --kernels=reference has none");
+  options.attention = chosenAttention();
   if (std::string wrong = parseDims(options); !wrong.empty())
     return usageError(wrong);
   if (std::string wrong = parseValues(options); !wrong.empty())

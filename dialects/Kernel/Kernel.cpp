@@ -85,7 +85,8 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
       return recipe != Recipe::Reference;
     if (name == "tile_rows" || name == "tile_cols" || name == "prefetch")
       return recipe == Recipe::Gemm;
-    return recipe == Recipe::Attention && (name == "variant" || name == "block_query");
+    return recipe == Recipe::Attention &&
+           (name == "variant" || name == "block_query" || name == "decode_queries");
   };
   for (NamedAttribute param : params) {
     StringRef name = param.getName();
@@ -98,13 +99,13 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                            << param.getValue();
     } else if (name == "variant") {
       auto text = dyn_cast<StringAttr>(param.getValue());
-      if (!text || (text != "strip" && text != "unfused"))
-        return emitError()
-               << "expects parameter 'variant' to be \"strip\" or \"unfused\", but it is "
-               << param.getValue();
+      if (!text || (text != "strip" && text != "unfused" && text != "decode"))
+        return emitError() << "expects parameter 'variant' to be \"strip\", \"unfused\" or "
+                              "\"decode\", but it is "
+                           << param.getValue();
     } else {
       auto number = dyn_cast<IntegerAttr>(param.getValue());
-      int64_t least = name == "prefetch" ? 0 : 1;
+      int64_t least = name == "prefetch" || name == "decode_queries" ? 0 : 1;
       if (!number || number.getInt() < least || number.getInt() > 4096)
         return emitError() << "expects parameter '" << name << "' to be an integer from " << least
                            << " to 4096, but it is " << param.getValue();

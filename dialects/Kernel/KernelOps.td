@@ -46,7 +46,8 @@ def Kernel_ScheduleAttr : AttrDef<Kernel_Dialect, "Schedule"> {
     - every recipe: `vector` (f32 lanes), `parallel` (bool)
     - `gemm`: `tile_rows`, `tile_cols` (register tile; the second is the weight's panel width),
       `prefetch` (lines of the next panel fetched per step)
-    - `attention`: `variant` ("strip" or "unfused"), `block_query`
+    - `attention`: `variant` ("strip", "unfused" or "decode"), `block_query`, `decode_queries` (so many
+      queries or fewer take the decode variant, when the kernel runs)
 
     Names, types and ranges are verified; compiler/Kernels turns it into kernels::Schedule.
   }];

@@ -6,10 +6,11 @@
 // ALGORITHM  scores of all keys, their maximum, exponentials, sum, and the weighted sum of values,
 //            for all queries of the group of heads that shares a kv head.
 // SCHEDULE   A task is one kv head. It goes through K in blocks of one vector of keys: for each
-//            query a product in vectors along d for each key of the block (as many accumulators,
-//            which hides the latency), then a sum across the lanes of all of them at once, a
-//            transposition with additions. The block stays in L1 for the other queries. V goes the
-//            same way, in vectors along d, with a register tile of sums for a block of keys.
+//            query a product in vectors along d for each key of the block, then a sum across the
+//            lanes of all of them at once, a transposition with additions. The block stays in L1
+//            for the other queries. V goes the same way, in vectors along d, with sums in registers
+//            for a block of keys. Nothing is prefetched by hand: rows in order are what hardware
+//            recognises, and prefetches, of whole blocks or row by row, only slowed it down.
 //
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/halide/AttentionDecode.h"
@@ -34,12 +35,12 @@ AttentionDecode::AttentionDecode(Lowering &lowering, const AttentionStage &atten
     : lowering(lowering), attention(attention), recipe(recipe) {
   group = static_cast<int>(attention.heads / attention.kvHeads);
   block = lowering.lanes();
-  int headDim = static_cast<int>(attention.headDim), valueDim = static_cast<int>(attention.valueDim);
+  int headDim = static_cast<int>(attention.headDim),
+      valueDim = static_cast<int>(attention.valueDim);
   headLanes = lanesFor(headDim, block);
   valueLanes = lanesFor(valueDim, block);
   // As many vectors as leave registers for a row of V, and a divisor of all.
-  int vectors = valueDim / valueLanes,
-      most = lowering.cpu.vectorRegisters >= 32 ? 16 : 8;
+  int vectors = valueDim / valueLanes, most = lowering.cpu.vectorRegisters >= 32 ? 16 : 8;
   int tile = std::min(vectors, most);
   while (vectors % tile != 0)
     --tile;
@@ -62,8 +63,9 @@ void AttentionDecode::defineScores() {
   H::RDom vector(0, static_cast<int>(attention.headDim) / headLanes, "vector"),
       lane(0, headLanes, "lane");
   H::Expr depth = vector * headLanes + u;
-  partial(u, ji, jo, m, i, g, b) = 0.0f;
-  partial(u, ji, jo, m, i, g, b) += queryRows(depth, m, i, g, b) * keyRows(depth, ji, jo, g, b);
+  keyDot(u, ji, jo, m, i, g, b) = 0.0f;
+  keyDot(u, ji, jo, m, i, g, b) += queryRows(depth, m, i, g, b) * keyRows(depth, ji, jo, g, b);
+  partial(u, ji, jo, m, i, g, b) = keyDot(u, ji, jo, m, i, g, b);
   product(ji, jo, m, i, g, b) = 0.0f;
   product(ji, jo, m, i, g, b) += partial(lane, ji, jo, m, i, g, b);
 
@@ -86,8 +88,7 @@ void AttentionDecode::defineSums() {
   valueRows(e, ji, jo, g, b) =
       lowering.translate(attention.value, {b, g, keyAt(jo * block + ji), e});
   blockSum(e, jo, m, i, g, b) = 0.0f;
-  blockSum(e, jo, m, i, g, b) +=
-      weights(inBlock, jo, m, i, g, b) * valueRows(e, inBlock, jo, g, b);
+  blockSum(e, jo, m, i, g, b) += weights(inBlock, jo, m, i, g, b) * valueRows(e, inBlock, jo, g, b);
   weighted(e, m, i, g, b) = 0.0f;
   weighted(e, m, i, g, b) += blockSum(e, byBlock, m, i, g, b);
 }
@@ -129,7 +130,7 @@ void AttentionDecode::announceScratch() {
   // query_rows, weighted, attended_rows, row_max, row_sum
   add(rows * Extent{attention.headDim + 2 * attention.valueDim + 2, {}});
   add(Extent{block * (attention.headDim + attention.valueDim), {}}); // key_rows, value_rows
-  addScratch(recipe, {Extent{4096, {}}}, 4);                        // tiles, padding
+  addScratch(recipe, {Extent{4096, {}}}, 4);                         // tiles, padding
 }
 
 void AttentionDecode::scheduleSums(H::Func out, H::Var task) {
@@ -153,7 +154,7 @@ void AttentionDecode::scheduleSums(H::Func out, H::Var task) {
       .reorder(e, inBlock)
       .vectorize(e, valueLanes)
       .unroll(e)
-      .unroll(inBlock, 4);
+      .unroll(inBlock);
   if (stagesValues)
     valueRows.compute_at(weighted, byBlock).vectorize(e, valueLanes);
 }
@@ -162,22 +163,16 @@ void AttentionDecode::schedule(H::Func out, H::Var task) {
   announceScratch();
   if (stagesQueries)
     queryRows.compute_at(out, task).vectorize(d, headLanes);
-  scores.compute_at(out, task)
-      .bound_extent(ji, block)
-      .reorder(ji, m, i, jo)
-      .vectorize(ji);
+  scores.compute_at(out, task).bound_extent(ji, block).reorder(ji, m, i, jo).vectorize(ji);
   if (stagesKeys)
     keyRows.compute_at(scores, jo).vectorize(d, headLanes);
   product.compute_at(scores, m).bound_extent(ji, block).vectorize(ji);
   H::RVar lane = product.rvars()[0];
   product.update().reorder(lane, ji).vectorize(ji).atomic().vectorize(lane);
-  partial.compute_at(scores, m)
-      .bound_extent(u, headLanes)
-      .bound_extent(ji, block)
-      .vectorize(u)
-      .unroll(ji);
-  H::RVar vector = partial.rvars()[0];
-  partial.update().reorder(u, ji, vector).vectorize(u).unroll(ji);
+  partial.compute_at(scores, m).bound_extent(u, headLanes).bound_extent(ji, block).vectorize(u);
+  H::RVar vector = keyDot.rvars()[0];
+  keyDot.compute_at(partial, ji).bound_extent(u, headLanes).vectorize(u);
+  keyDot.update().reorder(u, vector).vectorize(u).unroll(vector);
   scheduleSums(out, task);
   result.compute_at(out, task).vectorize(e, valueLanes);
 }

@@ -35,9 +35,9 @@ private:
 
   Halide::Var u{"u"}, d{"d"}, e{"e"}, ji{"ji"}, jo{"jo"}, m{"m"}, i{"i"}, g{"g"}, b{"b"};
   Halide::Func queryRows{"query_rows"}, keyRows{"key_rows"}, valueRows{"value_rows"};
-  Halide::Func partial{"partial"}, product{"product"}, scores{"scores"}, rowMax{"row_max"},
-      weights{"weights"}, rowSum{"row_sum"}, blockSum{"block_sum"}, weighted{"weighted"},
-      result{"attended_rows"};
+  Halide::Func keyDot{"key_dot"}, partial{"partial"}, product{"product"}, scores{"scores"},
+      rowMax{"row_max"}, weights{"weights"}, rowSum{"row_sum"}, blockSum{"block_sum"},
+      weighted{"weighted"}, result{"attended_rows"};
 
   Halide::Expr keyAt(const Halide::Expr &at) const;
   void defineScores();

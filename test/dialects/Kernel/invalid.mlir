@@ -84,7 +84,7 @@ func.func @weight_panel() {
 
 // -----
 
-// expected-error @+1 {{expects parameter 'variant' to be "strip" or "unfused", but it is "flash"}}
+// expected-error @+1 {{expects parameter 'variant' to be "strip", "unfused" or "decode", but it is "flash"}}
 #attention = #kernel.schedule<attention {variant = "flash"}>
 
 // -----

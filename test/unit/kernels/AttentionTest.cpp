@@ -64,6 +64,9 @@ Schedule attentionSchedule(bool narrow = false,
   return result;
 }
 
+constexpr Schedule::Variant allVariants[] = {Schedule::Variant::Strip, Schedule::Variant::Unfused,
+                                             Schedule::Variant::Decode};
+
 /// Compares with float64, and with what an unfused f32 computation would lose.
 void checkAccuracy(LoadedKernel &kernel, const KernelSpec &spec, const std::vector<int64_t> &dims,
                    const std::vector<Values> &inputs, const std::string &what) {
@@ -84,7 +87,7 @@ void checkAccuracy(LoadedKernel &kernel, const KernelSpec &spec, const std::vect
 } // namespace
 
 TEST(Attention, SequencesOfEverySize) {
-  for (auto variant : {Schedule::Variant::Strip, Schedule::Variant::Unfused})
+  for (auto variant : allVariants)
     for (bool narrow : {false, true})
       for (int64_t headDim : {32, 64}) {
         Self self(2, headDim, Mask::Additive);
@@ -113,19 +116,21 @@ TEST(Attention, KeysOfStaticLength) {
 }
 
 TEST(Attention, HeadDimsThatAreNoMultipleOfAVector) {
-  for (int64_t headDim : {4, 8, 24, 40, 48, 80, 96, 100, 128}) {
-    Self self(3, headDim, Mask::None);
-    checkAll(self.finish(), attentionSchedule(headDim % 8 == 4), {{1, 1}, {2, 19}, {1, 40}}, 1e-5,
-             1, 2);
-  }
+  for (auto variant : {Schedule::Variant::Strip, Schedule::Variant::Decode})
+    for (int64_t headDim : {4, 7, 8, 24, 40, 48, 80, 96, 100, 128}) {
+      Self self(3, headDim, Mask::None);
+      checkAll(self.finish(), attentionSchedule(headDim % 8 == 4, variant),
+               {{1, 1}, {2, 19}, {1, 40}}, 1e-5, 1, 2);
+    }
 }
 
 TEST(Attention, ErrorOfEveryVariantHeadDimAndTarget) {
   int next = 0; // the masks take turns, so that each meets each variant and each target
-  for (auto variant : {Schedule::Variant::Strip, Schedule::Variant::Unfused})
+  for (auto variant :
+       {Schedule::Variant::Strip, Schedule::Variant::Unfused, Schedule::Variant::Decode})
     for (bool narrow : {false, true})
       for (int64_t headDim : {32, 48, 64, 80, 96, 128}) {
-        if (variant == Schedule::Variant::Unfused && narrow == (headDim % 32 == 0))
+        if (variant != Schedule::Variant::Strip && narrow == (headDim % 32 == 0))
           continue; // time: each head dim on one target only
         Self self(2, headDim, static_cast<Mask>(next++ % 5), EmptyRow::Mean);
         if (headDim == 64 || headDim == 80)
@@ -135,12 +140,15 @@ TEST(Attention, ErrorOfEveryVariantHeadDimAndTarget) {
         ASSERT_TRUE(kernel.ok()) << kernel.error;
         checkAccuracy(kernel, spec, {1, 41}, randomInputs(spec, {1, 41}, 3, 2),
                       spec.print() + (narrow ? "narrow" : "wide") +
-                          (variant == Schedule::Variant::Unfused ? " unfused" : " strip"));
+                          (variant == Schedule::Variant::Unfused  ? " unfused"
+                           : variant == Schedule::Variant::Decode ? " decode"
+                                                                  : " strip"));
       }
 }
 
 TEST(Attention, SequencesDoNotDependOnTheBatch) {
-  for (auto variant : {Schedule::Variant::Strip, Schedule::Variant::Unfused})
+  for (auto variant :
+       {Schedule::Variant::Strip, Schedule::Variant::Unfused, Schedule::Variant::Decode})
     for (bool narrow : {false, true}) {
       Self self(2, narrow ? 20 : 32, narrow ? Mask::PerQuery : Mask::Additive);
       checkBits(self.finish(), attentionSchedule(narrow, variant),
@@ -150,10 +158,16 @@ TEST(Attention, SequencesDoNotDependOnTheBatch) {
 
 TEST(Attention, MasksOfEveryKindAndEmptyRows) {
   for (Mask mask : {Mask::None, Mask::Additive, Mask::AdditiveInfinite, Mask::PerQuery, Mask::Bool})
-    for (EmptyRow empty : {EmptyRow::Zero, EmptyRow::Mean, EmptyRow::Nan}) {
+    for (auto [empty, variant] : std::vector<std::pair<EmptyRow, Schedule::Variant>>{
+             {EmptyRow::Zero, Schedule::Variant::Strip},
+             {EmptyRow::Mean, Schedule::Variant::Strip},
+             {EmptyRow::Nan, Schedule::Variant::Strip},
+             {EmptyRow::Zero, Schedule::Variant::Decode},
+             {EmptyRow::Mean, Schedule::Variant::Decode},
+             {EmptyRow::Nan, Schedule::Variant::Decode}}) {
       Self self(2, 16, mask, empty);
       const KernelSpec &spec = self.finish();
-      LoadedKernel kernel(spec, attentionSchedule(), hostCpu());
+      LoadedKernel kernel(spec, attentionSchedule(false, variant), hostCpu());
       ASSERT_TRUE(kernel.ok()) << kernel.error;
       for (int64_t size : {1, 7, 37}) {
         std::vector<Values> inputs = randomInputs(spec, {3, size}, 1, 2);
@@ -161,7 +175,8 @@ TEST(Attention, MasksOfEveryKindAndEmptyRows) {
         std::fill_n(inputs[1].begin() + size, size, 0.0),
             inputs[1][size + size / 2] = 1; // all but one
         checkAccuracy(kernel, spec, {3, size}, inputs,
-                      "mask " + std::to_string(static_cast<int>(mask)) + " empty " +
+                      std::string(variantName(variant)) + " mask " +
+                          std::to_string(static_cast<int>(mask)) + " empty " +
                           std::to_string(static_cast<int>(empty)) + " size " +
                           std::to_string(size));
       }
@@ -179,16 +194,17 @@ TEST(Attention, MaskLoadedAsMinusInfinity) {
   stage.query = plain(q), stage.key = plain(k), stage.value = plain(v),
   stage.bias = b.at(bias, {loop(2), loop(3)});
   b.spec.outputs = {b.attention(stage)};
-  LoadedKernel kernel(b.spec, attentionSchedule(), hostCpu());
-  ASSERT_TRUE(kernel.ok()) << kernel.error;
-  for (int64_t size : {3, 20, 50}) {
-    std::vector<Values> inputs = randomInputs(b.spec, {size});
-    for (int64_t i = 0; i < size; ++i)
-      for (int64_t j = 0; j < size; ++j)
-        if (j > i || i == 2) // causal by -inf, and one row with nothing left
-          inputs[3][i * size + j] = -HUGE_VAL;
-    checkAccuracy(kernel, b.spec, {size}, inputs, "size " + std::to_string(size));
-  }
+  for (auto variant : {Schedule::Variant::Strip, Schedule::Variant::Decode})
+    for (int64_t size : {3, 20, 50}) {
+      LoadedKernel kernel(b.spec, attentionSchedule(false, variant), hostCpu());
+      ASSERT_TRUE(kernel.ok()) << kernel.error;
+      std::vector<Values> inputs = randomInputs(b.spec, {size});
+      for (int64_t i = 0; i < size; ++i)
+        for (int64_t j = 0; j < size; ++j)
+          if (j > i || i == 2) // causal by -inf, and one row with nothing left
+            inputs[3][i * size + j] = -HUGE_VAL;
+      checkAccuracy(kernel, b.spec, {size}, inputs, "size " + std::to_string(size));
+    }
 }
 
 TEST(Attention, LargeLogitsAndOneHotKey) {
@@ -208,7 +224,7 @@ TEST(Attention, LargeLogitsAndOneHotKey) {
 }
 
 TEST(Attention, CausalOffsetSoftcapAndGroupedHeads) {
-  for (auto variant : {Schedule::Variant::Strip, Schedule::Variant::Unfused}) {
+  for (auto variant : allVariants) {
     Builder b(2); // queries, keys
     int q = b.input({fixed(2), fixed(6), dim(0), fixed(32)}),
         k = b.input({fixed(2), fixed(2), dim(1), fixed(32)}),
@@ -221,8 +237,9 @@ TEST(Attention, CausalOffsetSoftcapAndGroupedHeads) {
     stage.causalOffset = Expr::makeDim(1) - Expr::makeDim(0);
     stage.query = plain(q), stage.key = plain(k), stage.value = plain(v);
     b.spec.outputs = {b.attention(stage)};
-    checkAll(b.spec, attentionSchedule(false, variant),
-             {{1, 1}, {1, 50}, {7, 40}, {40, 40}, {33, 20}}, 1e-5);
+    Schedule both = attentionSchedule(false, variant);
+    both.decodeQueries = variant == Schedule::Variant::Strip ? 4 : 0;
+    checkAll(b.spec, both, {{1, 1}, {1, 50}, {4, 50}, {7, 40}, {40, 40}, {33, 20}}, 1e-5);
   }
 }
 
@@ -292,10 +309,12 @@ TEST(Attention, TilesThatNoQuerySees) {
   check(3, -100, EmptyRow::Zero, strip), check({}, -5, EmptyRow::Mean, strip);
   check({}, 40, EmptyRow::Zero, strip);
   check(-64, -70, EmptyRow::Mean, unfused);
+  for (EmptyRow empty : {EmptyRow::Zero, EmptyRow::Mean, EmptyRow::Nan})
+    check(-40, -45, empty, Schedule::Variant::Decode);
 }
 
 TEST(Attention, BlockSparseMask) {
-  for (auto variant : {Schedule::Variant::Strip, Schedule::Variant::Unfused})
+  for (auto variant : allVariants)
     for (int64_t valueDim : {16, 20})
       for (EmptyRow empty : {EmptyRow::Zero, EmptyRow::Mean}) {
         if (variant == Schedule::Variant::Unfused && valueDim != 16)
@@ -356,7 +375,9 @@ TEST(Attention, MaskMadeByAStageBefore) {
   ExprRef kept = op(BinaryOp::Ne, self.b.at(self.mask, {loop(0), loop(1)}), whole(0));
   int bias = self.b.map({dim(0), dim(1)}, Expr::makeSelect(kept, real(0), real(-HUGE_VAL)));
   self.stage.bias = self.b.at(bias, {loop(0), loop(3)});
-  checkAll(self.finish(), attentionSchedule(), {{1, 1}, {2, 37}}, 1e-5, 1, 2);
+  const KernelSpec &spec = self.finish();
+  for (auto variant : {Schedule::Variant::Strip, Schedule::Variant::Decode})
+    checkAll(spec, attentionSchedule(false, variant), {{1, 1}, {2, 37}}, 1e-5, 1, 2);
 }
 
 TEST(Attention, ResultInOtherLayouts) {
@@ -372,7 +393,8 @@ TEST(Attention, ResultInOtherLayouts) {
   };
   merged.b.spec.outputs = {merged.b.map(
       {{1, {0, 1}}, fixed(32)}, at(loop(0), loop(1)) + merged.b.at(residual, {loop(0), loop(1)}))};
-  checkAll(merged.b.spec, attentionSchedule(), {{1, 1}, {2, 37}}, 1e-5, 1, 2);
+  for (auto variant : allVariants)
+    checkAll(merged.b.spec, attentionSchedule(false, variant), {{1, 1}, {2, 37}}, 1e-5, 1, 2);
 
   // a tail that is no permutation: every second query only
   Self strided(2, 16, Mask::Additive);
@@ -380,7 +402,44 @@ TEST(Attention, ResultInOtherLayouts) {
   strided.b.spec.outputs = {strided.b.map(
       {dim(0), fixed(2), dim(1), fixed(16)},
       strided.b.at(attended, {loop(0), loop(1), op(BinaryOp::Div, loop(2), whole(2)), loop(3)}))};
-  checkAll(strided.b.spec, attentionSchedule(), {{1, 1}, {2, 37}}, 1e-5, 1, 2);
+  for (auto variant : allVariants)
+    checkAll(strided.b.spec, attentionSchedule(false, variant), {{1, 1}, {2, 37}}, 1e-5, 1, 2);
+}
+
+TEST(Attention, FewQueriesKeepTheirBits) {
+  // A query's result depends neither on the queries beside it, nor on batch and threads.
+  Builder b(3); // batch, queries, keys
+  auto operand = [&](int64_t heads, const Extent &tokens) {
+    return b.at(b.input({dim(0), fixed(heads), tokens, fixed(32)}),
+                {loop(0), loop(1), loop(2), loop(3)});
+  };
+  AttentionStage stage;
+  stage.batch = dim(0), stage.queries = dim(1), stage.keys = dim(2);
+  stage.heads = 4, stage.kvHeads = 2, stage.headDim = stage.valueDim = 32, stage.scale = 0.3;
+  stage.query = operand(4, dim(1)), stage.key = operand(2, dim(2)),
+  stage.value = operand(2, dim(2));
+  b.spec.outputs = {b.attention(stage)};
+  LoadedKernel kernel(b.spec, attentionSchedule(false, Schedule::Variant::Decode), hostCpu());
+  ASSERT_TRUE(kernel.ok()) << kernel.error;
+  const int64_t batch = 3, queries = 4, keys = 53;
+  std::vector<Values> inputs = randomInputs(b.spec, {batch, queries, keys});
+  Values together = kernel.run({batch, queries, keys}, inputs, 3)[0];
+  for (int64_t n = 0; n < batch; ++n)
+    for (int64_t i = 0; i < queries; ++i) {
+      Values query;
+      for (int64_t h = 0; h < 4; ++h) {
+        auto row = inputs[0].begin() + ((n * 4 + h) * queries + i) * 32;
+        query.insert(query.end(), row, row + 32);
+      }
+      auto cache = [&](const Values &all) {
+        return Values(all.begin() + n * 2 * keys * 32, all.begin() + (n + 1) * 2 * keys * 32);
+      };
+      Values alone = kernel.run({1, 1, keys}, {query, cache(inputs[1]), cache(inputs[2])})[0];
+      for (int64_t h = 0; h < 4; ++h)
+        for (int64_t d = 0; d < 32; ++d)
+          EXPECT_EQ(alone[h * 32 + d], together[((n * 4 + h) * queries + i) * 32 + d])
+              << "batch " << n << " query " << i << " head " << h << " at " << d;
+    }
 }
 
 } // namespace rapt::kernels::test
