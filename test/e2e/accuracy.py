@@ -66,7 +66,7 @@ def expected(x, y):
     erf = np.vectorize(math.erf)
     normal = np.abs(x) >= SMALLEST
     exp = np.exp(x)
-    yield "exp", exp, 2e-6 * exp + SMALLEST, anywhere
+    yield "exp", exp, 4.8e-7 * exp + SMALLEST, anywhere
     log = np.log(x)
     yield "log", log, 1e-6 * np.abs(log), (x > 0) & normal
     root = np.sqrt(x)

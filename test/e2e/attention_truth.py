@@ -119,6 +119,7 @@ def to_layout(layout, a):
 def check():
     parser = e2e.parser(__doc__.splitlines()[0])
     parser.add_argument("--dim", type=int, default=64, help="size of one head")
+    parser.add_argument("--flag", action="append", default=[], help="one more flag for raptc")
     args = parser.parse_args()
     failures = []
     with tempfile.TemporaryDirectory() as folder:
@@ -132,7 +133,7 @@ def check():
             oracle = e2e.Oracle(model.SerializeToString())
             for kernels in args.kernels.split(","):
                 artifact = os.path.join(folder, f"{layout}-{kernels}.so")
-                e2e.compile_model(args.raptc, path, artifact, [f"--kernels={kernels}"])
+                e2e.compile_model(args.raptc, path, artifact, [f"--kernels={kernels}", *args.flag])
                 for name, *values in cases(args.dim, np.random.default_rng(8)):
                     *qkv, mask = values
                     inputs = dict(zip("qkv", (to_layout(layout, a) for a in qkv)), mask=mask)

@@ -7,8 +7,9 @@ from attention import attention
 from graphs import FLOATS, NotApplicable
 
 INT, BOOL = TensorProto.INT64, TensorProto.BOOL
-# onnxruntime has no kernels of these for float64.
-NOT_WIDE = {"Celu", "HardSigmoid", "HardSwish", "Mean", "Mish", "PRelu", "Selu", "Softplus", "Softsign"}
+# onnxruntime has no kernels of these for float64, or not of every version.
+NOT_WIDE = {"Celu", "Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mean", "Mish", "PRelu", "Selu",
+            "Softplus", "Softsign"}
 
 
 def result_of(a, b):
@@ -44,7 +45,7 @@ def unary(g):
     kind = g.pick("Tanh", "Sigmoid", "Relu", "Neg", "Abs", "Erf", "Softplus", "Softsign", "Sin", "Cos", "LeakyRelu", "Elu",
                   "HardSigmoid", "Selu", "Identity", "Exp", "Sqrt", "Log", "Reciprocal", "Clip", "HardSwish", "Mish",
                   "Gelu", "Floor", "Sign", "Cast", "Dropout", "Celu", "PRelu")
-    if kind in NOT_WIDE and g.real == TensorProto.DOUBLE:
+    if kind in NOT_WIDE and g.real == TensorProto.DOUBLE or kind == "Celu" and g.real != TensorProto.FLOAT:
         raise NotApplicable
     if kind == "Exp":
         x = g.op("Tanh", [x], x.dims)
