@@ -116,3 +116,11 @@ kernel.func @start dims 0 shapes [array<i64>] -> [array<i64>] panels [0] schedul
   } -> tensor<4xf32>
   kernel.yield %s : tensor<4xf32>
 }
+
+// CHECK-LABEL: kernel nothing
+// CHECK: no spec: 'kernel.yield' op yields a tensor that nothing is written to
+kernel.func @nothing dims 1 shapes [] -> [array<i64: 0>] panels [] schedule(<pointwise {}>) {
+^bb0(%d0: index):
+  %e = tensor.empty(%d0) : tensor<?x8xf32>
+  kernel.yield %e : tensor<?x8xf32>
+}
