@@ -112,14 +112,15 @@ class Team:
         for other in self._workers.values():
             if other:
                 other.sleep()
-        self._progress.note(f"{name} gets ready")
+        def waiting(seconds=0):
+            self._progress.note(f"{name} gets ready, {seconds:.0f} s")
+
+        waiting()
         try:
             if self._workers[name] is None:
-                self._workers[name] = Worker(name, self._cores)
+                self._workers[name] = Worker(name, self._cores, waiting)
                 self.versions.update(self._workers[name].versions)
-            remarks = self._workers[name].ask(
-                "load", case, waiting=lambda s: self._progress.note(f"{name} gets ready, {s:.0f} s"))
-            return self._workers[name], remarks
+            return self._workers[name], self._workers[name].ask("load", case, waiting=waiting)
         except WorkerError:
             self.drop(name)
             raise
@@ -318,7 +319,8 @@ def main():
         book.end(complete=not stopped)
         if stopped:
             break
-    progress.say(("\nstopped; " if stopped else "\n") + f"record and pictures: {os.path.relpath(book.folder, ROOT)}")
+    progress.say(("\nstopped; " if stopped else "\n") + (f"record and pictures: {os.path.relpath(book.folder, ROOT)}"
+                                                         if os.path.isdir(book.folder) else "nothing was measured"))
     return 130 if stopped else int(book.wrong())
 
 

@@ -36,8 +36,8 @@ class Gauge:
                        check=True)
         pinned = cores(threads)
         return subprocess.Popen([program, str(threads), "-"], stdin=subprocess.PIPE,
-                                stdout=subprocess.PIPE, text=True, start_new_session=True,
-                                preexec_fn=lambda: os.sched_setaffinity(0, pinned))
+                                stdout=subprocess.PIPE, text=True,
+                                preexec_fn=lambda: (os.setpgrp(), os.sched_setaffinity(0, pinned)))
 
     def measure(self):
         """{peak: GFLOP/s, isa: its name, bandwidth: GB/s}"""

@@ -28,7 +28,7 @@ class Worker:
     """The engine `name` on the given cores with one thread each. It is stopped between its turns, so that no
     thread of it spins while another engine runs."""
 
-    def __init__(self, name, cores):
+    def __init__(self, name, cores, waiting=None):
         self.name = name
         mine, other = socket.socketpair()
         self._log = tempfile.TemporaryFile()
@@ -39,13 +39,13 @@ class Worker:
         command = [sys.executable, os.path.abspath(__file__), str(other.fileno()), name,
                    ",".join(map(str, cores))]
         with other:
-            # A session of its own: Ctrl-C is for the caller, and compilers that it starts end with it.
+            # A group of its own: Ctrl-C is for the caller, and compilers that it starts end with it.
             self._process = subprocess.Popen(command, env=environment, pass_fds=[other.fileno()],
                                              stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
-                                             start_new_session=True)
+                                             preexec_fn=os.setpgrp)
         self._pipe = Connection(mine.detach())
         self._stopped = False
-        self.versions = self._receive()
+        self.versions = self._receive(waiting)
 
     @property
     def pid(self):

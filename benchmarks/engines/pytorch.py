@@ -90,8 +90,9 @@ class Engine:
 
         torch.set_num_threads(threads)
         torch.set_num_interop_threads(1)
-        torch.set_grad_enabled(False)
         self._compiled = name == "inductor"
+        self._mode = torch.no_grad() if self._compiled else torch.inference_mode()
+        self._mode.__enter__()  # for good
         self._source = self._function = self._results = None
 
     def load(self, case):

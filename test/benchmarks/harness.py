@@ -4,11 +4,14 @@ No time is judged: a number must be there and make sense, whatever the machine d
 """
 
 import argparse
+import glob
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 MODEL = "bert-sdpa-ts17"
@@ -32,6 +35,26 @@ def bench(folder, build, *arguments, code=0):
     check(done.returncode == code, f"exit code {done.returncode}\n{done.stdout}{done.stderr}")
     with open(path, encoding="utf-8") as f:
         return json.load(f), done.stdout
+
+
+def check_interrupted(folder, *arguments):
+    """Ctrl-C after the first point keeps it: the record is whole and says that it ends early."""
+    shutil.rmtree(os.path.join(folder, "bench", "runs"))
+    command = [sys.executable, os.path.join(ROOT, "benchmarks/bench.py"), *arguments, "--drift=1e9", "--rounds=2",
+               "--seconds=0.05"]
+    process = subprocess.Popen(command, env={**os.environ, "RAPT_BENCH_BUILD": folder}, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    found = []
+    while not found and process.poll() is None:
+        time.sleep(0.02)
+        found = glob.glob(os.path.join(folder, "bench", "runs", "*", "attention.json"))
+    process.send_signal(signal.SIGINT)
+    check(process.wait() == 130, f"exit code {process.returncode} after Ctrl-C")
+    with open(found[0], encoding="utf-8") as f:
+        record = json.load(f)
+    check(record["complete"] is False and record["rows"], record["complete"])
+    with open(os.path.join(os.path.dirname(found[0]), "README.md"), encoding="utf-8") as f:
+        check("stopped before its end" in f.read(), "the page does not say that the run was stopped")
 
 
 def check_race(rows, count, columns):
@@ -64,6 +87,14 @@ def main():
     check_race(record["rows"], 3, ["heads", "size", "mask", "queries", "keys"])
     check([r["dims"]["mask"] for r in record["rows"]] == ["padding", "causal", "none"], record["rows"])
     check("rapt is faster by" in text, text)
+    (path,) = glob.glob(os.path.join(args.folder, "bench", "runs", "*", "attention.json"))
+    with open(path, encoding="utf-8") as f:
+        suite = json.load(f)
+    check(suite["complete"] and suite["rows"] == record["rows"], suite["complete"])
+    check(all(suite["calls"]["1"][name] > 0 for name in ("rapt", "onnxruntime")), suite["calls"])
+    with open(os.path.join(os.path.dirname(path), "README.md"), encoding="utf-8") as f:
+        page = f.read()
+    check("| 2 | 8 | causal | 9 | 9 |" in page and "attention, 1 thread" in page, page)
     for key in ("cpu", "vector_flags", "kernel", "compiler", "commit"):
         check(record["machine"][key], f"no {key} in {record['machine']}")
     check({"raptc", "onnxruntime"} <= set(record["engines"]) and record["date"], record["engines"])
@@ -88,6 +119,7 @@ def main():
     (row,) = record["rows"]
     check("no-such-flag" in row["engines"]["rapt:--no-such-flag"]["reason"], row["engines"])
     check("median_ms" in row["engines"]["rapt"] and "no-such-flag" in text, text)
+    check_interrupted(args.folder, "attention", *pair, "--lengths", *map(str, range(2, 40)), "--heads=2", "--sizes=8")
 
 
 main()

@@ -6,6 +6,8 @@ import sys
 import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../benchmarks"))
+import progress  # noqa: E402
+import report  # noqa: E402
 import stats  # noqa: E402
 
 
@@ -53,3 +55,25 @@ check(abs(stats.difference({"y": a["y"] + [0, 0.4, 0]}, a) - 0.1) < 1e-12, "a di
 check(stats.difference({"y": a["y"][:2]}, a) == np.inf, "another shape")
 check(stats.difference({"y": a["y"] * [1, np.nan, 1]}, a) == np.inf, "NaN")
 check(stats.difference({"z": a["y"]}, a) == np.inf, "no common output")
+
+
+def row(size, **ratios):
+    """A row of a report in which engines take so many times as long as Rapt, give or take 1 %."""
+    found = {name: {"against_base": {"ratio": ratio, "low": 0.99 * ratio, "high": 1.01 * ratio}}
+             for name, ratio in ratios.items()}
+    return {"dims": {"size": size}, "engines": {"rapt": {}, **found}}
+
+
+# The best peer is another at each point, and Rapt with other flags is none.
+rows = [row(1, onnxruntime=2.0, openvino=4.0, **{"rapt-unfused": 0.5}), row(2, onnxruntime=2.0, openvino=0.5),
+        row(3, onnxruntime=1.005, openvino=3.0), row(4)]
+found = report.standing(rows, ["rapt", "rapt-unfused", "onnxruntime", "openvino"])
+best = found["best peer"]
+check((best["points"], best["ahead"], best["behind"]) == (3, 1, 1), best)
+check(abs(best["geometric_mean"] - (2 * 0.5 * 1.005) ** (1 / 3)) < 1e-9 and best["least_at"] == "size 2", best)
+check([(p["engine"], p["point"]) for p in best["lost"]] == [("openvino", "size 2")], best["lost"])
+check(found["onnxruntime"]["ahead"] == 2 and found["rapt-unfused"]["behind"] == 1, found)
+check("behind openvino: 0.50" in report.closing(rows, ["rapt", "onnxruntime", "openvino"]), "a lost point is named")
+check(report.closing([row(1)], ["rapt"]) == "nothing to compare with", "one engine")
+
+check([progress.duration(s) for s in (40, 700, 11100)] == ["40 s", "12 min", "3 h 05 min"], "durations")
