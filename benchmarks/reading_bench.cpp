@@ -89,7 +89,7 @@ void benchDecode(bool narrow) {
       printf("decode: wrong by %g\n", error);
       continue;
     }
-    for (int64_t queries : {1, 4})
+    for (int64_t queries : {1, 4, 8})
       for (int64_t keys : {128, 1024}) {
         if (queries > 1 && keys > 1024)
           continue;
@@ -98,8 +98,8 @@ void benchDecode(bool narrow) {
         int copies = static_cast<int>(1e8 / bytes) + 1;
         double warm = decode.time({queries, keys}, 50, 1);
         double cold = decode.time({queries, keys}, 3 * copies, 1, copies);
-        double other = getenv("NS") ? 1 : strip.time({queries, keys}, 10, 1);
-        double otherCold = getenv("NS") ? 1 : strip.time({queries, keys}, 2 * copies, 1, copies);
+        double other = strip.time({queries, keys}, 10, 1);
+        double otherCold = strip.time({queries, keys}, 2 * copies, 1, copies);
         printf("decode %2ld/%ld x %3ld %-8s %ld queries %4ld keys  %7.1f us %5.1f GB/s  cold %7.1f "
                "us %5.1f GB/s = %5.1f %% of %.1f  strip %4.1fx, cold %4.1fx\n",
                long(self.heads), long(self.kvHeads), long(self.headDim),
@@ -113,25 +113,26 @@ void benchDecode(bool narrow) {
 void benchRows(bool narrow) {
   for (auto [depth, columns] : std::vector<std::pair<int64_t, int64_t>>{
            {768, 768}, {768, 3072}, {3072, 768}, {384, 1536}, {768, 1000}}) {
-    Schedule s = schedule(Schedule::Recipe::Gemm, narrow);
+    Schedule s = schedule(Schedule::Recipe::Gemm, narrow), plain = s;
+    plain.prefetch = 0;
     KernelSpec spec = linear(s, depth, columns, false);
-    LoadedKernel kernel(spec, s, hostCpu(narrow));
-    if (!kernel.ok()) {
-      printf("gemm: %s\n", kernel.error.c_str());
+    LoadedKernel fetching(spec, s, hostCpu(narrow)), kernel(spec, plain, hostCpu(narrow));
+    if (!kernel.ok() || !fetching.ok()) {
+      printf("gemm: %s%s\n", kernel.error.c_str(), fetching.error.c_str());
       continue;
     }
     double bytes = 4.0 * static_cast<double>(depth * columns);
     int copies = static_cast<int>(2e8 / bytes) + 1;
-    for (int64_t rows : {1, 2, 4, 6, 8, 16, 32, 37, 100}) {
+    for (int64_t rows : {1, 2, 4, 8, 16, 32, 37, 100, 128}) {
       double work = bytes / 2 * static_cast<double>(rows), peak = measurePeak();
       double bandwidth = readBandwidth();
       double cold = kernel.time({rows}, 3 * copies, 1, copies);
-      printf(
-          "gemm %4ld x %4ld  %3ld rows  %7.1f us  %5.1f GFLOP/s = %5.1f %% of %.1f   %5.1f GB/s = "
-          "%5.1f %% of %.1f\n",
-          static_cast<long>(depth), static_cast<long>(columns), static_cast<long>(rows), cold * 1e6,
-          work / cold * 1e-9, 100 * work / cold * 1e-9 / peak, peak, bytes / cold * 1e-9,
-          100 * bytes / cold * 1e-9 / bandwidth, bandwidth);
+      double fetched = fetching.time({rows}, 3 * copies, 1, copies);
+      printf("gemm %4ld x %4ld  %3ld rows  %7.1f us  %5.1f %% of %.1f GFLOP/s, %5.1f %% of %.1f "
+             "GB/s   with prefetches %5.1f %%, %5.1f %%\n",
+             static_cast<long>(depth), static_cast<long>(columns), static_cast<long>(rows),
+             cold * 1e6, 1e-7 * work / cold / peak, peak, 1e-7 * bytes / cold / bandwidth,
+             bandwidth, 1e-7 * work / fetched / peak, 1e-7 * bytes / fetched / bandwidth);
     }
   }
 }

@@ -1,11 +1,7 @@
 //===- AttentionKernel.cpp - The Funcs of one attention stage ------------------*- C++ -*-===//
 //
-// ALGORITHM  two steps, as in the textbook: all scores of a query, their maximum, exponentials,
-//            sum, and the weighted sum of values. No infinity exists inside, because fast-math may
-//            assume that there is none: an excluded key scores -FLT_MAX, and a finite bias is at
-//            least half of that, so that the two cannot be confused (docs/semantics.md S2). A row
-//            whose maximum is the score of an excluded key is empty; in any other row such a key
-//            weighs exactly 0.
+// ALGORITHM  two steps, as in the textbook: all scores of a query (AttentionScores.h), their
+//            maximum, exponentials, sum, and the weighted sum of values.
 // SCHEDULE   Strip: one task is up to 256 queries of one head. It packs K^T into panels once (a
 //            plain strided gather: nested transposes were slower), then for blocks of 32 queries
 //            computes a strip of scores for all keys that stays in L2. Both products run in
@@ -20,7 +16,7 @@
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/halide/AttentionKernel.h"
 
-#include "compiler/Kernels/halide/Math.h"
+#include "compiler/Kernels/halide/AttentionScores.h"
 
 #include <cfloat>
 
@@ -28,33 +24,8 @@ namespace rapt::kernels::halide {
 
 namespace H = Halide;
 
-/// Scores from here down are those of excluded keys: between them and the lowest bias.
-static constexpr float excludedScore = -2.5e38f;
 /// Queries of one task. Each task packs K^T, which weighs less the more queries share it.
 static constexpr int mostTaskQueries = 256;
-
-/// True if consecutive d of `value` lie side by side in a tensor that is read as it is.
-static bool isContiguous(const Lowering &lowering, const ExprRef &value) {
-  if (value->kind != Expr::Kind::Load || !lowering.isInput(static_cast<int>(value->integer)) ||
-      value->operands.empty())
-    return false;
-  for (size_t i = 0; i + 1 < value->operands.size(); ++i)
-    if (usesLoop(value->operands[i], 3))
-      return false;
-  const Expr *last = value->operands.back().get(); // d, or a sum with d as its last or first term
-  while (last->kind == Expr::Kind::Binary && last->binary == BinaryOp::Add) {
-    bool right = usesLoop(last->operands[1], 3);
-    if (right && usesLoop(last->operands[0], 3))
-      return false;
-    last = last->operands[right ? 1 : 0].get();
-  }
-  return last->kind == Expr::Kind::Loop && last->integer == 3;
-}
-
-/// A sum with the score of an excluded key is one again.
-static H::Expr snap(const H::Expr &score) {
-  return H::select(score <= excludedScore, -FLT_MAX, score);
-}
 
 AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &attention,
                                  Recipe &recipe)
@@ -76,9 +47,9 @@ AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &atten
   strip = lowering.schedule.variant == Schedule::Variant::Strip;
   // Values with a short last vector are copied and padded; long static ones copied because their
   // rows are pages apart.
-  packValues = valueDim % lanes != 0 || !isContiguous(lowering, attention.value) ||
+  packValues = valueDim % lanes != 0 || !readsRows(lowering, attention.value) ||
                (attention.keys.isStatic() && attention.keys.factor >= 1024);
-  canBeEmpty = attention.bias || attention.mask || attention.causalOffset || attention.windowOffset;
+  canBeEmpty = excludesKeys(attention);
   tiled = attention.mask && usesLoop(attention.mask, 2);
   skips = tiled || attention.causalOffset || attention.windowOffset;
   fullPanels = H::Internal::simplify((keys + panel - lanes - 1) / panel);
@@ -87,57 +58,22 @@ AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &atten
   means = skips && attention.emptyRow == AttentionStage::EmptyRow::Mean;
 }
 
-/// A diagonal of the scores; the sum with a position stays in 32 bits.
 H::Expr AttentionKernel::offset(const ExprRef &expr) const {
-  H::Expr most = 1 << 29;
-  return H::clamp(H::cast<int>(lowering.translate(expr, {b, h, r, j})), -most, most);
+  return bandOffset(lowering, expr, {b, h, r, j});
 }
 
-/// The bias without infinities. A loaded -infinity is told by its bits, which fast-math leaves
-/// alone; constants in a computed bias were made finite when they were translated.
-H::Expr AttentionKernel::biasAt(const H::Expr &row, const H::Expr &key) const {
-  H::Expr bias = translate(attention.bias, h, row, key);
-  if (attention.bias->kind != Expr::Kind::Load)
-    return snap(bias);
-  H::Expr isInfinite = H::reinterpret<uint32_t>(bias) == H::Expr(0xff800000u);
-  return H::select(isInfinite, -FLT_MAX, H::max(bias, Lowering::lowestFinite));
-}
-
-/// What a key adds to the score of every query: the bias and mask that do not depend on the query,
-/// and the exclusion of the padding behind the last key.
+/// What a key adds to the score of every query, and the exclusion of the padding behind the last.
 H::Expr AttentionKernel::keyBiasAt() const {
-  H::Expr key = H::min(H::likely(j), keys - 1), sum = 0.0f;
-  if (attention.bias && !usesLoop(attention.bias, 2))
-    sum = biasAt(0, key);
-  if (attention.mask && !tiled)
-    sum = H::select(translate(attention.mask, h, 0, key), sum, -FLT_MAX);
-  return H::select(H::likely(j) < keys, sum, -FLT_MAX);
+  H::Expr key = H::min(H::likely(j), keys - 1);
+  return H::select(H::likely(j) < keys, scoreOfKey(lowering, attention, {b, h, 0, key}), -FLT_MAX);
 }
 
 /// The score of query r of block t and the key at `at`, given the product of both: S1, with
 /// exclusions at -FLT_MAX. `key` is `at`, or below it where that lies behind the last key.
 H::Expr AttentionKernel::scoreAt(const H::Expr &product, const H::Expr &at,
                                  const H::Expr &key) const {
-  // Scaling the sum rounds once; scaling the query first would round every product. It is free
-  // either way: with the bias it is one fused operation.
-  H::Expr score = product * static_cast<float>(attention.scale);
-  H::Expr position = t * block + r, row = H::min(position, queries - 1);
-  if (attention.softcap > 0) {
-    float cap = static_cast<float>(attention.softcap);
-    score = tanhAny(score * (1.0f / cap)) * cap;
-  }
-  if (attention.bias && usesLoop(attention.bias, 2))
-    score = snap(score + biasAt(row, key));
-  score += keyBias(at, h, b);
-  if (canBeEmpty)
-    score = snap(score);
-  if (tiled)
-    score = H::select(translate(attention.mask, h, row, key), score, -FLT_MAX);
-  if (attention.causalOffset)
-    score = H::select(at <= row + offset(*attention.causalOffset), score, -FLT_MAX);
-  if (attention.windowOffset)
-    score = H::select(at >= row + offset(*attention.windowOffset), score, -FLT_MAX);
-  return score;
+  H::Expr row = H::min(t * block + r, queries - 1);
+  return scoreOf(lowering, attention, product, keyBias(at, h, b), {b, h, row, key}, at);
 }
 
 H::Expr AttentionKernel::valueAt(const H::Expr &key) const {
@@ -255,8 +191,7 @@ H::Func AttentionKernel::define() {
   }
   defineScores();
   auto weightAt = [&](const H::Expr &slot) {
-    H::Expr below = scores(ji, slot, r, t, h, b) - rowMax(r, t, h, b);
-    return H::select(below < -87.0f, 0.0f, expNonPositive(below));
+    return weightOf(scores(ji, slot, r, t, h, b), rowMax(r, t, h, b));
   };
   rowMax(r, t, h, b) = -FLT_MAX;
   rowMax(r, t, h, b) = H::max(rowMax(r, t, h, b), scores(over.x, over.y, r, t, h, b));
@@ -275,7 +210,7 @@ H::Func AttentionKernel::define() {
   H::Expr total = rowSum(r, t, h, b);
   // Nothing at all may have been added; a row that is not empty has a weight of 1.
   H::Expr factor = 1.0f / (skips ? H::max(total, 0.5f) : total);
-  H::Expr empty = rowMax(r, t, h, b) <= excludedScore;
+  H::Expr empty = isEmptyRow(rowMax(r, t, h, b));
   if (!canBeEmpty) {
     result(d, r, t, h, b) = sum * factor;
   } else if (means) {
@@ -283,7 +218,7 @@ H::Func AttentionKernel::define() {
     H::Expr row = H::min(inBlock, queries - 1 - t * block);
     emptyBlock(t, h, b) = H::cast<uint8_t>(0);
     emptyBlock(t, h, b) =
-        H::max(emptyBlock(t, h, b), H::cast<uint8_t>(rowMax(row, t, h, b) <= excludedScore));
+        H::max(emptyBlock(t, h, b), H::cast<uint8_t>(isEmptyRow(rowMax(row, t, h, b))));
     all.where(emptyBlock(t, h, b) != 0);
     meanValue(d, t, h, b) = 0.0f;
     meanValue(d, t, h, b) += valueAt(all);
@@ -349,7 +284,7 @@ void AttentionKernel::scheduleOperands(const Place &perHead, const Place &perBlo
   perHead(keyPanels);
   keyPanels.bound_extent(ji, panel);
   H::Stage packed = keyPanels.update();
-  if (lanes == 16 && headDim % 4 == 0 && isContiguous(lowering, attention.key)) {
+  if (lanes == 16 && headDim % 4 == 0 && readsRows(lowering, attention.key)) {
     // 16 pieces of 4 are loaded and transposed in registers. With 8 lanes this gains nothing.
     packed.split(d, dt, di, 4).split(ji, it, ii, lanes).reorder(ii, di, it, dt, byTaskPanel);
     packed.vectorize(ii).unroll(di);

@@ -144,10 +144,12 @@ bool buildGemm(Lowering &lowering, int tileRows, Recipe &recipe) {
     }
     out.parallel(task);
   }
+  // One panel: where N is guarded, that is not seen, and a tile of unknown size is in memory.
   for (H::Func func : {tile, acc})
     func.compute_at(out, block)
         .bound_extent(func.args()[0], nr)
         .bound_extent(func.args()[1], tileRows)
+        .bound_extent(func.args().back(), 1)
         .vectorize(func.args()[0], lanes)
         .unroll(func.args()[0])
         .unroll(func.args()[1]);

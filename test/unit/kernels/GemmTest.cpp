@@ -66,6 +66,19 @@ TEST(Gemm, DynamicRowsAndColumnsThatAreNoMultipleOfThePanel) {
     }
 }
 
+TEST(Gemm, TilesStayInRegistersWhereColumnsAreGuarded) {
+  // A tile whose size the compiler does not know is memory that the kernel asks for.
+  Schedule s = schedule(Recipe::Gemm);
+  for (int64_t prefetch : {0, 1}) {
+    s.prefetch = prefetch;
+    Linear linear(dim(0), 64, 5 * s.tileCols + 7, s, Linear::Bias, 1);
+    LoadedKernel kernel(linear.b.spec, s, hostCpu());
+    ASSERT_TRUE(kernel.ok()) << kernel.error;
+    for (const std::string &symbol : importedSymbols(kernel.object.object))
+      EXPECT_NE(symbol, "halide_malloc") << "prefetch " << prefetch;
+  }
+}
+
 TEST(Gemm, BatchLoopOutsideTheRows) {
   Builder b(2);
   Schedule s = schedule(Recipe::Gemm);

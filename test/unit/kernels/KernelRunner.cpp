@@ -3,6 +3,7 @@
 #include "compiler/Kernels/halide/Emit.h"
 
 #include <HalideRuntime.h>
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -335,9 +336,14 @@ std::vector<Values> LoadedKernel::run(const std::vector<int64_t> &dims,
 double LoadedKernel::time(const std::vector<int64_t> &dims, int repeat, int threads, int copies,
                           const std::vector<Values> *inputs) {
   std::vector<std::unique_ptr<Call>> calls;
+  auto isWeight = [](const Tensor &tensor) { return tensor.panel > 0; };
+  bool hasWeights = std::any_of(spec.tensors.begin(), spec.tensors.end(), isWeight);
   for (int copy = 0; copy < copies; ++copy) {
     calls.push_back(std::make_unique<Call>(spec, dims, Guard::Before));
     Call &call = *calls.back();
+    for (size_t t = 0; hasWeights && t < call.buffers.size(); ++t)
+      if (static_cast<int>(t) >= spec.numInputs || !isWeight(spec.tensors[t]))
+        call.buffers[t].host = calls[0]->buffers[t].host;
     call.context.threads = threads;
     call.context.guardScratch = false;
     if (inputs)

@@ -37,7 +37,7 @@ public:
                           int threads = 1, Guard guard = Guard::After);
   /// Best seconds of one call, of `repeat`, on `inputs`, or on random f32 buffers (integers zero).
   /// With several `copies` the calls take turns on as many sets of buffers, so that none is in a
-  /// cache when its turn comes.
+  /// cache when its turn comes; where the kernel has packed weights, only of those.
   double time(const std::vector<int64_t> &dims, int repeat, int threads, int copies = 1,
               const std::vector<Values> *inputs = nullptr);
 
