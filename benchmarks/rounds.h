@@ -6,7 +6,9 @@
 #ifndef RAPT_BENCHMARKS_ROUNDS_H
 #define RAPT_BENCHMARKS_ROUNDS_H
 
+#define _GNU_SOURCE
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -28,8 +30,23 @@ static double now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* Keeps the calling thread on the `thread`-th of the cores that the process may use, again from the
+ * first when there are fewer: short rounds end before the scheduler would spread the threads. */
+static void pin(int thread) {
+  cpu_set_t usable, mine;
+  if (sched_getaffinity(0, sizeof usable, &usable) || !CPU_COUNT(&usable))
+    return;
+  int left = thread % CPU_COUNT(&usable), core = 0;
+  while (!CPU_ISSET(core, &usable) || left--)
+    ++core;
+  CPU_ZERO(&mine);
+  CPU_SET(core, &mine);
+  pthread_setaffinity_np(pthread_self(), sizeof mine, &mine);
+}
+
 static void *member(void *argument) {
   int thread = (int)(long)argument;
+  pin(thread);
   for (int round = 0; round < team.rounds; ++round) {
     pthread_barrier_wait(&team.barrier);
     team.begin[thread][round] = now();
