@@ -97,7 +97,15 @@ def _panels(rows, styles, suite, path, title, label, value):
         _ticks(axis, sorted({row["dims"][suite.COLUMN] for row in mine}))
         axis.grid(alpha=0.3)
     figure.suptitle(title, fontsize=10)
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(handles)), frameon=False)
+    return _finish(figure, handles, path)
+
+
+def _finish(figure, handles, path):
+    """Writes a figure with one legend for all of its panels; returns the path."""
+    import matplotlib.pyplot as plt
+
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(handles)),
+                  frameon=False)
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
     return path
@@ -153,7 +161,4 @@ def _roofline(rows, styles, path):
         axis.yaxis.set_major_formatter(lambda number, _: f"{number:g}")
         axis.xaxis.set_major_formatter(lambda number, _: f"{number:g}")
         axis.grid(alpha=0.3, which="both")
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(handles)), frameon=False)
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)
-    return path
+    return _finish(figure, handles, path)

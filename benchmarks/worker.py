@@ -44,7 +44,7 @@ class Worker:
                                              stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
                                              preexec_fn=os.setpgrp)
         self._pipe = Connection(mine.detach())
-        self._stopped = False
+        self._stopped = self._closed = False
         self.versions = self._receive(waiting)
 
     @property
@@ -96,6 +96,10 @@ class Worker:
         self._stopped = False
 
     def close(self):
+        """Ends the process and what it has started; may be called again."""
+        if self._closed:
+            return
+        self._closed = True
         try:
             os.killpg(self.pid, signal.SIGKILL)
         except ProcessLookupError:

@@ -181,4 +181,5 @@ def panel(dims):
     kind = {"none": "all keys", "padding": "key padding", "causal": "causal", "bias": "bias"}[dims["mask"]]
     if dims["queries"] == 1:
         kind = "one query"
-    return f"{str(dims['heads']).partition('/')[0]} heads of {dims['size']}", kind + ", grouped" * ("/" in str(dims["heads"]))
+    heads, _, grouped = str(dims["heads"]).partition("/")
+    return f"{heads} heads of {dims['size']}", kind + (", grouped" if grouped else "")

@@ -91,7 +91,7 @@ def measure(options, names, threads, progress):
             cores, worker = machine.cores(threads), None
             progress.point(f"load {case.dims['model']} {name}")
             try:
-                if name.partition(":")[0] == "rapt":
+                if engines.kind(name) == "rapt":
                     row["compile"] = compilation(case, engines.flags(name))
                 worker = Worker(name, cores)
                 # Compiled artifacts are there, files are in memory.
@@ -99,6 +99,7 @@ def measure(options, names, threads, progress):
                 worker.close()
                 worker = Worker(name, cores)
                 row.update(worker.ask("footprint", case))
+                worker.close()  # it would share, too
                 if "artifact" in row:
                     row["sharing"] = sharing(case, name, cores)
             except WorkerError as error:

@@ -11,6 +11,7 @@
  * order, with as many independent sums as hide the latency of the addition. The next round reads
  * the next chunk, so none is in a cache when its turn comes.
  *===------------------------------------------------------------------------------------===*/
+#define _GNU_SOURCE
 #include "MachinePeak.h"
 
 #include <pthread.h>
@@ -32,6 +33,7 @@ struct team {
   float (*work)(const struct team *team, int thread, int round);
   int threads, rounds;
   const void *memory;
+  cpu_set_t usable; /* cores that the process may use */
   double begin[RAPT_PEAK_MAX_THREADS][MAX_ROUNDS], end[RAPT_PEAK_MAX_THREADS][MAX_ROUNDS];
 };
 
@@ -49,9 +51,22 @@ static double seconds(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* Keeps the calling thread on the `thread`-th usable core, again from the first when there are
+ * fewer: rounds end before the scheduler would spread the threads. */
+static void pin(int thread, const cpu_set_t *usable) {
+  int left = thread % CPU_COUNT(usable), core = 0;
+  while (!CPU_ISSET(core, usable) || left--)
+    ++core;
+  cpu_set_t mine;
+  CPU_ZERO(&mine);
+  CPU_SET(core, &mine);
+  pthread_setaffinity_np(pthread_self(), sizeof mine, &mine);
+}
+
 static void *run_member(void *argument) {
   struct member *me = argument;
   struct team *team = me->team;
+  pin(me->thread, &team->usable);
   while (atomic_load(&team->start) == WAIT)
     sched_yield();
   if (atomic_load(&team->start) == GIVE_UP)
@@ -80,12 +95,15 @@ static double shortest(const struct team *team) {
   return best;
 }
 
-/* The shortest of `rounds` rounds in seconds; 0 when a thread cannot be started. */
+/* The shortest of `rounds` rounds in seconds; 0 when a thread cannot be started or the process may
+ * use more cores than a cpu_set_t holds. */
 static double run_rounds(int threads, int rounds, const void *memory,
                          float (*work)(const struct team *, int thread, int round)) {
   struct team *team = calloc(1, sizeof *team);
   struct member members[RAPT_PEAK_MAX_THREADS];
-  if (!team || threads < 1 || threads > RAPT_PEAK_MAX_THREADS) {
+  if (!team || threads < 1 || threads > RAPT_PEAK_MAX_THREADS ||
+      pthread_getaffinity_np(pthread_self(), sizeof team->usable, &team->usable) ||
+      !CPU_COUNT(&team->usable)) {
     free(team);
     return 0;
   }
@@ -106,6 +124,7 @@ static double run_rounds(int threads, int rounds, const void *memory,
   for (int i = 1; i < started; ++i)
     pthread_join(members[i].handle, NULL);
   double best = started == threads ? shortest(team) : 0;
+  pthread_setaffinity_np(pthread_self(), sizeof team->usable, &team->usable);
   pthread_barrier_destroy(&team->barrier);
   free(team);
   return best;
