@@ -109,6 +109,7 @@ TEST(Loops, MeanPoolingOverTheSequence) {
   b.spec.outputs = {b.map({dim(0), fixed(40)}, b.at(sum, {loop(0), loop(1)}) / divisor)};
   checkAll(b.spec, schedule(Recipe::Rows), {{1, 1}, {2, 7}, {3, 129}},
            1e-5); // Rows falls back to Loops
+  checkBits(b.spec, schedule(Recipe::Loops), {{5, 37}});
 }
 
 TEST(Loops, ContractionOfTwoInputs) {
