@@ -1,354 +1,12 @@
-//===- Generate.cpp - Token by token through a text model --------------------*- C++ -*-===//
-//
-// encoder? -> first step (the whole prompt, with an empty cache or a model of its own) -> one step
-// a token. What a step gives as present keys and values is what the next one takes as past: two
-// buffers each that change places. A model without a cache gets the whole sequence at every step.
-//===------------------------------------------------------------------------------------===//
+//===- Generate.cpp - Models and prompts that fit each other -----------------*- C++ -*-===//
 #include "Generate.h"
-#include "Scalar.h"
-
-#include <string.h>
+#include "GenerateBatch.h"
 
 using namespace rapt;
 using namespace rapt::io;
 using namespace rapt::tools;
 
 namespace {
-
-/// Memory that grows and forgets.
-class Buffer {
-public:
-  Buffer() = default;
-  Buffer(const Buffer &) = delete;
-  ~Buffer() { free(data); }
-  bool reserve(uint64_t bytes) {
-    if (bytes <= capacity)
-      return true;
-    uint64_t wanted = ((bytes > capacity * 2 ? bytes : capacity * 2) + 63) & ~uint64_t(63);
-    free(data);
-    data = aligned_alloc(64, wanted);
-    capacity = data ? wanted : 0;
-    return data;
-  }
-  void swap(Buffer &other) {
-    void *ownData = data;
-    uint64_t ownCapacity = capacity;
-    data = other.data;
-    capacity = other.capacity;
-    other.data = ownData;
-    other.capacity = ownCapacity;
-  }
-  void *data = nullptr;
-
-private:
-  uint64_t capacity = 0;
-};
-
-/// An open model with a workspace and the meaning of its inputs and outputs.
-class Model {
-public:
-  Model() = default;
-  Model(const Model &) = delete;
-  ~Model() {
-    rapt_workspace_destroy(workspace);
-    rapt_close(model);
-  }
-  bool open(const char *path, int64_t threads, IoError &error) {
-    rapt_workspace_options options = {};
-    options.num_threads = int32_t(threads);
-    if (rapt_open(path, &model) || rapt_workspace_create(model, &options, &workspace))
-      return error.fail("%s", rapt_last_error());
-    rapt_describe(model, &info);
-    return true;
-  }
-  rapt_model *model = nullptr;
-  rapt_workspace *workspace = nullptr;
-  rapt_model_info info = {};
-  Ports ports;
-};
-
-/// Sequences that run together.
-class Batch {
-public:
-  Batch(const GenerateOptions &options, IoError &error) : options(options), error(error) {}
-
-  Model *decoder = nullptr, *first = nullptr, *encoder = nullptr;
-  const Array *features = nullptr;
-
-  /// Continues prompts begin .. end.
-  bool run(size_t begin, size_t end, List<Continuation> &results) {
-    if (!start(begin, end))
-      return false;
-    Sampler sampler(options.sampling);
-    List<SplitMix64> randoms;
-    for (size_t row = 0; row < rows; ++row)
-      if (SplitMix64 *random = randoms.add())
-        *random = SplitMix64(uint64_t(options.seed) + begin + row);
-      else
-        return outOfMemory();
-    size_t running = rows;
-    for (int64_t step = 0; step < options.maxNewTokens && running; ++step) {
-      bool whole = step == 0 || !decoder->ports.hasCache;
-      if (!compute(step == 0 && first ? *first : *decoder, whole ? 0 : length - 1))
-        return false;
-      for (size_t row = 0; row < rows; ++row) {
-        Continuation &result = results[begin + row];
-        int64_t id = result.ended ? *(result.ids.end() - 1) : 0;
-        if (!result.ended) {
-          if (!sampler.choose(logits.tensor.data, logits.tensor.dtype, lastLogits(row),
-                              vocabulary(), randoms[row], id, error) ||
-              !append(result.ids, id))
-            return false;
-          for (int64_t endId : options.endIds)
-            result.ended |= id == endId;
-          running -= result.ended;
-        }
-        if (!append(sequences[row], id))
-          return false;
-      }
-      ++length;
-    }
-    return true;
-  }
-
-private:
-  struct CacheBuffers {
-    Buffer now, next;
-    rapt_tensor tensor = {}; ///< what `now` holds
-  };
-
-  bool outOfMemory() { return error.fail("out of memory"); }
-
-  bool append(Ids &ids, int64_t id) {
-    int64_t *added = ids.add();
-    if (!added)
-      return outOfMemory();
-    *added = id;
-    return true;
-  }
-
-  int64_t vocabulary() const { return logits.tensor.dims[logits.tensor.rank - 1]; }
-  /// Where the logits of a row's last token begin.
-  int64_t lastLogits(size_t row) const {
-    int64_t steps = logits.tensor.rank == 3 ? logits.tensor.dims[1] : 1;
-    return (int64_t(row) * steps + steps - 1) * vocabulary();
-  }
-
-  bool start(size_t begin, size_t end) {
-    rows = end - begin;
-    prompts = options.prompts.begin() + begin;
-    bool toEncoder = encoder || decoder->ports.find(Role::EncoderIds);
-    length = 1;
-    for (size_t row = 0; row < rows && !toEncoder; ++row)
-      if (int64_t own = int64_t(prompts[row].size()); own > length)
-        length = own;
-    encoderLength = toEncoder ? int64_t(prompts[0].size()) : 0;
-    for (size_t row = 0; row < rows; ++row) {
-      Ids *sequence = sequences.add();
-      int64_t *pad = sequence ? pads.add() : nullptr;
-      if (!pad)
-        return outOfMemory();
-      *pad = toEncoder ? 0 : length - int64_t(prompts[row].size());
-      for (int64_t i = 0; i < length; ++i) {
-        int64_t id = toEncoder ? options.startId : i < *pad ? 0 : prompts[row][size_t(i - *pad)];
-        if (!append(*sequence, id))
-          return false;
-      }
-    }
-    for (size_t i = 0; i < decoder->ports.inputs.size(); ++i)
-      if (!caches.add())
-        return outOfMemory();
-    return !encoder || encode();
-  }
-
-  bool encode() {
-    if (features)
-      encoderLength = features->tensor.rank > 1 ? features->tensor.dims[1] : 1;
-    if (!computeOutputs(*encoder, 0))
-      return false;
-    states = static_cast<Array &&>(logits);
-    encoderLength = states.tensor.dims[1];
-    return true;
-  }
-
-  /// One step of a decoder on the tokens from `from` on. Its caches are the next step's.
-  bool compute(Model &model, int64_t from) {
-    if (!computeOutputs(model, from))
-      return false;
-    if (logits.tensor.dims[0] != int64_t(rows) || logits.isEmpty())
-      return error.fail("the logits are for %lld sequences, expected %zu",
-                        (long long)logits.tensor.dims[0], rows);
-    if (&model == decoder)
-      return true;
-    for (size_t i = 0; i < decoder->ports.inputs.size(); ++i)
-      if (const Port &port = decoder->ports.inputs[i]; port.role == Role::Cache)
-        if (!adopt(port, caches[i]))
-          return false;
-    return true;
-  }
-
-  /// Takes what the first model left for a cache of the decoder.
-  bool adopt(const Port &port, CacheBuffers &cache) {
-    for (const Present &present : first->ports.presents) {
-      if (!isSameCache(port.info.name, present.info.name))
-        continue;
-      const rapt_tensor &tensor = others[size_t(present.output)].tensor;
-      if (tensor.dtype != port.info.dtype || tensor.rank != port.info.rank)
-        return error.fail("'%s' of the first model does not fit input '%s'", present.info.name,
-                          port.info.name);
-      if (!cache.now.reserve(rapt_tensor_bytes(&tensor)))
-        return outOfMemory();
-      memcpy(cache.now.data, tensor.data, rapt_tensor_bytes(&tensor));
-      cache.tensor = tensor;
-      setPast(port, tensor);
-      return true;
-    }
-    return error.fail("the first model has no output for input '%s'", port.info.name);
-  }
-
-  void setPast(const Port &port, const rapt_tensor &tensor) {
-    for (int32_t d = 0; d < tensor.rank; ++d) {
-      if (port.sizes[d] == Size::Past)
-        past = tensor.dims[d];
-      if (port.sizes[d] == Size::Encoder)
-        encoderLength = tensor.dims[d];
-    }
-  }
-
-  int64_t sizeOf(Size size, int64_t seq) const {
-    switch (size) {
-    case Size::Batch:
-      return int64_t(rows);
-    case Size::Seq:
-      return seq;
-    case Size::Past:
-      return past;
-    case Size::Total:
-      return past + seq;
-    default:
-      return encoderLength;
-    }
-  }
-
-  /// The value of an input of integers (or of a mask, which may be of any type) at `column`.
-  double valueAt(const Port &port, size_t row, int64_t column, int64_t columns,
-                 int64_t from) const {
-    switch (port.role) {
-    case Role::Ids:
-      return double(sequences[row][size_t(from + column)]);
-    case Role::EncoderIds:
-      return double(prompts[row][size_t(column)]);
-    case Role::Mask: // the last columns of the sequence
-      return length - columns + column >= pads[row];
-    case Role::Positions: {
-      int64_t position = from + column - pads[row];
-      return double(position < 0 ? 0 : position);
-    }
-    default:
-      return 1;
-    }
-  }
-
-  bool makeInput(Model &model, size_t index, int64_t from, Array &array, rapt_tensor &tensor) {
-    const Port &port = model.ports.inputs[index];
-    tensor = {port.info.name, nullptr, port.info.dtype, port.info.rank, {}};
-    for (int32_t d = 0; d < tensor.rank; ++d)
-      tensor.dims[d] = port.sizes[d] == Size::Constant ? port.info.dims[d]
-                                                       : sizeOf(port.sizes[d], length - from);
-    if (port.role == Role::States) {
-      tensor = &model == encoder ? features->tensor : states.tensor;
-      tensor.name = port.info.name;
-      return true;
-    }
-    if (port.role == Role::Cache) {
-      if (caches[index].tensor.rank)
-        memcpy(tensor.dims, caches[index].tensor.dims, sizeof tensor.dims);
-      tensor.data = caches[index].now.data;
-      return true;
-    }
-    if (!array.allocate(tensor, error))
-      return false;
-    int64_t columns = tensor.rank ? tensor.dims[tensor.rank - 1] : 1,
-            numRows = columns ? array.numElements() / columns : 0;
-    bool misfit = false;
-    for (size_t row = 0; row < rows; ++row)
-      misfit |= port.role == Role::EncoderIds && columns != int64_t(prompts[row].size());
-    if (size_t(numRows) > rows || misfit || (port.role == Role::Ids && columns != length - from))
-      return error.fail("input '%s' has fixed dims that %zu prompts of %lld tokens do not fit",
-                        port.info.name, rows, (long long)(length - from));
-    for (int64_t row = 0; row < numRows; ++row)
-      for (int64_t column = 0; column < columns; ++column)
-        setScalar(array.tensor.data, tensor.dtype, row * columns + column,
-                  valueAt(port, size_t(row), column, columns, from));
-    tensor.data = array.tensor.data;
-    return true;
-  }
-
-  bool computeOutputs(Model &model, int64_t from) {
-    size_t numInputs = model.ports.inputs.size(), numOutputs = size_t(model.info.num_outputs);
-    List<Array> arrays;
-    List<rapt_tensor> inputs, outputs;
-    for (size_t i = 0; i < numInputs; ++i)
-      if (!arrays.add() || !inputs.add())
-        return outOfMemory();
-      else if (!makeInput(model, i, from, arrays[i], inputs[i]))
-        return false;
-    while (others.size() < numOutputs)
-      if (!others.add())
-        return outOfMemory();
-    while (outputs.size() < numOutputs)
-      if (!outputs.add())
-        return outOfMemory();
-    if (rapt_output_shapes(model.model, inputs.begin(), int32_t(numInputs), outputs.begin()))
-      return error.fail("at %lld tokens: %s", (long long)length, rapt_last_error());
-    for (size_t i = 0; i < numOutputs; ++i)
-      if (!placeOutput(model, i, outputs[i]))
-        return false;
-    if (rapt_run(model.workspace, inputs.begin(), int32_t(numInputs), outputs.begin(),
-                 int32_t(numOutputs)))
-      return error.fail("at %lld tokens: %s", (long long)length, rapt_last_error());
-    for (size_t i = 0; i < numInputs && &model == decoder; ++i) {
-      const Port &port = model.ports.inputs[i];
-      if (port.role != Role::Cache || port.output < 0)
-        continue;
-      caches[i].now.swap(caches[i].next);
-      caches[i].tensor = outputs[size_t(port.output)];
-      setPast(port, caches[i].tensor);
-    }
-    return true;
-  }
-
-  bool placeOutput(Model &model, size_t index, rapt_tensor &tensor) {
-    for (size_t i = 0; i < model.ports.inputs.size() && &model == decoder; ++i) {
-      const Port &port = model.ports.inputs[i];
-      if (port.role != Role::Cache || port.output != int32_t(index))
-        continue;
-      if (!caches[i].next.reserve(rapt_tensor_bytes(&tensor)))
-        return outOfMemory();
-      tensor.data = caches[i].next.data;
-      return true;
-    }
-    Array fresh;
-    if (!fresh.allocate(tensor, error))
-      return false;
-    tensor = fresh.tensor;
-    (int32_t(index) == model.ports.logits ? logits : others[index]) = static_cast<Array &&>(fresh);
-    return true;
-  }
-
-  const GenerateOptions &options;
-  IoError &error;
-  const Ids *prompts = nullptr;
-  size_t rows = 0;
-  int64_t length = 0; ///< tokens of each sequence, padding included
-  int64_t past = 0;   ///< tokens in the cache
-  int64_t encoderLength = 0;
-  List<Ids> sequences;
-  List<int64_t> pads;        ///< of each row, at its left
-  List<CacheBuffers> caches; ///< by input of the decoder
-  List<Array> others;        ///< outputs that are neither logits nor a cache
-  Array logits, states;
-};
 
 /// The models of one call, and what can be said before anything runs.
 class Generation {
@@ -358,82 +16,137 @@ public:
   bool run(List<Continuation> &results) {
     if (!open() || !check())
       return false;
-    while (results.size() < options.prompts.size())
-      if (!results.add())
-        return error.fail("out of memory");
     bool together = canRunTogether();
     for (size_t begin = 0; begin < options.prompts.size();) {
       size_t end = together ? options.prompts.size() : begin + 1;
-      Batch batch(options, error);
-      batch.decoder = &decoder;
-      batch.first = options.firstPath ? &first : nullptr;
-      batch.encoder = options.encoderPath ? &encoder : nullptr;
-      batch.features = options.encoderInput ? &features[0] : nullptr;
-      if (!batch.run(begin, end, results))
-        return false;
+      while (results.size() < end)
+        if (!results.add())
+          return error.fail("out of memory");
+      if (!continueBatch(options, models, begin, end, results, error))
+        return stopped(results, begin, end);
       begin = end;
     }
     return true;
   }
 
 private:
+  /// Says how far it went, before what `error` says.
+  bool stopped(const List<Continuation> &results, size_t begin, size_t end) {
+    size_t made = 0;
+    for (size_t i = begin; i < end; ++i)
+      made = results[i].ids.size() > made ? results[i].ids.size() : made;
+    char numbers[64] = "";
+    if (options.prompts.size() > 1 && end - begin > 1)
+      snprintf(numbers, sizeof numbers, "prompts number %zu to %zu: ", begin, end - 1);
+    else if (options.prompts.size() > 1)
+      snprintf(numbers, sizeof numbers, "prompt number %zu: ", begin);
+    IoError cause = error;
+    return made ? error.fail("%sstopped after %zu of %lld new ids: %s", numbers, made,
+                             (long long)options.maxNewTokens, cause.text)
+                : error.fail("%s%s", numbers, cause.text);
+  }
+
   bool open() {
-    if (!decoder.open(options.modelPath, options.threads, error) ||
-        !recognizeDecoder(decoder.model, decoder.ports, error))
+    if (!models.decoder.open(options.modelPath, options.threads, error) ||
+        !recognizeDecoder(models.decoder.model, models.decoder.ports, error))
       return false;
-    if (options.firstPath && (!first.open(options.firstPath, options.threads, error) ||
-                              !recognizeDecoder(first.model, first.ports, error)))
+    if (options.firstPath && (!models.first.open(options.firstPath, options.threads, error) ||
+                              !recognizeDecoder(models.first.model, models.first.ports, error)))
       return false;
-    if (options.encoderPath && (!encoder.open(options.encoderPath, options.threads, error) ||
-                                !recognizeEncoder(encoder.model, encoder.ports, error)))
+    if (options.encoderPath &&
+        (!models.encoder.open(options.encoderPath, options.threads, error) ||
+         !recognizeEncoder(models.encoder.model, models.encoder.ports, error)))
       return false;
     if (!options.encoderInput)
       return true;
-    return readArrays(options.encoderInput, features, error) &&
-           (features.size() == 1 ||
-            error.fail("'%s' has %zu arrays, expected one", options.encoderInput, features.size()));
+    return readArrays(options.encoderInput, models.features, error) &&
+           (models.features.size() == 1 ||
+            error.fail("'%s' has %zu arrays, expected one", options.encoderInput,
+                       models.features.size()));
   }
 
   bool check() {
-    bool toEncoder = options.encoderPath || decoder.ports.find(Role::EncoderIds);
-    if (!toEncoder && options.startId >= 0)
+    const Ports &ports = models.decoder.ports;
+    bool toEncoder = options.encoderPath || ports.find(Role::EncoderIds);
+    if (!checkEncoder())
+      return false;
+    if (!toEncoder && options.startIds.size())
       return error.fail("--start-id is for models with an encoder, and the prompt starts this one");
-    if (toEncoder && options.startId < 0)
+    if (toEncoder && !options.startIds.size())
       return error.fail("prompts go to the encoder: --start-id must say which token the decoder "
                         "begins with");
-    if (!options.encoderPath && (needsStates(decoder) || (options.firstPath && needsStates(first))))
-      return error.fail(
-          "the decoder reads an encoder's states: its model must be given by --encoder");
-    if (options.encoderPath && encoder.ports.find(Role::States) && !options.encoderInput)
-      return error.fail("the encoder reads '%s': --encoder-input must give it",
-                        encoder.ports.find(Role::States)->info.name);
-    for (const Ids &prompt : options.prompts) {
-      if (!prompt.size() && !options.encoderInput)
-        return error.fail("a prompt is empty, expected at least one id");
-      for (int64_t id : prompt)
-        if (id < 0 || (!toEncoder && id >= decoder.ports.vocabulary))
-          return error.fail("prompt id %lld is outside the vocabulary, expected 0 to %lld",
-                            (long long)id, (long long)decoder.ports.vocabulary - 1);
+    for (size_t i = 0; i < options.prompts.size(); ++i) {
+      if (!options.prompts[i].size() && !options.encoderInput)
+        return error.fail("prompt number %zu is empty, expected at least one id", i);
+      for (int64_t id : options.prompts[i])
+        if (toEncoder ? id < 0 : isOutside(id))
+          return toEncoder ? error.fail("prompt number %zu has id %lld, expected 0 or more", i,
+                                        (long long)id)
+                           : outside("prompt id", id);
     }
-    if (options.startId >= decoder.ports.vocabulary)
-      return error.fail("--start-id %lld is outside the vocabulary, expected 0 to %lld",
-                        (long long)options.startId, (long long)decoder.ports.vocabulary - 1);
-    if (options.firstPath && first.ports.hasCache)
+    for (int64_t id : options.startIds)
+      if (isOutside(id))
+        return outside("--start-id", id);
+    for (int64_t id : options.endIds)
+      if (isOutside(id))
+        return outside("--eos-id", id);
+    if (!options.firstPath)
+      return !ports.hasCache || takesEmptyCache();
+    if (models.first.ports.hasCache)
       return error.fail("the model of --first takes a cache, expected one that makes it");
-    return options.firstPath || takesEmptyCache();
+    return ports.hasCache || error.fail("'%s' takes no cache, so there is nothing for the model of "
+                                        "--first to make",
+                                        options.modelPath);
   }
 
-  static bool needsStates(const Model &model) { return model.ports.find(Role::States); }
+  /// An encoder with a decoder that attends to it, and features for one that reads them.
+  bool checkEncoder() {
+    const Port *states = statesOf(models.decoder.ports);
+    if (!states && options.firstPath)
+      states = statesOf(models.first.ports);
+    if (!options.encoderPath && states)
+      return error.fail("the decoder's input %s is an encoder's: its model must be given by "
+                        "--encoder",
+                        TensorText(states->info).text);
+    if (options.encoderPath && !states)
+      return error.fail("'%s' has no input for what the model of --encoder gives, f32[batch, "
+                        "length, width] with 'encoder' in its name",
+                        options.modelPath);
+    const Port *features = models.encoder.ports.find(Role::States);
+    if (features && !options.encoderInput)
+      return error.fail("the encoder reads %s: --encoder-input must give it",
+                        TensorText(features->info).text);
+    if (options.encoderInput && !features)
+      return error.fail("--encoder-input is for encoders that read features, and '%s' reads ids",
+                        options.encoderPath);
+    return true;
+  }
+
+  static const Port *statesOf(const Ports &ports) {
+    for (const Port &port : ports.inputs)
+      if (port.role == Role::States || (port.role == Role::Cache && port.isCross))
+        return &port;
+    return nullptr;
+  }
+
+  bool isOutside(int64_t id) const { return id < 0 || id >= models.decoder.ports.vocabulary; }
+  bool outside(const char *what, int64_t id) {
+    return error.fail("%s %lld is outside the vocabulary, expected 0 to %lld", what, (long long)id,
+                      (long long)models.decoder.ports.vocabulary - 1);
+  }
 
   /// Without a model for the first step the cache starts empty.
   bool takesEmptyCache() {
-    for (const Port &port : decoder.ports.inputs) {
+    for (const Port &port : models.decoder.ports.inputs) {
+      if (port.role != Role::Cache)
+        continue;
       if (port.isCross)
         return error.fail("input '%s' holds an encoder's keys or values, which a first step gives: "
                           "its model must be given by --first",
                           port.info.name);
-      for (int32_t d = 0; port.role == Role::Cache && d < port.info.rank; ++d)
-        if (port.sizes[d] == Size::Past && leastOf(port.info.dim_texts[d]) > 0)
+      for (int32_t d = 0; d < port.info.rank; ++d)
+        if (port.sizes[d] == Size::Past &&
+            leastOf(models.decoder.model, port.info.dim_texts[d]) > 0)
           return error.fail("dim %d ('%s') of input '%s' can not be 0, so the model has no first "
                             "step: one without a cache must be given by --first",
                             int(d), port.info.dim_texts[d], port.info.name);
@@ -441,19 +154,11 @@ private:
     return true;
   }
 
-  int64_t leastOf(const char *symbol) const {
-    int64_t least = 1;
-    for (int32_t i = 0; i < decoder.info.num_symbols; ++i)
-      if (strcmp(decoder.info.symbols[i], symbol) == 0)
-        rapt_symbol_least(decoder.model, i, &least);
-    return least;
-  }
-
   bool canRunTogether() const {
     bool sameLength = true;
     for (const Ids &prompt : options.prompts)
       sameLength &= prompt.size() == options.prompts[0].size();
-    const Ports &ports = decoder.ports;
+    const Ports &ports = models.decoder.ports;
     if (ports.inputs[size_t(ports.ids)].sizes[0] == Size::Constant) // one sequence at a time
       return false;
     const Port *positions = ports.find(Role::Positions);
@@ -464,8 +169,7 @@ private:
 
   const GenerateOptions &options;
   IoError &error;
-  Model decoder, first, encoder;
-  List<Array> features;
+  Models models;
 };
 
 } // namespace

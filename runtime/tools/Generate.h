@@ -17,8 +17,8 @@ struct GenerateOptions {
   const char *encoderInput =
       nullptr; ///< .npy of the encoder's features; null: it reads the prompts
   io::List<Ids> prompts;
-  Ids endIds;           ///< a sequence stops after one of these
-  int64_t startId = -1; ///< the decoder's first token, where prompts go to the encoder
+  Ids endIds;   ///< a sequence stops after one of these
+  Ids startIds; ///< the decoder's first tokens, where prompts go to the encoder
   int64_t maxNewTokens = 20;
   int64_t seed = 0;    ///< prompt number i draws from SplitMix64(seed + i)
   int64_t threads = 0; ///< 0: the runtime's default
@@ -34,7 +34,8 @@ struct Continuation {
 
 /// Opens the models, checks the prompts, and continues each. Prompts of one length are a batch; of
 /// different lengths they are one, padded on the left, when the model takes a mask and positions,
-/// and run one after the other otherwise. One continuation a prompt. Error: what was wrong.
+/// and run one after the other otherwise. One continuation a prompt. Error: what was wrong; results
+/// then has what was done, up to the prompts at fault with their ids so far.
 bool generate(const GenerateOptions &options, io::List<Continuation> &results, io::IoError &error);
 
 } // namespace rapt::tools

@@ -8,7 +8,6 @@
 #include "Generate.h"
 
 #include <limits.h>
-#include <math.h>
 #include <string.h>
 
 using namespace rapt::io;
@@ -21,25 +20,34 @@ constexpr const char *help =
     "\n"
     "  --prompt-ids 1,5,7     ids to continue; repeatable, one line of new ids each\n"
     "  --max-new-tokens N     (default 20)\n"
-    "  --eos-id N             stop after this id; repeatable\n"
-    "  --json                 print {\"sequences\": [{\"prompt\", \"ids\", \"ended\"}, ...]}\n"
-    "  --threads N\n"
+    "  --eos-id N[,N...]      stop after one of these ids; repeatable\n"
+    "  --json                 print {\"sequences\": [{\"prompt\", \"ids\", \"ended\"}, ...]}, and\n"
+    "                         \"error\" where it could not go on\n"
+    "  --threads N            (default: RAPT_NUM_THREADS, else the CPUs of the process)\n"
     "\n"
     "Keys and values of earlier tokens are recognised by the names that exporters give them and "
     "by\n"
-    "shape; a model without them gets the whole sequence for each token.\n"
+    "shape; a model without them gets the whole sequence for each token. When a model can not go\n"
+    "on, as after the last of its positions, the ids so far are printed, and the exit code is 1.\n"
+    "\n"
+    "  --first FILE.so        the decoder that makes the cache, where MODEL.so can not start with\n"
+    "                         an empty one\n"
+    "\n"
+    "Optimum's decoder_model_merged.onnx is compiled with raptc --set use_cache_branch=true; for\n"
+    "an encoder-decoder --first is the same compiled with false. decoder_model.onnx is the "
+    "--first\n"
+    "of decoder_with_past_model.onnx.\n"
     "\n"
     "Sampling: the largest logit, unless one of these is given\n"
-    "  --temperature T        divides logits (default 1)\n"
-    "  --top-k K              only the K most likely ids\n"
+    "  --temperature T        divides logits (default 1); 0: the largest logit\n"
+    "  --top-k K              only the K most likely ids (default 0: all)\n"
     "  --top-p P              only the most likely ids that together have probability P\n"
     "  --seed S               prompt number i draws from SplitMix64 seeded with S + i (default 0)\n"
     "\n"
     "Encoder and decoder: prompts go to the encoder\n"
     "  --encoder FILE.so      gives the states that the decoder attends to\n"
     "  --encoder-input FILE.npy  what the encoder reads when that is no ids\n"
-    "  --first FILE.so        the decoder without a cache that makes the first step\n"
-    "  --start-id N           the decoder's first token\n";
+    "  --start-id N[,N...]    the decoder's first tokens\n";
 
 class Parser : FlagReader {
 public:
@@ -57,10 +65,13 @@ public:
         options.modelPath = argv[at];
       }
     }
+    options.sampling.greedy |= options.sampling.temperature == 0;
     if (options.help)
       return true;
     if (!options.modelPath)
       return error.fail("the path of a model is missing");
+    if (options.encoderInput && !options.encoderPath)
+      return error.fail("--encoder-input is what an encoder reads, and --encoder is missing");
     if (!options.prompts.size() && options.encoderInput && !options.prompts.add())
       return error.fail("out of memory");
     return options.prompts.size() || error.fail("--prompt-ids is missing");
@@ -79,9 +90,9 @@ private:
     if (takes("max-new-tokens"))
       return value && integer(value, 0, INT32_MAX, options.maxNewTokens);
     if (takes("eos-id"))
-      return value && addEnd();
+      return value && addIds(options.endIds);
     if (takes("start-id"))
-      return value && integer(value, 0, INT32_MAX, options.startId);
+      return value && addIds(options.startIds);
     if (takes("threads"))
       return value && integer(value, 1, 1024, options.threads);
     if (takes("encoder"))
@@ -94,45 +105,46 @@ private:
     if (takes("seed"))
       return value && integer(value, 0, INT64_MAX, options.seed);
     if (takes("top-k"))
-      return value && integer(value, 1, INT32_MAX, options.sampling.topK);
+      return value && integer(value, 0, INT32_MAX, options.sampling.topK);
     if (takes("top-p"))
-      return value && number(1, options.sampling.topP);
+      return value && number("above 0 and up to 1", 1e-300, 1, options.sampling.topP);
     if (takes("temperature"))
-      return value && number(1e6, options.sampling.temperature);
+      return value && number("from 0 to 1e6", 0, 1e6, options.sampling.temperature);
     return unknown();
   }
 
-  bool number(double most, double &result) {
+  bool number(const char *range, double least, double most, double &result) {
     char *end;
     result = strtod(value, &end);
-    if (end == value || *end || !(result > 0 && result <= most))
-      return error.fail("--%.*s is '%s', expected a number above 0 and up to %g", int(nameLength),
-                        name, value, most);
+    if (end == value || *end || !(result >= least && result <= most))
+      return error.fail("--%.*s is '%s', expected a number %s", int(nameLength), name, value,
+                        range);
     return true;
   }
 
   bool addPrompt() {
     Ids *prompt = options.prompts.add();
-    if (!prompt)
-      return error.fail("out of memory");
+    return prompt ? addIds(*prompt) : error.fail("out of memory");
+  }
+
+  /// The ids of `value`, with commas between them.
+  bool addIds(Ids &ids) {
+    if (!*value)
+      return error.fail("--%.*s is empty, expected at least one id", int(nameLength), name);
     for (const char *text = value; *text;) {
       char *end;
       errno = 0;
       long long id = strtoll(text, &end, 10);
       if (end == text || errno || (*end && *end != ',') || (*end && !end[1]))
-        return error.fail("--prompt-ids is '%s', expected numbers with commas between them", value);
-      int64_t *added = prompt->add();
+        return error.fail("--%.*s is '%s', expected numbers with commas between them",
+                          int(nameLength), name, value);
+      int64_t *added = ids.add();
       if (!added)
         return error.fail("out of memory");
       *added = id;
       text = *end ? end + 1 : end;
     }
-    return prompt->size() || error.fail("--prompt-ids is empty, expected at least one id");
-  }
-
-  bool addEnd() {
-    int64_t *end = options.endIds.add();
-    return end ? integer(value, 0, INT32_MAX, *end) : error.fail("out of memory");
+    return true;
   }
 
   GenerateOptions &options;
@@ -143,22 +155,44 @@ void printIds(const Ids &ids, const char *separator) {
     printf("%s%lld", i ? separator : "", (long long)ids[i]);
 }
 
-void print(const GenerateOptions &options, const List<Continuation> &results) {
-  for (size_t i = 0; i < results.size(); ++i) {
-    if (options.json)
-      printf(i ? ",\n  {\"prompt\": [" : "{\"sequences\": [\n  {\"prompt\": [");
-    if (options.json)
-      printIds(options.prompts[i], ", ");
-    if (options.json)
-      printf("], \"ids\": [");
-    printIds(results[i].ids, options.json ? ", " : ",");
-    if (options.json)
-      printf("], \"ended\": %s}", results[i].ended ? "true" : "false");
+/// `text` with what JSON wants escaped.
+void printQuoted(const char *text) {
+  putchar('"');
+  for (; *text; ++text) {
+    bool isControl = static_cast<unsigned char>(*text) < 0x20;
+    if (*text == '"' || *text == '\\')
+      putchar('\\');
+    if (isControl)
+      printf("\\u%04x", unsigned(*text));
     else
-      printf("\n");
+      putchar(*text);
   }
-  if (options.json)
-    printf("\n]}\n");
+  putchar('"');
+}
+
+void printJson(const GenerateOptions &options, const List<Continuation> &results,
+               const char *failure) {
+  printf("{\"sequences\": [");
+  for (size_t i = 0; i < results.size(); ++i) {
+    printf(i ? ",\n  {\"prompt\": [" : "\n  {\"prompt\": [");
+    printIds(options.prompts[i], ", ");
+    printf("], \"ids\": [");
+    printIds(results[i].ids, ", ");
+    printf("], \"ended\": %s}", results[i].ended ? "true" : "false");
+  }
+  printf("\n]");
+  if (failure) {
+    printf(", \"error\": ");
+    printQuoted(failure);
+  }
+  printf("}\n");
+}
+
+void printLines(const List<Continuation> &results) {
+  for (const Continuation &result : results) {
+    printIds(result.ids, ",");
+    printf("\n");
+  }
 }
 
 } // namespace
@@ -175,10 +209,18 @@ int rapt::tools::generateMain(const char *program, int argc, char **argv) {
     return 0;
   }
   List<Continuation> results;
-  if (!generate(options, results, error)) {
-    fprintf(stderr, "%s generate: error: %s\n", program, error.text);
-    return 1;
-  }
-  print(options, results);
-  return 0;
+  bool done = generate(options, results, error);
+  size_t made = 0;
+  for (const Continuation &result : results)
+    made += result.ids.size();
+  // An error before the first id is no result.
+  if (options.json && (done || made))
+    printJson(options, results, done ? nullptr : error.text);
+  else if (done || made)
+    printLines(results);
+  if (done)
+    return 0;
+  fflush(stdout);
+  fprintf(stderr, "%s generate: error: %s\n", program, error.text);
+  return 1;
 }

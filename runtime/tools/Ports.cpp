@@ -39,22 +39,9 @@ bool sameText(const rapt_tensor_info &a, int32_t i, const rapt_tensor_info &b, i
   return a.dims[i] < 0 && b.dims[j] < 0 && strcmp(a.dim_texts[i], b.dim_texts[j]) == 0;
 }
 
-/// "'x' (f32[batch, 4])", for errors.
-struct Shown {
-  char text[512];
-  explicit Shown(const rapt_tensor_info &info) {
-    size_t at = 0;
-    auto append = [&](const char *format, const char *word) {
-      int more = snprintf(text + at, sizeof text - at, format, word);
-      at = more < 0 || size_t(more) >= sizeof text - at ? sizeof text - 1 : at + size_t(more);
-    };
-    append("'%s' (", info.name);
-    append("%s[", rapt_dtype_name(info.dtype));
-    for (int32_t d = 0; d < info.rank; ++d)
-      append(d ? ", %s" : "%s", info.dim_texts[d]);
-    append("])%s", "");
-  }
-};
+bool sameSize(const rapt_tensor_info &a, int32_t i, const rapt_tensor_info &b, int32_t j) {
+  return a.dims[i] >= 0 || b.dims[j] >= 0 ? a.dims[i] == b.dims[j] : sameText(a, i, b, j);
+}
 
 /// Whether the longer dim of a present output is the past one and as many as there are new tokens:
 /// the texts are the compiler's, a sum of two symbols.
@@ -74,9 +61,7 @@ int32_t longerAxis(const rapt_tensor_info &input, const rapt_tensor_info &output
     return -1;
   int32_t axis = -1;
   for (int32_t d = 0; d < input.rank; ++d) {
-    bool same = input.dims[d] >= 0 || output.dims[d] >= 0 ? input.dims[d] == output.dims[d]
-                                                          : sameText(input, d, output, d);
-    if (same)
+    if (sameSize(input, d, output, d))
       continue;
     if (axis >= 0 || input.dims[d] >= 0 || output.dims[d] >= 0 ||
         !isLongerBy(seq, input.dim_texts[d], output.dim_texts[d]))
@@ -100,7 +85,7 @@ public:
       if (!giveRole(port))
         return false;
     for (Port &port : ports.inputs)
-      if (port.role == Role::Cache && !pairByName(port))
+      if (port.role == Role::Cache && !port.isCross && !pairByName(port))
         return false;
     for (Port &port : ports.inputs)
       if (port.role == Role::Cache && port.output < 0 && !port.isCross)
@@ -108,7 +93,7 @@ public:
     for (Port &port : ports.inputs)
       if (!giveSizes(port))
         return false;
-    return findLogits() && collectPresents();
+    return dropUnreadCaches() && findLogits() && collectPresents();
   }
 
   bool encoder() {
@@ -120,8 +105,8 @@ public:
                   : isInteger(port.info) ? Role::EncoderIds
                                          : Role::States;
       if (port.role != Role::States && port.info.rank != 2)
-        return error.fail("the encoder's input %s has rank %d, expected 2", Shown(port.info).text,
-                          int(port.info.rank));
+        return error.fail("the encoder's input %s has rank %d, expected 2",
+                          TensorText(port.info).text, int(port.info.rank));
       for (int32_t d = 0; d < port.info.rank; ++d)
         if (port.info.dims[d] < 0)
           port.sizes[d] = d ? Size::Encoder : Size::Batch;
@@ -148,7 +133,7 @@ private:
   }
 
   rapt_tensor_info output(int32_t index) const {
-    rapt_tensor_info info;
+    rapt_tensor_info info = {};
     rapt_output_info(model, index, &info);
     return info;
   }
@@ -188,6 +173,8 @@ private:
                           contains(name, "encoder_attention_mask")
                       ? Role::EncoderMask
                       : Role::Mask;
+    else if (contains(name, "use_cache") && port.info.dtype == RAPT_BOOL && port.info.rank <= 1)
+      port.role = Role::UsesCache;
     else if (contains(name, "position") && isInteger(port.info) && port.info.rank <= 2)
       port.role = Role::Positions;
     else if (encoderDecoder && isPlainIds(port))
@@ -197,11 +184,12 @@ private:
     else if (isFloat(port.info.dtype) && port.info.rank >= 3)
       port.role = Role::Cache;
     else
-      return error.fail("the model's input %s has no meaning in generation", Shown(port.info).text);
+      return error.fail("the model's input %s has no meaning in generation, expected token ids, a "
+                        "mask, positions, an encoder's states or past keys and values",
+                        TensorText(port.info).text);
     if (contains(name, "decoder_attention_mask"))
       port.role = Role::Mask;
     port.isCross = port.role == Role::Cache && isCrossName(name);
-    ports.hasCache |= port.role == Role::Cache;
     return true;
   }
 
@@ -218,8 +206,8 @@ private:
       if (!isSameCache(port.info.name, present.name) || isTaken(i))
         continue;
       if (present.dtype != port.info.dtype || present.rank != port.info.rank)
-        return error.fail("input %s cannot take what output %s gives", Shown(port.info).text,
-                          Shown(present).text);
+        return error.fail("input %s cannot take what output %s gives", TensorText(port.info).text,
+                          TensorText(present).text);
       port.output = i;
       return true;
     }
@@ -259,8 +247,12 @@ private:
         port.sizes[d] = Size::Encoder;
         break;
       case Role::Cache:
+      case Role::UnreadCache:
         port.sizes[d] = port.isCross ? Size::Encoder : Size::Past;
         break;
+      case Role::UsesCache:
+        return error.fail("the model's input %s has an open size, expected one element",
+                          TensorText(port.info).text);
       }
     }
     if (port.role != Role::Cache)
@@ -271,11 +263,48 @@ private:
     if (port.output < 0 && !port.isCross)
       return error.fail("no output is recognised as what input %s becomes after a step: expected "
                         "the same name with 'present' for 'past', or its shape with one longer dim",
-                        Shown(port.info).text);
+                        TensorText(port.info).text);
     return lengths == 1 || (port.isCross && lengths == 0) ||
            error.fail("input %s has %d dims that could count the tokens of the "
                       "cache, expected one",
-                      Shown(port.info).text, lengths);
+                      TensorText(port.info).text, lengths);
+  }
+
+  /// Whether what `port` becomes is as long as the new tokens are.
+  bool startsAnew(const Port &port) const {
+    rapt_tensor_info present = output(port.output);
+    for (int32_t d = 0; d < port.info.rank; ++d)
+      if (port.sizes[d] == Size::Past)
+        return sameSize(present, d, ids(), 1);
+    return false;
+  }
+
+  bool dropUnreadCaches() {
+    ports.hasCache = false;
+    bool anew = false;
+    for (const Port &port : ports.inputs)
+      if (port.role == Role::Cache && !port.isCross)
+        (startsAnew(port) ? anew : ports.hasCache) = true;
+    if (ports.hasCache || !anew)
+      return true;
+    for (Port &port : ports.inputs) {
+      if (port.role != Role::Cache)
+        continue;
+      for (int32_t d = 0; d < port.info.rank; ++d) {
+        if (port.sizes[d] != Size::Past && port.sizes[d] != Size::Encoder)
+          continue;
+        port.info.dims[d] = leastOf(model, port.info.dim_texts[d]);
+        if (!port.isCross && port.info.dims[d] > 0)
+          return error.fail("output %s holds new tokens only, so input %s must be empty, but its "
+                            "dim %d can not be 0",
+                            TensorText(output(port.output)).text, TensorText(port.info).text,
+                            int(d));
+        port.sizes[d] = Size::Constant;
+      }
+      port.role = Role::UnreadCache;
+      port.output = -1;
+    }
+    return true;
   }
 
   bool findLogits() {
@@ -290,7 +319,9 @@ private:
         }
       }
     return ports.logits >= 0 || error.fail("the model has no output of logits, f32[batch, seq, "
-                                           "vocabulary] with a known vocabulary");
+                                           "vocabulary] with a known vocabulary; its first one is "
+                                           "%s",
+                                           TensorText(output(0)).text);
   }
 
   bool collectPresents() {
@@ -312,11 +343,34 @@ private:
 
 } // namespace
 
+TensorText::TensorText(const rapt_tensor_info &info) {
+  size_t at = 0;
+  auto append = [&](const char *format, const char *word) {
+    int more = snprintf(text + at, sizeof text - at, format, word);
+    at = more < 0 || size_t(more) >= sizeof text - at ? sizeof text - 1 : at + size_t(more);
+  };
+  append("'%s' (", info.name);
+  append("%s[", rapt_dtype_name(info.dtype));
+  for (int32_t d = 0; d < info.rank; ++d)
+    append(d ? ", %s" : "%s", info.dim_texts[d]);
+  append("])%s", "");
+}
+
 const Port *Ports::find(Role role) const {
   for (const Port &port : inputs)
     if (port.role == role)
       return &port;
   return nullptr;
+}
+
+int64_t rapt::tools::leastOf(const rapt_model *model, const char *symbol) {
+  rapt_model_info info;
+  rapt_describe(model, &info);
+  int64_t least = 1;
+  for (int32_t i = 0; i < info.num_symbols; ++i)
+    if (strcmp(info.symbols[i], symbol) == 0)
+      rapt_symbol_least(model, i, &least);
+  return least;
 }
 
 bool rapt::tools::isSameCache(const char *past, const char *present) {

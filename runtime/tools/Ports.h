@@ -8,9 +8,12 @@
 //   past_key_values.0.decoder.key, .encoder.key      Optimum, decoders of encoder-decoders
 //   past_0                 present_0                 keys and values in one tensor
 //   past_self_key_0, past_cross_key_0
+//   use_cache_branch                                 Optimum's merged decoders
 //
 // A present output is a past input with other words for "past" and "present", or, where no name
 // fits, the next output of its type whose dims are the input's but for one that is "past + seq".
+// Where the present ones hold new tokens only, earlier ones are not read: so is a merged decoder
+// that was compiled with use_cache_branch=false.
 //===------------------------------------------------------------------------------------===//
 #ifndef RAPT_TOOLS_PORTS_H
 #define RAPT_TOOLS_PORTS_H
@@ -32,6 +35,8 @@ enum class Role : uint8_t {
   EncoderMask, ///< [batch, encoder]
   States,      ///< [batch, encoder, width]: what the encoder gave
   Cache,       ///< keys or values of earlier tokens, or of the encoder
+  UnreadCache, ///< the same of a model that makes them anew; its open dims are Constant
+  UsesCache,   ///< one bool: whether there are earlier tokens
 };
 
 struct Port {
@@ -54,7 +59,7 @@ struct Ports {
   int32_t ids = -1;    ///< the input that is Ids
   int32_t logits = -1; ///< the output [batch, seq, vocabulary] or [batch, vocabulary]
   int64_t vocabulary = 0;
-  bool hasCache = false; ///< some input is a Cache
+  bool hasCache = false; ///< some input is a Cache, so tokens in it need not be given again
 
   const Port *find(Role role) const;
 };
@@ -65,6 +70,15 @@ bool recognizeDecoder(const rapt_model *model, Ports &ports, io::IoError &error)
 /// The same for an encoder: every input is EncoderIds, EncoderMask or States (features that a file
 /// gives), and `logits` is the output that a decoder takes as States.
 bool recognizeEncoder(const rapt_model *model, Ports &ports, io::IoError &error);
+
+/// The lowest value that the model's dim `symbol` may have: 0, else 1.
+int64_t leastOf(const rapt_model *model, const char *symbol);
+
+/// "'x' (f32[batch, 4])", for errors.
+struct TensorText {
+  char text[512];
+  explicit TensorText(const rapt_tensor_info &info);
+};
 
 /// Whether two names are those of one cache: equal but for "past", "present" and "key_values".
 bool isSameCache(const char *past, const char *present);

@@ -19,7 +19,7 @@ namespace rapt::tools {
 
 struct SamplingOptions {
   bool greedy = true;
-  double temperature = 1; ///< > 0
+  double temperature = 1; ///< > 0; not used when greedy
   int64_t topK = 0;       ///< 0: all
   double topP = 1;        ///< in (0, 1]
 };

@@ -1,6 +1,10 @@
 """Generates with `rapt-run generate` and with a loop around onnxruntime: the ids must be equal.
 
-    generate.py MODEL --raptc R --rapt-run R [--first MODEL --encoder MODEL --start-id N]
+    generate.py MODEL --raptc R --rapt-run R [--first MODEL] [--encoder MODEL --start-id N[,N]] [--features]
+    generate.py MODEL --branches one|two ...
+
+With --branches MODEL is a merged decoder: its artifact takes the branch with a cache, and with `two` another one that
+takes the branch without makes the first step. --features gives the encoder random ones in the place of prompts.
 
 Inputs are recognised here by the names that the models of test/models have, sampling is written from the
 description in runtime/tools/Sampling.h.
@@ -46,6 +50,11 @@ def choose(logits, settings, random):
     return int(order[above[0] if len(above) else len(kept) - 1])
 
 
+def is_cross(name):
+    """Whether a cache's keys or values are the encoder's, which stay as the first step gives them."""
+    return "cross" in name or ".encoder." in name
+
+
 class Loop:
     """The same generation with onnxruntime."""
 
@@ -57,17 +66,23 @@ class Loop:
 
     def feed(self, role, tokens, source, states, caches):
         """What the model `role` takes; `tokens` are the new ones, `caches` arrays by input name."""
-        past = next((a.shape[2] for name, a in caches.items() if "cross" not in name), 0)
+        past = next((a.shape[2] for name, a in caches.items() if not is_cross(name)), 0)
         total = past + len(tokens)
+        names = [value.name for value in self.models[role].session.get_inputs()]
         values = {}
         for value in self.models[role].session.get_inputs():
             name, shape = value.name, [d if isinstance(d, int) else 0 for d in value.shape]
-            to_encoder = source is not None and name in ("input_ids", "attention_mask")
+            to_encoder = source is not None and (name in ("attention_mask", "encoder_attention_mask") or (
+                name == "input_ids" and (role == "encoder" or "decoder_input_ids" in names)))
             if name.endswith("input_ids"):
                 values[name] = np.array([source if to_encoder else tokens])
             elif name == "position_ids":
                 values[name] = np.arange(past, total)[None]
-            elif name == "attention_mask":
+            elif name == "use_cache_branch":
+                values[name] = np.array([past > 0])
+            elif name == "input_features":
+                values[name] = source
+            elif name in ("attention_mask", "encoder_attention_mask"):
                 values[name] = np.ones((1, len(source) if to_encoder else total), np.int64)
             elif name == "encoder_hidden_states":
                 values[name] = states
@@ -75,20 +90,18 @@ class Loop:
                 values[name] = caches.get(name, np.zeros([1] + shape[1:], np.float32))
         return values
 
-    def run(self, prompt, count, settings, seed, start_id=None, end_ids=()):
-        source = prompt if start_id is not None else None
+    def run(self, prompt, count, settings, seed, start_ids=()):
+        source = prompt if start_ids else None
         states = self.models["encoder"].run(self.feed("encoder", [], source, None, {}))["last_hidden_state"] \
             if "encoder" in self.models else None
-        tokens, caches, ids, random = [start_id] if source else list(prompt), {}, [], SplitMix64(seed)
+        tokens, caches, ids, random = list(start_ids or prompt), {}, [], SplitMix64(seed)
         for step in range(count):
             role = "first" if step == 0 and "first" in self.models else "decoder"
             outputs = self.models[role].run(self.feed(role, tokens, source, states, caches))
             caches |= {name.replace("present", self.past): array for name, array in outputs.items()
-                       if "present" in name}
+                       if "present" in name and not (step and is_cross(name))}
             ids.append(choose(outputs["logits"][0, -1], settings, random))
             tokens = [ids[-1]] if self.cached else tokens + [ids[-1]]
-            if ids[-1] in end_ids:
-                break
         return ids
 
 
@@ -97,29 +110,41 @@ def check():
     parser.add_argument("model")
     parser.add_argument("--first")
     parser.add_argument("--encoder")
-    parser.add_argument("--start-id", type=int)
+    parser.add_argument("--start-id", default="")
     parser.add_argument("--tokens", type=int, default=24)
+    parser.add_argument("--branches", choices=("one", "two"))
+    parser.add_argument("--features", action="store_true")
     args = parser.parse_args()
+    start_ids = [int(id) for id in args.start_id.split(",") if id]
 
     paths = {role: path for role, path in
              (("decoder", args.model), ("first", args.first), ("encoder", args.encoder)) if path}
     loop = Loop(paths)
+    if args.branches == "two":
+        paths["first"] = args.model
+    branches = {"decoder": ["--set", "use_cache_branch=true"], "first": ["--set", "use_cache_branch=false"]} \
+        if args.branches else {}
     for kernels in args.kernels.split(","):
         with tempfile.TemporaryDirectory() as folder:
             artifacts = {role: os.path.join(folder, role + ".so") for role in paths}
             for role, path in paths.items():
-                e2e.compile_model(args.raptc, path, artifacts[role], [f"--kernels={kernels}"])
+                e2e.compile_model(args.raptc, path, artifacts[role], [f"--kernels={kernels}"] + branches.get(role, []))
             command = [args.rapt_run, "generate", artifacts["decoder"], f"--max-new-tokens={args.tokens}"]
             command += [f"--{role}={artifacts[role]}" for role in ("first", "encoder") if role in paths]
-            command += [] if args.start_id is None else [f"--start-id={args.start_id}"]
+            command += [f"--start-id={args.start_id}"] if start_ids else []
+            if args.features:
+                shape = [1, *loop.models["encoder"].session.get_inputs()[0].shape[1:]]
+                features = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+                np.save(os.path.join(folder, "features.npy"), features)
+                command.append(f"--encoder-input={folder}/features.npy")
             seen = set()
             for number, settings in enumerate(SETTINGS):
-                prompts = TOGETHER if number % 2 else PROMPTS
+                prompts = ((),) if args.features else TOGETHER if number % 2 else PROMPTS
                 flags = [f"--{name}={value}" for name, value in settings.items()]
-                flags += ["--prompt-ids=" + ",".join(map(str, prompt)) for prompt in prompts]
+                flags += ["--prompt-ids=" + ",".join(map(str, prompt)) for prompt in prompts if prompt]
                 got = json.loads(e2e.execute([*command, *flags, "--json"]))["sequences"]
-                wanted = [loop.run(prompt, args.tokens, settings, settings.get("seed", 0) + i, args.start_id)
-                          for i, prompt in enumerate(prompts)]
+                wanted = [loop.run(features if args.features else prompt, args.tokens, settings,
+                                   settings.get("seed", 0) + i, start_ids) for i, prompt in enumerate(prompts)]
                 for prompt, sequence, want in zip(prompts, got, wanted):
                     if sequence != {"prompt": list(prompt), "ids": want, "ended": False}:
                         raise e2e.Failure(f"{kernels} {settings}: {sequence}, expected ids {want}")
@@ -127,10 +152,11 @@ def check():
             # An id that comes up ends the sequence, whichever it is.
             end = want[len(want) // 2]
             ended = want[: want.index(end) + 1]
-            lines = e2e.execute([*command, *flags, f"--eos-id={end}", "--eos-id=100000"]).splitlines()
+            never = next(id for id in range(len(want) + 1) if id not in want)
+            lines = e2e.execute([*command, *flags, f"--eos-id={end}", f"--eos-id={never}"]).splitlines()
             if lines[-1] != ",".join(map(str, ended)):
                 raise e2e.Failure(f"{kernels}: with --eos-id={end} {lines[-1]}, expected {ended}")
-            print(f"{os.path.basename(args.model)} {kernels}: {len(SETTINGS) * len(PROMPTS)} equal sequences "
+            print(f"{os.path.basename(args.model)} {kernels}: {len(SETTINGS) * len(prompts)} equal sequences "
                   f"of {args.tokens} ids, {len(seen)} different ones")
 
 

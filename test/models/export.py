@@ -334,6 +334,40 @@ def randomise(model, seed):
                 p.copy_((0.1 if p.dim() == 1 else 0.25) * noise)
 
 
+def write_models(description, variants, committed=None):
+    """The command line of the scripts beside this one. Writes models and says how far each is from torch.
+
+    variants: pairs of a name and a function that gives the model and its largest difference from torch.
+    committed: the names that are made without --all; None: all are. Returns the exit code.
+    """
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--out", default=os.path.dirname(os.path.abspath(__file__)))
+    if committed is not None:
+        parser.add_argument("--all", action="store_true", help="also the models that are not committed")
+    parser.add_argument("names", nargs="*", help="only models whose name starts with one of these")
+    args = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    logging.disable(logging.WARNING)
+    torch.set_num_threads(1)
+    failed = 0
+    for name, make in variants:
+        chosen = committed is None or args.all or name in committed
+        if not chosen or (args.names and not any(map(name.startswith, args.names))):
+            continue
+        try:
+            torch.manual_seed(0)
+            proto, worst = make()
+            path = os.path.join(args.out, name + ".onnx")
+            onnx.save(proto, path)
+            print(f"{name}: {os.path.getsize(path)} bytes, differs from torch by {worst:.1e}", flush=True)
+        except Exception as error:
+            failed += 1
+            print(f"{name}: FAILED: {type(error).__name__}: {str(error)[:600]}", flush=True)
+            if os.environ.get("TRACE"):
+                traceback.print_exc()
+    return 1 if failed else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minilm", help="folder with config.json and model.safetensors")

@@ -8,15 +8,9 @@ head dim], attention_mask is [batch, past + seq], and it gives present_key_<laye
 Every model is run in onnxruntime and compared with torch before it is written.
 """
 
-import argparse
-import logging
-import os
 import sys
-import traceback
-import warnings
 
 import numpy as np
-import onnx
 import torch
 import transformers
 
@@ -121,35 +115,20 @@ def export_decoder(model, cached, opset):
     return proto, differs(module, model, proto, cached)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default=os.path.dirname(os.path.abspath(__file__)))
-    parser.add_argument("names", nargs="*", help="only models whose name starts with one of these")
-    args = parser.parse_args()
-    warnings.filterwarnings("ignore")
-    logging.disable(logging.WARNING)
-    failed = 0
+def make(family, attention, cached, name):
+    model = build(family, attention).eval()
+    export.randomise(model, seed=sum(map(ord, name)))
+    return export_decoder(model, cached, 18)
+
+
+def variants():
+    """Yields (name, function that makes it)."""
     for family in ("gpt2", "llama", "mistral", "qwen2", "neox", "opt"):
         for attention in ("sdpa", "eager") if family in ("gpt2", "llama") else ("sdpa",):
             for cached in (False, True):
                 name = f"{family}-{'past' if cached else 'decoder'}-{attention}-dynamo18"
-                if args.names and not any(name.startswith(n) for n in args.names):
-                    continue
-                try:
-                    torch.manual_seed(0)
-                    model = build(family, attention).eval()
-                    export.randomise(model, seed=sum(map(ord, name)))
-                    proto, worst = export_decoder(model, cached, 18)
-                    path = os.path.join(args.out, name + ".onnx")
-                    onnx.save(proto, path)
-                    print(f"{name}: {os.path.getsize(path)} bytes, differs from torch by {worst:.1e}", flush=True)
-                except Exception as error:
-                    failed += 1
-                    print(f"{name}: FAILED: {type(error).__name__}: {str(error)[:600]}", flush=True)
-                    if os.environ.get("TRACE"):
-                        traceback.print_exc()
-    return 1 if failed else 0
+                yield name, lambda o=(family, attention, cached, name): make(*o)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(export.write_models(__doc__, variants()))

@@ -21,13 +21,8 @@ Without --all only those are made that the tests use. Every model is run in onnx
 before it is written.
 """
 
-import argparse
 import io
-import logging
-import os
 import sys
-import traceback
-import warnings
 
 import numpy as np
 import onnx
@@ -302,7 +297,7 @@ def export_part(module, family, exporter, opset, fixed):
     return proto, worst
 
 
-def variants():
+def combinations():
     for family in ("t5", "bart", "marian", "whisper"):
         audio = family == "whisper"
         for part, module in (("encoder", AudioEncoder if audio else Encoder),
@@ -320,36 +315,19 @@ def variants():
         yield "t5", "loss", "eager", exporter, opset, Loss
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default=os.path.dirname(os.path.abspath(__file__)))
-    parser.add_argument("--all", action="store_true", help="also what no test uses")
-    parser.add_argument("names", nargs="*", help="only models whose name starts with one of these")
-    args = parser.parse_args()
-    warnings.filterwarnings("ignore")
-    logging.disable(logging.WARNING)
-    torch.set_num_threads(1)
+def make(kind, family, part, attention, exporter, opset, name):
     torch.backends.mha.set_fastpath_enabled(False)  # one operator that no exporter knows
-    failed = 0
-    for family, part, attention, exporter, opset, kind in variants():
+    model = build(family, part, attention).eval()
+    export.randomise(model, seed=sum(map(ord, name)))
+    return export_part(kind(model).eval(), family, exporter, opset, part == "fixed")
+
+
+def variants():
+    """Yields (name, function that makes it)."""
+    for family, part, attention, exporter, opset, kind in combinations():
         name = f"{family}-{part}-{attention}-{exporter}{opset}"
-        if not (args.all or name in COMMITTED) or (args.names and not any(map(name.startswith, args.names))):
-            continue
-        try:
-            torch.manual_seed(0)
-            model = build(family, part, attention).eval()
-            export.randomise(model, seed=sum(map(ord, name)))
-            proto, worst = export_part(kind(model).eval(), family, exporter, opset, part == "fixed")
-            path = os.path.join(args.out, name + ".onnx")
-            onnx.save(proto, path)
-            print(f"{name}: {os.path.getsize(path)} bytes, differs from torch by {worst:.1e}", flush=True)
-        except Exception as error:
-            failed += 1
-            print(f"{name}: FAILED: {type(error).__name__}: {str(error)[:600]}", flush=True)
-            if os.environ.get("TRACE"):
-                traceback.print_exc()
-    return 1 if failed else 0
+        yield name, lambda o=(kind, family, part, attention, exporter, opset, name): make(*o)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(export.write_models(__doc__, variants(), COMMITTED))

@@ -7,13 +7,8 @@ the same with `ts17`). Without --all only the models that are committed are made
 and compared with torch before it is written.
 """
 
-import argparse
 import io
-import logging
-import os
 import sys
-import traceback
-import warnings
 
 import onnx
 import torch
@@ -129,30 +124,5 @@ def variants():
                     yield name, lambda o=(family, attention, name, cached, dynamo, opset): export_decoder(*o)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default=os.path.dirname(os.path.abspath(__file__)))
-    parser.add_argument("--all", action="store_true", help="also the models that are not committed")
-    parser.add_argument("names", nargs="*", help="only models whose name starts with one of these")
-    args = parser.parse_args()
-    warnings.filterwarnings("ignore")
-    logging.disable(logging.WARNING)
-    failed = 0
-    for name, make in variants():
-        if not (args.all or name in COMMITTED) or (args.names and not any(name.startswith(n) for n in args.names)):
-            continue
-        try:
-            proto, worst = make()
-            path = os.path.join(args.out, name + ".onnx")
-            onnx.save(proto, path)
-            print(f"{name}: {os.path.getsize(path)} bytes, differs from torch by {worst:.1e}", flush=True)
-        except Exception as error:
-            failed += 1
-            print(f"{name}: FAILED: {type(error).__name__}: {str(error)[:600]}", flush=True)
-            if os.environ.get("TRACE"):
-                traceback.print_exc()
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(export.write_models(__doc__, variants(), COMMITTED))

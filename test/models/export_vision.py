@@ -15,13 +15,8 @@ Without --all only those are made that the tests use. Every model is run in onnx
 before it is written.
 """
 
-import argparse
 import io
-import logging
-import os
 import sys
-import traceback
-import warnings
 
 import numpy as np
 import onnx
@@ -198,41 +193,19 @@ def export_model(module, exporter, opset):
 
 
 def variants():
+    """Yields (name, function that makes it)."""
     for family in ("vit", "vit-hidden", "clip-vision", "clip-text", "clip", "swin", "swin-windows"):
         for attention in ("sdpa", "eager") if family != "swin-windows" else ("eager",):
             for exporter, opset in (("dynamo", 18), ("dynamo", 20), ("dynamo", 23), ("ts", 17)):
-                yield family, attention, exporter, opset
+                name = f"{family}-{attention}-{exporter}{opset}"
+                yield name, lambda o=(family, attention, exporter, opset, name): make(*o)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default=os.path.dirname(os.path.abspath(__file__)))
-    parser.add_argument("--all", action="store_true", help="also what no test uses")
-    parser.add_argument("names", nargs="*", help="only models whose name starts with one of these")
-    args = parser.parse_args()
-    warnings.filterwarnings("ignore")
-    logging.disable(logging.WARNING)
-    torch.set_num_threads(1)
-    failed = 0
-    for family, attention, exporter, opset in variants():
-        name = f"{family}-{attention}-{exporter}{opset}"
-        if not (args.all or name in COMMITTED) or (args.names and not any(map(name.startswith, args.names))):
-            continue
-        try:
-            torch.manual_seed(0)
-            module = build(family, attention).eval()
-            export.randomise(module, seed=sum(map(ord, name)))
-            proto, worst = export_model(module, exporter, opset)
-            path = os.path.join(args.out, name + ".onnx")
-            onnx.save(proto, path)
-            print(f"{name}: {os.path.getsize(path)} bytes, differs from torch by {worst:.1e}", flush=True)
-        except Exception as error:
-            failed += 1
-            print(f"{name}: FAILED: {type(error).__name__}: {str(error)[:600]}", flush=True)
-            if os.environ.get("TRACE"):
-                traceback.print_exc()
-    return 1 if failed else 0
+def make(family, attention, exporter, opset, name):
+    module = build(family, attention).eval()
+    export.randomise(module, seed=sum(map(ord, name)))
+    return export_model(module, exporter, opset)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(export.write_models(__doc__, variants(), COMMITTED))

@@ -42,12 +42,12 @@ def generate(args, flags):
             sys.exit(f"rapt: error: the tokenizer has no token {token!r}")
         command.append(f"--eos-id={number}")
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        sys.exit(done.returncode)
-    for sequence in json.loads(done.stdout)["sequences"]:
+    # Also after an error, which rapt-run has printed: what there is till then is in the output.
+    for sequence in json.loads(done.stdout)["sequences"] if done.stdout else []:
         # A decoder's text goes on where the prompt ends, with or without a space: decoded in one piece.
         goes_on = not any(flag.split("=")[0] in ("--encoder", "--start-id") for flag in flags)
         print(tokenizer.decode((sequence["prompt"] if goes_on else []) + sequence["ids"]))
+    sys.exit(done.returncode)
 
 
 def main():
