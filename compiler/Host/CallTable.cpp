@@ -62,9 +62,12 @@ static kernels::Work workOf(kernel::FuncOp func) {
 
 CallTable host::describeKernels(ModuleOp module) {
   CallTable table;
-  for (auto func : module.getOps<kernel::FuncOp>())
+  for (auto func : module.getOps<kernel::FuncOp>()) {
+    kernels::Schedule schedule = kernels::fromAttr(func.getSchedule());
+    bool hasNumbers = schedule.recipe != kernels::Schedule::Recipe::Reference;
     table.kernels.push_back(
-        {func.getSymName().str(), kernels::fromAttr(func.getSchedule()).print(), ::workOf(func)});
+        {func.getSymName().str(), hasNumbers ? schedule.print() : "reference", ::workOf(func)});
+  }
   return table;
 }
 

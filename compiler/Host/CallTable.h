@@ -19,7 +19,7 @@ namespace rapt::host {
 struct CallTable {
   struct Kernel {
     std::string name;
-    std::string schedule; // Schedule::print
+    std::string schedule; // its recipe and numbers, for people
     kernels::Work work;
   };
   struct Call {

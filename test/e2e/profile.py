@@ -1,7 +1,7 @@
 """Profiles a model with rapt-run and holds the table and the trace against the compiler's report.
 
-Checked: the kernels and how often they are called are those of `raptc --report`; no time exceeds the
-run's, and their sum does not either; the trace is JSON with one event for each call, in order and
+Checked: the kernels and how often they are called are those of `raptc --report`; no time exceeds
+the run's, and their sum does not either; the trace is JSON with one event for each call, in order and
 without overlap; the numbers of work are those of a matrix product that is counted here; outputs are
 the same bits with and without a profile.
 """
@@ -64,7 +64,8 @@ def check_trace(path, kernels, wall, threads):
     counts = {}
     for event in calls:
         counts[event["name"]] = counts.get(event["name"], 0) + 1
-    check(counts == {name: count for name, (count, _) in kernels.items()}, f"the trace has {counts}")
+    reported = {name: count for name, (count, _) in kernels.items()}
+    check(counts == reported, f"the trace has {counts}, the report {reported}")
     end = 0
     for number, event in enumerate(calls):
         check(event["args"]["call"] == number, "a call is missing or twice in the trace")
@@ -99,8 +100,9 @@ def main():
             for name, flags in (("plain", []), ("profiled", ["--profile", "--repeat", "5"])):
                 outputs.append(os.path.join(folder, f"{name}.npz"))
                 trace = os.path.join(folder, "trace.json")
-                text = e2e.execute([*run, "--threads", str(threads), "--output", outputs[-1], *flags,
-                                    *(["--trace", trace] if flags else [])])
+                flags = [*flags, "--trace", trace] if flags else flags
+                text = e2e.execute(
+                    [*run, "--threads", str(threads), "--output", outputs[-1], *flags])
             wall = check_table(text, kernels)
             calls = check_trace(trace, kernels, wall, threads)
             plain, profiled = (open(path, "rb").read() for path in outputs)

@@ -41,6 +41,26 @@ TEST(Pointwise, DynamicInnermostAndMergedExtent) {
   checkAll(b.spec, schedule(Recipe::Pointwise), {{1, 1}, {2, 9}, {1, 16}, {300, 61}}, 1e-6);
 }
 
+TEST(Pointwise, BlocksEndWithTheirLastElement) {
+  for (bool narrow : {false, true}) {
+    Schedule s = schedule(Recipe::Pointwise, narrow);
+    Builder b(1);
+    int x = b.input({dim(0)});
+    b.spec.outputs = {b.map({dim(0)}, op(UnaryOp::Exp, b.at(x, {loop(0)})))};
+    checkAll(b.spec, s, {{1}, {8}, {16383}, {16384}, {16385}, {16401}, {40000}}, 1e-6);
+    Builder fixedSize(0);
+    int y = fixedSize.input({fixed(16448)});
+    fixedSize.spec.outputs = {
+        fixedSize.map({fixed(16448)}, op(UnaryOp::Exp, fixedSize.at(y, {loop(0)})))};
+    checkAll(fixedSize.spec, s, {{}}, 1e-6);
+    // A few elements take a small part of the time of a whole block: less than a 500th without the
+    // call itself.
+    LoadedKernel kernel(b.spec, s, hostCpu(narrow));
+    ASSERT_TRUE(kernel.ok()) << kernel.error;
+    EXPECT_LT(8 * kernel.time({8}, 500, 1), kernel.time({16384}, 500, 1));
+  }
+}
+
 TEST(Pointwise, EveryElementaryFunction) {
   struct Case {
     UnaryOp op;
