@@ -50,13 +50,13 @@ void AttentionKernel::restrictTask(H::RDom &domain, const H::Expr &panelIndex) c
 /// Whether a block, and a task, has a query that sees a key of a panel; the panels of a block, in
 /// order, without those that nobody sees.
 void AttentionKernel::defineTiles() {
-  H::RDom inBlock(0, block, "in_block"), inPanel(0, panel, "in_panel"),
+  H::RDom inBlock(0, keys, 0, block, "in_block"), inPanel(0, panel, "in_panel"),
       inTask(0, taskBlocks, "in_task"), all(0, panels, "all");
-  H::Expr row = H::min(t * block + inBlock, queries - 1), key = H::min(H::likely(j), keys - 1);
+  H::Expr row = H::min(t * block + inBlock.y, queries - 1);
   auto [begin, end] = band(t * block, block);
   seenKeys(j, t, h, b) = H::cast<uint8_t>(0);
-  seenKeys(j, t, h, b) =
-      seenKeys(j, t, h, b) | H::cast<uint8_t>(translate(attention.mask, h, row, key));
+  seenKeys(inBlock.x, t, h, b) = seenKeys(inBlock.x, t, h, b) |
+                                 H::cast<uint8_t>(translate(attention.mask, h, row, inBlock.x));
   seenTiles(jo, t, h, b) = H::cast<uint8_t>(0);
   seenTiles(jo, t, h, b) = H::max(seenTiles(jo, t, h, b), seenKeys(jo * panel + inPanel, t, h, b));
   H::Expr isSeen = seenTiles(all, t, h, b) != 0 && all >= begin && all < end;
@@ -76,7 +76,7 @@ void AttentionKernel::scheduleTiles(const Place &perHead) {
   perHead(seenBefore);
   perHead(seenPanel);
   seenKeys.compute_at(seenTiles, t).vectorize(j, panel, roundUp);
-  seenKeys.update().reorder(j, seenKeys.rvars()[0]).vectorize(j, panel, roundUp);
+  seenKeys.update().vectorize(seenKeys.rvars()[0], panel, H::TailStrategy::GuardWithIf);
   seenTiles.update().atomic().vectorize(seenTiles.rvars()[0]);
   if (strip)
     perHead(seenPanels);
