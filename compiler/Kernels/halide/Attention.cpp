@@ -99,11 +99,11 @@ static H::Var scheduleDecode(Lowering &lowering, Store &store, int groupHeads) {
 
 /// Tasks of several blocks of queries of a head.
 static void scheduleBlocks(Lowering &lowering, Store &store, AttentionKernel &kernel) {
-  H::Var task("chunk"), inChunk("in_chunk"), block("block"), row("row");
+  H::Var task("chunk"), blocks("blocks"), block("block"), row("row");
   std::vector<H::VarOrRVar> order = {store.value, row, block, task};
   order.insert(order.end(), store.outer.begin(), store.outer.end());
-  store.func.split(store.query, task, inChunk, kernel.taskQueries(), H::TailStrategy::GuardWithIf)
-      .split(inChunk, block, row, kernel.blockQueries(), H::TailStrategy::GuardWithIf)
+  store.func.split(store.query, blocks, row, kernel.blockQueries(), H::TailStrategy::GuardWithIf)
+      .split(blocks, task, block, kernel.taskBlocks(), H::TailStrategy::GuardWithIf)
       .reorder(order);
   for (size_t i = 0; i < store.outer.size(); ++i) {
     H::Var both("task" + std::to_string(i));

@@ -2,10 +2,10 @@
 //
 // ALGORITHM  two steps, as in the textbook: all scores of a query (AttentionScores.h), their
 //            maximum, exponentials, sum, and the weighted sum of values.
-// SCHEDULE   Strip: one task is up to 256 queries of one head. It packs K^T into panels once (a
-//            plain strided gather: nested transposes were slower), then for blocks of 32 queries
-//            computes a strip of scores for all keys that stays in L2. Both products run in
-//            register tiles of 8 rows x 2 vectors (16 accumulators hide the FMA latency).
+// SCHEDULE   Strip: one task is up to 256 queries of one head. It packs K^T into panels once, then
+//            for blocks of 32 queries computes a strip of scores for all keys that stays in L2.
+//            Both products run in register tiles of 8 rows x 2 vectors (16 accumulators hide the
+//            FMA latency); a last panel with keys for one vector only gets a tile of 8 x 1.
 //            Unfused: the same Funcs, each stage for all heads at once through memory. The
 //            baseline, which the strip beats by more the more keys there are.
 // TILES      Where positions or a mask with rows exclude keys, a block of queries visits only the
@@ -35,7 +35,7 @@ AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &atten
   rows = lowering.cpu.vectorRegisters >= 32 ? 8 : 4;
   panel = 2 * lanes;
   block = static_cast<int>((lowering.schedule.blockQuery + rows - 1) / rows * rows);
-  taskBlocks = std::max(1, mostTaskQueries / block);
+  blocksOfTask = std::max(1, mostTaskQueries / block);
   headDim = static_cast<int>(attention.headDim);
   valueDim = static_cast<int>(attention.valueDim);
   int vectors = (valueDim + lanes - 1) / lanes;
@@ -118,7 +118,7 @@ void AttentionKernel::defineOperands() {
 }
 
 void AttentionKernel::defineSums() {
-  H::Expr chunk = strip ? H::Expr(t / taskBlocks) : H::Expr(0);
+  H::Expr chunk = strip ? H::Expr(t / blocksOfTask) : H::Expr(0);
   if (!skips) {
     H::RDom rj(0, keys, "rj");
     weighted(di, r, dt, t, h, b) += weights(rj % panel, rj / panel, r, t, h, b) *
@@ -138,7 +138,7 @@ void AttentionKernel::defineSums() {
 void AttentionKernel::defineProduct(H::Func product, const std::vector<H::Var> &args,
                                     const H::Expr &panelIndex, const H::Expr &isThere) {
   H::RDom rd(0, headDim, "rd");
-  H::Expr chunk = strip ? H::Expr(t / taskBlocks) : H::Expr(0);
+  H::Expr chunk = strip ? H::Expr(t / blocksOfTask) : H::Expr(0);
   if (skips) {
     // Nothing is written elsewhere, so that Halide ends the loop over slots behind the last.
     H::RDom once(0, 1, "once");
@@ -171,7 +171,7 @@ void AttentionKernel::defineScores() {
   if (skips)
     half.where(full + half.y < slotsBelow(panels));
   H::Expr slot = H::unsafe_promise_clamped(full + half.y, 0, panels - 1),
-          last = H::unsafe_promise_clamped(fullPanels, 0, panels - 1);
+          last = H::min(fullPanels, panels - 1);
   at = last * panel + half.x;
   defineProduct(halfProduct, {ji, r, t, h, b}, last, full < slotsBelow(panels));
   scores(half.x, slot, r, t, h, b) =
@@ -272,7 +272,7 @@ void AttentionKernel::announceScratch() {
     addTerm(outer * count * Extent{headDim + 2 * paddedValue + 3, {}}, 4);
   }
   if (tiled) { // a flag a key; for each panel and block a flag and two numbers, and a flag a task
-    perKey(outer, 1 + (9 * taskBlocks + panel) / panel);
+    perKey(outer, 1 + (9 * blocksOfTask + panel) / panel);
     if (!strip)
       perKey(outer * attention.queries, 1);
   }

@@ -22,8 +22,8 @@ public:
 
   /// Queries whose scores are in flight together.
   int blockQueries() const { return block; }
-  /// Queries of one task, whole blocks.
-  int taskQueries() const { return block * taskBlocks; }
+  /// Blocks of one task.
+  int taskBlocks() const { return blocksOfTask; }
   /// The result over d, i, h, b.
   Halide::Func define();
   /// Places everything into the loops of `out` over tasks and blocks.
@@ -38,7 +38,7 @@ private:
   Lowering &lowering;
   const AttentionStage &attention;
   Recipe &recipe;
-  int lanes, rows, panel, block, taskBlocks, headDim, valueDim, valueTile, paddedValue;
+  int lanes, rows, panel, block, blocksOfTask, headDim, valueDim, valueTile, paddedValue;
   Halide::Expr queries, keys, panels;
   Halide::Expr fullPanels; ///< panels that are computed in whole; a last one may be half empty
   bool strip, packValues, canBeEmpty;

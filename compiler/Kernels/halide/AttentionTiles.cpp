@@ -41,7 +41,7 @@ H::Expr AttentionKernel::panelAt(const H::Expr &slot) const {
 
 /// Leaves in `domain`, whose panels are `panelIndex`, those that a query of task c sees.
 void AttentionKernel::restrictTask(H::RDom &domain, const H::Expr &panelIndex) const {
-  auto [begin, end] = band(c * taskQueries(), taskQueries());
+  auto [begin, end] = band(c * block * blocksOfTask, block * blocksOfTask);
   domain.where(panelIndex >= begin && panelIndex < end);
   if (tiled)
     domain.where(seenPanels(panelIndex, c, h, b) != 0);
@@ -51,12 +51,12 @@ void AttentionKernel::restrictTask(H::RDom &domain, const H::Expr &panelIndex) c
 /// order, without those that nobody sees.
 void AttentionKernel::defineTiles() {
   H::RDom inBlock(0, keys, 0, block, "in_block"), inPanel(0, panel, "in_panel"),
-      inTask(0, taskBlocks, "in_task"), all(0, panels, "all");
+      inTask(0, blocksOfTask, "in_task"), all(0, panels, "all");
   H::Expr row = H::min(t * block + inBlock.y, queries - 1);
   auto [begin, end] = band(t * block, block);
   seenKeys(j, t, h, b) = H::cast<uint8_t>(0);
-  seenKeys(inBlock.x, t, h, b) = seenKeys(inBlock.x, t, h, b) |
-                                 H::cast<uint8_t>(translate(attention.mask, h, row, inBlock.x));
+  seenKeys(inBlock.x, t, h, b) =
+      seenKeys(inBlock.x, t, h, b) | H::cast<uint8_t>(translate(attention.mask, h, row, inBlock.x));
   seenTiles(jo, t, h, b) = H::cast<uint8_t>(0);
   seenTiles(jo, t, h, b) = H::max(seenTiles(jo, t, h, b), seenKeys(jo * panel + inPanel, t, h, b));
   H::Expr isSeen = seenTiles(all, t, h, b) != 0 && all >= begin && all < end;
@@ -65,7 +65,7 @@ void AttentionKernel::defineTiles() {
   // A panel that nobody sees leaves its slot to the next.
   seenPanel(jo, t, h, b) = H::undef<int>();
   seenPanel(H::clamp(seenBefore(all, t, h, b), 0, panels - 1), t, h, b) = all;
-  H::Expr blockInTask = H::min(c * taskBlocks + inTask, (queries - 1) / block);
+  H::Expr blockInTask = H::min(c * blocksOfTask + inTask, (queries - 1) / block);
   seenPanels(jo, c, h, b) = H::cast<uint8_t>(0);
   seenPanels(jo, c, h, b) = seenPanels(jo, c, h, b) | seenTiles(jo, blockInTask, h, b);
 }
