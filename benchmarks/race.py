@@ -38,7 +38,7 @@ class Race:
     """times: {engine: [[seconds of a run] of each kept round]}. gauges: measurements around the kept rounds.
     dropped: rounds in which the machine moved. slow: {engine: seconds of a run} of those not raced. In percent:
     steal, of all CPU time; idle, CPU time that engines used out of their turn, of the turns of others; waited,
-    time that engines were kept from their cores, of their turns."""
+    time that a thread of the engines was kept from its core, of their turns."""
 
     times: dict
     gauges: list
@@ -78,7 +78,7 @@ class Turns:
         waited, begin = machine.waiting_seconds(worker.pid), time.monotonic()
         taken = worker.ask("time", count, warm)
         self.seconds += time.monotonic() - begin
-        self.waited += machine.waiting_seconds(worker.pid) - waited
+        self.waited += (machine.waiting_seconds(worker.pid) - waited) / worker.threads
         worker.sleep()
         self.idle += sum(map(machine.cpu_seconds, others)) - used
         return taken

@@ -29,7 +29,7 @@ class Worker:
     thread of it spins while another engine runs."""
 
     def __init__(self, name, cores, waiting=None):
-        self.name = name
+        self.name, self.threads = name, len(cores)
         mine, other = socket.socketpair()
         self._log = tempfile.TemporaryFile()
         threads = str(len(cores))
