@@ -1,11 +1,8 @@
 //===- AttentionKernel.cpp - The Funcs of one attention stage ------------------*- C++ -*-===//
 //
 // ALGORITHM  two steps, as in the textbook: all scores of a query, their maximum, exponentials,
-//            sum, and the weighted sum of values. No infinity exists inside, because fast-math may
-//            assume that there is none: an excluded key scores -FLT_MAX, and a finite bias is at
-//            least half of that, so that the two cannot be confused (docs/semantics.md S2). A row
-//            whose maximum is the score of an excluded key is empty; in any other row such a key
-//            weighs exactly 0.
+//            sum, and the weighted sum of values. What scores and weights are for excluded keys
+//            and empty rows is in AttentionScores.h.
 // SCHEDULE   Strip: one task is up to 256 queries of one head. It packs K^T into panels once (a
 //            plain strided gather: nested transposes were slower), then for blocks of 32 queries
 //            computes a strip of scores for all keys that stays in L2. Both products run in
@@ -19,7 +16,7 @@
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/halide/AttentionKernel.h"
 
-#include "compiler/Kernels/halide/Math.h"
+#include "compiler/Kernels/halide/AttentionScores.h"
 
 #include <cfloat>
 
@@ -27,36 +24,11 @@ namespace rapt::kernels::halide {
 
 namespace H = Halide;
 
-/// Scores from here down are those of excluded keys: between them and the lowest bias.
-static constexpr float excludedScore = -2.5e38f;
 /// Queries of one task. Each task packs K^T, which weighs less the more queries share it.
 static constexpr int mostTaskQueries = 256;
 /// Inner Funcs have room for whole tiles; Halide's own choice, shifting the last one, would reach
 /// below row 0 where there are fewer rows than a tile has.
 static constexpr H::TailStrategy roundUp = H::TailStrategy::RoundUp;
-
-/// True if consecutive d of `value` lie side by side in a tensor that is read as it is.
-static bool isContiguous(const Lowering &lowering, const ExprRef &value) {
-  if (value->kind != Expr::Kind::Load || !lowering.isInput(static_cast<int>(value->integer)) ||
-      value->operands.empty())
-    return false;
-  for (size_t i = 0; i + 1 < value->operands.size(); ++i)
-    if (usesLoop(value->operands[i], 3))
-      return false;
-  const Expr *last = value->operands.back().get(); // d, or a sum with d as its last or first term
-  while (last->kind == Expr::Kind::Binary && last->binary == BinaryOp::Add) {
-    bool right = usesLoop(last->operands[1], 3);
-    if (right && usesLoop(last->operands[0], 3))
-      return false;
-    last = last->operands[right ? 1 : 0].get();
-  }
-  return last->kind == Expr::Kind::Loop && last->integer == 3;
-}
-
-/// A sum with the score of an excluded key is one again.
-static H::Expr snap(const H::Expr &score) {
-  return H::select(score <= excludedScore, -FLT_MAX, score);
-}
 
 AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &attention,
                                  Recipe &recipe)
@@ -78,64 +50,31 @@ AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &atten
   strip = lowering.schedule.variant == Schedule::Variant::Strip;
   // Values with a short last vector are copied and padded; long static ones copied because their
   // rows are pages apart.
-  packValues = valueDim % lanes != 0 || !isContiguous(lowering, attention.value) ||
+  packValues = valueDim % lanes != 0 || !readsRows(lowering, attention.value) ||
                (attention.keys.isStatic() && attention.keys.factor >= 1024);
-  canBeEmpty = attention.bias || attention.mask || attention.causalOffset || attention.windowOffset;
+  canBeEmpty = excludesKeys(attention);
   tiled = attention.mask && usesLoop(attention.mask, 2);
   skips = tiled || attention.causalOffset || attention.windowOffset;
   means = skips && attention.emptyRow == AttentionStage::EmptyRow::Mean;
 }
 
-/// A diagonal of the scores; the sum with a position stays in 32 bits.
 H::Expr AttentionKernel::offset(const ExprRef &expr) const {
-  H::Expr most = 1 << 29;
-  return H::clamp(H::cast<int>(lowering.translate(expr, {b, h, r, j})), -most, most);
-}
-
-/// The bias without infinities. A loaded -infinity is told by its bits, which fast-math leaves
-/// alone; constants in a computed bias were made finite when they were translated.
-H::Expr AttentionKernel::biasAt(const H::Expr &row, const H::Expr &key) const {
-  H::Expr bias = translate(attention.bias, h, row, key);
-  if (attention.bias->kind != Expr::Kind::Load)
-    return snap(bias);
-  H::Expr isInfinite = H::reinterpret<uint32_t>(bias) == H::Expr(0xff800000u);
-  return H::select(isInfinite, -FLT_MAX, H::max(bias, Lowering::lowestFinite));
+  return bandOffset(lowering, expr, {b, h, r, j});
 }
 
 /// What a key adds to the score of every query: the bias and mask that do not depend on the query,
 /// and the exclusion of the padding behind the last key.
 H::Expr AttentionKernel::keyBiasAt() const {
-  H::Expr key = H::min(H::likely(j), keys - 1), sum = 0.0f;
-  if (attention.bias && !usesLoop(attention.bias, 2))
-    sum = biasAt(0, key);
-  if (attention.mask && !tiled)
-    sum = H::select(translate(attention.mask, h, 0, key), sum, -FLT_MAX);
-  return H::select(H::likely(j) < keys, sum, -FLT_MAX);
+  ScorePlace place = {b, h, 0, H::min(H::likely(j), keys - 1)};
+  return H::select(H::likely(j) < keys, scoreOfKey(lowering, attention, place), -FLT_MAX);
 }
 
 /// The score of query r of block t and key ji of a panel: S1, with exclusions at -FLT_MAX.
 H::Expr AttentionKernel::scoreAt(const H::Expr &panelIndex) const {
-  // Scaling the sum rounds once; scaling the query first would round every product. It is free
-  // either way: with the bias it is one fused operation.
-  H::Expr score = product(ji, r, panelIndex, t, h, b) * static_cast<float>(attention.scale);
   H::Expr at = panelIndex * panel + ji, position = t * block + r;
-  H::Expr key = H::min(H::likely(at), keys - 1), row = H::min(position, queries - 1);
-  if (attention.softcap > 0) {
-    float cap = static_cast<float>(attention.softcap);
-    score = tanhAny(score * (1.0f / cap)) * cap;
-  }
-  if (attention.bias && usesLoop(attention.bias, 2))
-    score = snap(score + biasAt(row, key));
-  score += keyBias(at, h, b);
-  if (canBeEmpty)
-    score = snap(score);
-  if (tiled)
-    score = H::select(translate(attention.mask, h, row, key), score, -FLT_MAX);
-  if (attention.causalOffset)
-    score = H::select(at <= row + offset(*attention.causalOffset), score, -FLT_MAX);
-  if (attention.windowOffset)
-    score = H::select(at >= row + offset(*attention.windowOffset), score, -FLT_MAX);
-  return score;
+  ScorePlace place = {b, h, H::min(position, queries - 1), H::min(H::likely(at), keys - 1)};
+  return scoreOf(lowering, attention, product(ji, r, panelIndex, t, h, b), keyBias(at, h, b), place,
+                 at);
 }
 
 H::Expr AttentionKernel::valueAt(const H::Expr &key) const {
@@ -233,8 +172,7 @@ H::Func AttentionKernel::define() {
   product(ji, r, jo, t, h, b) = 0.0f;
   product(ji, r, jo, t, h, b) += queryRows(rd, r, t, h, b) * keyPanels(ji, rd, jo, chunk, h, b);
   auto weightAt = [&](const H::Expr &panelIndex) {
-    H::Expr below = scores(ji, panelIndex, r, t, h, b) - rowMax(r, t, h, b);
-    return H::select(below < -87.0f, 0.0f, expNonPositive(below));
+    return weightOf(scores(ji, panelIndex, r, t, h, b), rowMax(r, t, h, b));
   };
   if (skips) {
     scores(ji, jo, r, t, h, b) = H::undef<float>();
@@ -259,7 +197,7 @@ H::Func AttentionKernel::define() {
   H::Expr total = rowSum(r, t, h, b);
   // Nothing at all may have been added; a row that is not empty has a weight of 1.
   H::Expr factor = 1.0f / (skips ? H::max(total, 0.5f) : total);
-  H::Expr empty = rowMax(r, t, h, b) <= excludedScore;
+  H::Expr empty = isEmptyRow(rowMax(r, t, h, b));
   if (!canBeEmpty) {
     result(d, r, t, h, b) = sum * factor;
   } else if (means) {
@@ -267,7 +205,7 @@ H::Func AttentionKernel::define() {
     H::Expr row = H::min(inBlock, queries - 1 - t * block);
     emptyBlock(t, h, b) = H::cast<uint8_t>(0);
     emptyBlock(t, h, b) =
-        H::max(emptyBlock(t, h, b), H::cast<uint8_t>(rowMax(row, t, h, b) <= excludedScore));
+        H::max(emptyBlock(t, h, b), H::cast<uint8_t>(isEmptyRow(rowMax(row, t, h, b))));
     all.where(emptyBlock(t, h, b) != 0);
     meanValue(d, t, h, b) = 0.0f;
     meanValue(d, t, h, b) += valueAt(all);

@@ -58,7 +58,6 @@ private:
     return lowering.translate(expr, {b, head, row, last});
   }
   Halide::Expr valueAt(const Halide::Expr &key) const;
-  Halide::Expr biasAt(const Halide::Expr &row, const Halide::Expr &key) const;
   Halide::Expr keyBiasAt() const;
   Halide::Expr scoreAt(const Halide::Expr &panelIndex) const;
   Halide::Expr offset(const ExprRef &expr) const;
