@@ -86,21 +86,19 @@ static void chooseTile(Schedule &schedule, int64_t n, const TargetCpu &target) {
 static int64_t choosePrefetch(const TargetCpu &target) { return target.cpu == "znver4" ? 0 : 1; }
 
 /// The variant by the number of queries. A strip packs K^T, which is read again for each block of
-/// queries, and computes whole register tiles of queries: its time hardly depends on how many of a
-/// tile there are. Decode packs nothing, and its time grows with each query once keys and values
-/// come from a cache. Both take as long where the queries fill about one tile; with one query strip
-/// takes 5 times as long out of L2, twice as long out of memory (docs/kernels.md). Query heads that
-/// share a kv head count alike on both sides.
+/// queries, and computes whole register tiles of queries: up to a tile, its time hardly depends on
+/// their number. Decode packs nothing, and its time grows with each query once keys and values come
+/// from a cache. With one query strip takes 3 to 8 times as long, with 8 both take as long, for
+/// AVX-512 and AVX2 (docs/kernels.md). Query heads that share a kv head make decode compute more
+/// and strip pack more, which does not move that point.
 /// With a dynamic number of queries, the kernel is both, unless queries and keys are the same dim:
 /// such a model has no past, and a step of it has as many keys as queries.
-static void chooseAttention(Schedule &schedule, const AttentionStage &attention,
-                            const TargetCpu &target) {
-  int64_t tile = target.vectorRegisters >= 32 ? 8 : 4;
-  const Extent &queries = attention.queries;
-  if (queries.isStatic() && queries.factor <= tile)
+static void chooseAttention(Schedule &schedule, const AttentionStage &attention) {
+  constexpr int64_t few = 6;
+  if (attention.queries.isStatic() && attention.queries.factor <= few)
     schedule.variant = Schedule::Variant::Decode;
-  else if (!queries.isStatic() && queries != attention.keys)
-    schedule.decodeQueries = tile;
+  else if (!attention.queries.isStatic() && attention.queries != attention.keys)
+    schedule.decodeQueries = few;
 }
 
 Schedule rapt::chooseSchedule(const KernelSpec &spec, const std::vector<bool> &weightInputs,
@@ -118,7 +116,7 @@ Schedule rapt::chooseSchedule(const KernelSpec &spec, const std::vector<bool> &w
         alone && !hasReduction ? Schedule::Recipe::Attention : Schedule::Recipe::Reference;
     for (const Stage &stage : spec.stages)
       if (stage.attention)
-        chooseAttention(schedule, *stage.attention, target);
+        chooseAttention(schedule, *stage.attention);
   } else if (!hasReduction)
     schedule.recipe = Schedule::Recipe::Pointwise;
   else if (int weight = gemmWeight(spec, weightInputs); weight >= 0 && !needsStrictFloat(spec)) {
