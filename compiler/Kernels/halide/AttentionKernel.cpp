@@ -96,7 +96,9 @@ H::Expr AttentionKernel::offset(const ExprRef &expr) const {
 /// alone; constants in a computed bias were made finite when they were translated.
 H::Expr AttentionKernel::biasAt(const H::Expr &row, const H::Expr &key) const {
   H::Expr bias = translate(attention.bias, h, row, key);
-  if (attention.bias->kind != Expr::Kind::Load)
+  const Expr &source =
+      attention.bias->kind == Expr::Kind::Cast ? *attention.bias->operands[0] : *attention.bias;
+  if (source.kind != Expr::Kind::Load)
     return snap(bias);
   H::Expr isInfinite = H::reinterpret<uint32_t>(bias) == H::Expr(0xff800000u);
   return H::select(isInfinite, -FLT_MAX, H::max(bias, Lowering::lowestFinite));
