@@ -17,6 +17,7 @@
 #include "compiler/Simplify/Simplify.h"
 #include "dialects/Attn/Attn.h"
 #include "dialects/Kernel/Kernel.h"
+#include "dialects/Onnx/Names.h"
 #include "frontends/onnx/Import.h"
 #include "frontends/onnx/Model.h"
 
@@ -46,6 +47,34 @@ std::string rapt::producerText() {
 }
 
 namespace {
+
+/// "error: node 'x': text", whoever it comes from. A text that names its node stays as it is;
+/// MLIR's name of the operation goes.
+void print(Diagnostic &diagnostic, llvm::StringRef severity) {
+  std::string text = diagnostic.str(), node = onnx::nodeText(diagnostic.getLocation());
+  llvm::StringRef said = text;
+  bool isNamed = !isa<UnknownLoc>(diagnostic.getLocation());
+  size_t prefix = said.starts_with("'onnx.") ? said.find("' op ") : llvm::StringRef::npos;
+  if (isNamed && prefix != llvm::StringRef::npos)
+    said = said.drop_front(prefix + 5);
+  llvm::errs() << severity << ": " << (isNamed && !said.contains(node) ? node + ": " : "") << said
+               << "\n";
+}
+
+/// Everything but errors is for rapt-opt.
+LogicalResult printErrors(Diagnostic &diagnostic) {
+  if (diagnostic.getSeverity() == DiagnosticSeverity::Error)
+    print(diagnostic, "error");
+  return success();
+}
+
+/// What the importer finds wrong with a file that it can use all the same.
+LogicalResult printWarnings(Diagnostic &diagnostic) {
+  if (diagnostic.getSeverity() != DiagnosticSeverity::Warning)
+    return failure();
+  print(diagnostic, "warning");
+  return success();
+}
 
 void buildSimplify(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createSimplifyShapesPass());
@@ -166,6 +195,7 @@ bool Compilation::importStage() {
   onnx::ImportOptions import;
   import.dims = options.dims;
   import.values = options.values;
+  ScopedDiagnosticHandler warn(&context, printWarnings);
   module = onnx::importModel(*model, import, context);
   if (!module)
     return false;
@@ -292,6 +322,7 @@ bool Compilation::run(llvm::raw_ostream &irOutput) {
 
 bool rapt::compile(const CompileOptions &options, MLIRContext &context, llvm::raw_ostream &irOutput,
                    Report &report) {
+  ScopedDiagnosticHandler print(&context, printErrors);
   return Compilation(options, context, report).run(irOutput);
 }
 

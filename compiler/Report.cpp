@@ -18,18 +18,33 @@
 using namespace mlir;
 using namespace rapt;
 
+/// No query sees a key behind its own, the last query's being the last key where lengths differ.
+static bool isCausal(attn::SdpaOp op) {
+  if (!op.getCausalOffset())
+    return false;
+  int64_t queries = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(2),
+          keys = cast<RankedTensorType>(op.getKey().getType()).getDimSize(2);
+  bool isStatic = !ShapedType::isDynamic(queries) && !ShapedType::isDynamic(keys);
+  return static_cast<int64_t>(*op.getCausalOffset()) <=
+         (op.getCausalFromEnd() || !isStatic ? 0 : keys - queries);
+}
+
 static Report::Fields describe(attn::SdpaOp op) {
   auto query = cast<RankedTensorType>(op.getQuery().getType());
   auto key = cast<RankedTensorType>(op.getKey().getType());
-  return {{"heads", query.getDimSize(1)},
-          {"kv_heads", key.getDimSize(1)},
-          {"head_dim", query.getDimSize(3)},
-          {"bias", bool(op.getBias())},
-          {"mask", bool(op.getMask())},
-          {"causal", bool(op.getCausalOffset())},
-          {"window", bool(op.getWindowOffset())},
-          {"softcap", op.getSoftcap().convertToDouble()},
-          {"empty_rows", stringifyEmptyRow(op.getEmptyRow())}};
+  Report::Fields fields = {{"heads", query.getDimSize(1)},        {"kv_heads", key.getDimSize(1)},
+                           {"head_dim", query.getDimSize(3)},     {"bias", bool(op.getBias())},
+                           {"mask", bool(op.getMask())},          {"causal", isCausal(op)},
+                           {"window", bool(op.getWindowOffset())}};
+  if (op.getCausalOffset())
+    fields.emplace_back("causal_offset", static_cast<int64_t>(*op.getCausalOffset()));
+  if (op.getWindowOffset())
+    fields.emplace_back("window_offset", static_cast<int64_t>(*op.getWindowOffset()));
+  if (op.getCausalOffset() || op.getWindowOffset())
+    fields.emplace_back("causal_from_end", op.getCausalFromEnd());
+  fields.emplace_back("softcap", op.getSoftcap().convertToDouble());
+  fields.emplace_back("empty_rows", stringifyEmptyRow(op.getEmptyRow()));
+  return fields;
 }
 
 void Report::addAttention(ModuleOp module) {
@@ -37,13 +52,19 @@ void Report::addAttention(ModuleOp module) {
   llvm::MapVector<StringRef, int64_t> counts;
   for (StringRef name : {"LayerNormalization", "RMSNormalization", "RotaryEmbedding", "Gelu"})
     counts[name] = 0;
+  llvm::StringMap<std::string> copied; // softmax nodes with another reader, and why they are copied
+  module.walk([&](onnx::SoftmaxOp op) {
+    if (auto reason = op->getAttrOfType<StringAttr>("attn.copied"))
+      copied[onnx::nodeName(op->getLoc())] = reason.str();
+  });
   module.walk([&](Operation *op) {
     auto count = counts.find(op->getName().stripDialect());
     if (count != counts.end() && isa<onnx::OnnxDialect>(op->getDialect()))
       ++count->second;
     if (auto sdpa = dyn_cast<attn::SdpaOp>(op)) {
-      attention.push_back({onnx::nodeName(op->getLoc()), true, "", describe(sdpa)});
-    } else if (isa<onnx::SoftmaxOp>(op)) {
+      std::string node = onnx::nodeName(op->getLoc());
+      attention.push_back({node, true, copied.lookup(node), describe(sdpa)});
+    } else if (isa<onnx::SoftmaxOp>(op) && !op->hasAttr("attn.copied")) {
       auto reason = op->getAttrOfType<StringAttr>("attn.not_fused");
       attention.push_back(
           {onnx::nodeName(op->getLoc()), false, reason ? reason.str() : "not matched", {}});
@@ -94,6 +115,28 @@ static void printValue(llvm::raw_ostream &os, const llvm::json::Value &value) {
     os << value;
 }
 
+/// ", causal", or which keys query i sees: ", keys i - 3 to i + 3", counted from the end where J is
+/// not I.
+static void printBand(llvm::raw_ostream &os, const llvm::json::Object &fields) {
+  std::optional<int64_t> last = fields.getInteger("causal_offset"),
+                         first = fields.getInteger("window_offset");
+  auto position = [](int64_t offset) -> std::string {
+    auto magnitude = static_cast<uint64_t>(offset);
+    if (offset == 0)
+      return "i";
+    return offset < 0 ? "i - " + std::to_string(0 - magnitude) : "i + " + std::to_string(magnitude);
+  };
+  bool isCausal = *fields.getBoolean("causal");
+  if (isCausal)
+    os << ", causal";
+  if (isCausal && !first)
+    return;
+  if (first)
+    os << ", keys " << position(*first) << (last ? " to " + position(*last) : " and later");
+  else if (last)
+    os << ", keys up to " << position(*last);
+}
+
 /// "12 heads on 4, head_dim 64, mask, empty rows zero"
 static void printDetail(llvm::raw_ostream &os, const Report::Fields &detail) {
   llvm::json::Object fields;
@@ -104,9 +147,10 @@ static void printDetail(llvm::raw_ostream &os, const Report::Fields &detail) {
   if (kvHeads != heads)
     os << " on " << kvHeads;
   os << ", head_dim " << *fields.getInteger("head_dim");
-  for (const char *operand : {"bias", "mask", "causal", "window"})
+  for (const char *operand : {"bias", "mask"})
     if (*fields.getBoolean(operand))
       os << ", " << operand;
+  printBand(os, fields);
   if (double softcap = *fields.getNumber("softcap"))
     os << ", softcap " << llvm::format("%g", softcap);
   os << ", empty rows " << *fields.getString("empty_rows");
@@ -120,10 +164,12 @@ void Report::printText(llvm::raw_ostream &os) const {
   else if (attention.empty())
     os << "  no softmax in the graph\n";
   for (const AttentionSite &site : attention) {
-    os << (site.fused ? "  fused      " : "  not fused  ") << site.node << ": " << site.reason;
+    os << (site.fused ? "  fused      " : "  not fused  ") << site.node << ": ";
     if (site.fused)
       printDetail(os, site.detail);
-    os << "\n";
+    if (site.fused && !site.reason.empty())
+      os << "; its scores are computed twice: ";
+    os << site.reason << "\n";
   }
   if (!recognised.empty())
     os << "\nrecognised\n";
@@ -168,8 +214,8 @@ void Report::printJson(llvm::raw_ostream &os) const {
     json.attribute("fused", site.fused);
     if (site.fused)
       json.attributeObject("detail", [&] { printFields(json, site.detail); });
-    else
-      json.attribute("reason", site.reason);
+    if (!site.reason.empty())
+      json.attribute(site.fused ? "copied" : "reason", site.reason);
   };
   auto printKernel = [&](const Kernel &kernel) {
     json.attribute("name", kernel.name);

@@ -25,8 +25,10 @@ struct Report {
   struct AttentionSite {
     std::string node;   // name of the Softmax node
     bool fused = false; // it became attn.sdpa
-    std::string reason; // why not
-    /// Fused: heads, kv_heads, head_dim, bias, mask, causal, window, softcap, empty_rows.
+    std::string reason; // why not; fused: why its scores are computed a second time, if they are
+    /// Fused: heads, kv_heads, head_dim, bias, mask, causal, window, softcap, empty_rows. With a
+    /// band of keys causal_offset, window_offset and causal_from_end, too; `causal` says that no
+    /// query sees a later key.
     Fields detail;
   };
   struct Kernel {

@@ -26,9 +26,6 @@ static constexpr double kProduct = 1e8;
 /// Sentinels at or below this take a key's weight to exactly zero beside any real score.
 static constexpr double kSentinel = -1e9;
 
-/// Half of the lowest f32.
-static constexpr double kLowest = -1.7e38;
-
 static bool isSentinel(Value value) {
   std::optional<double> number = scalarConstant(value);
   return number && *number <= kSentinel;
@@ -74,8 +71,7 @@ static Value findGuard(Value probabilities, AttentionMatch &match) {
     match.zeroed = MaskTerm{guard.getCondition(), false};
     return guard.getOutput();
   }
-  if (scalarConstant(equal->getOperand(constant)) != -HUGE_VAL ||
-      !maximum.getKeepdims())
+  if (scalarConstant(equal->getOperand(constant)) != -HUGE_VAL || !maximum.getKeepdims())
     return {};
   int64_t rank = tensorType(maximum.getData()).getRank();
   if (!llvm::equal(maximum.getAxes(), ArrayRef<int64_t>{rank - 1}))

@@ -2,7 +2,7 @@
 
 #include "compiler/Fuse/AttentionTerms.h"
 
-#include "dialects/Kernel/Kernel.h"
+#include "compiler/Fuse/Diagonals.h"
 
 #include <cmath>
 
@@ -14,235 +14,8 @@ namespace {
 
 using onnx::SymbolicExpr;
 
-/// Constants with more elements than this are not looked at: 2048 queries by 2048 keys.
-constexpr int64_t kMaskElements = 1 << 22;
-/// Half of the lowest f32: at or below it a sum with a score of ordinary size is unchanged.
-constexpr double kLowest = -1.7e38;
 /// Less than half a unit in the last place of kLowest.
 constexpr double kOrdinary = 1e30;
-
-class Causality {
-public:
-  explicit Causality(const onnx::ShapeInference &shapes) : shapes(shapes) {}
-
-  /// The o with (value == seenWhenTrue) == (j <= i + o), where i and j index the last two dims of
-  /// `value`. Floats of 0 and -infinity are true and false; with `asNumber` 0 is false, and every
-  /// other number true.
-  std::optional<SymbolicExpr> offsetOf(Value value, bool seenWhenTrue, int depth = 0,
-                                       bool asNumber = false) const {
-    ArrayRef<SymbolicExpr> shape = shapes.shape(value);
-    Operation *op = value.getDefiningOp();
-    if (shape.size() < 2 || !op || depth > 16)
-      return std::nullopt;
-    if (isa<kernel::WeightOp, onnx::ConstantOp>(op))
-      return ofConstant(value, seenWhenTrue, asNumber);
-    if (auto isNot = dyn_cast<onnx::NotOp>(op))
-      return offsetOf(isNot.getInput(), !seenWhenTrue, depth + 1);
-    if (isa<onnx::ReshapeOp, onnx::ExpandOp, onnx::SqueezeOp, onnx::UnsqueezeOp>(op)) {
-      ArrayRef<SymbolicExpr> from = shapes.shape(op->getOperand(0));
-      bool same = from.size() >= 2 && from.take_back(2) == shape.take_back(2) &&
-                  (isa<onnx::ExpandOp>(op) || llvm::all_of(from.drop_back(2), isOne));
-      return same ? offsetOf(op->getOperand(0), seenWhenTrue, depth + 1, asNumber) : std::nullopt;
-    }
-    if (auto slice = dyn_cast<onnx::SliceOp>(op))
-      return ofSlice(slice, seenWhenTrue, depth, asNumber);
-    if (auto trilu = dyn_cast<onnx::TriluOp>(op))
-      return ofTrilu(trilu, seenWhenTrue, asNumber);
-    if (auto cast = dyn_cast<onnx::CastOp>(op)) {
-      bool fromBool = tensorType(cast.getInput()).getElementType().isInteger(1);
-      bool toBool = tensorType(value).getElementType().isInteger(1);
-      if (toBool || (fromBool && asNumber))
-        return offsetOf(cast.getInput(), seenWhenTrue, depth + 1, /*asNumber=*/!fromBool);
-    }
-    if (auto equal = dyn_cast<onnx::EqualOp>(op))
-      if (Value number = otherThanScalar(equal, 0))
-        return offsetOf(number, !seenWhenTrue, depth + 1, /*asNumber=*/true);
-    if (isa<onnx::LessOp, onnx::LessOrEqualOp>(op))
-      return ofComparison(op->getOperand(0), op->getOperand(1), isa<onnx::LessOp>(op), seenWhenTrue,
-                          shape);
-    if (isa<onnx::GreaterOp, onnx::GreaterOrEqualOp>(op))
-      return ofComparison(op->getOperand(1), op->getOperand(0), isa<onnx::GreaterOp>(op),
-                          seenWhenTrue, shape);
-    return std::nullopt;
-  }
-
-  /// The w with (value == seenWhenTrue) == (|i + w.second - j| <= w.first), from |x| <= w.
-  std::optional<std::pair<SymbolicExpr, SymbolicExpr>> widthOf(Value value,
-                                                               bool seenWhenTrue) const {
-    while (auto expand = value.getDefiningOp<onnx::ExpandOp>())
-      value = expand.getInput();
-    Operation *op = value.getDefiningOp();
-    if (!op || !seenWhenTrue || op->getNumOperands() != 2)
-      return std::nullopt;
-    bool less = isa<onnx::LessOp, onnx::LessOrEqualOp>(op);
-    if (!less && !isa<onnx::GreaterOp, onnx::GreaterOrEqualOp>(op))
-      return std::nullopt;
-    bool strict = isa<onnx::LessOp, onnx::GreaterOp>(op);
-    auto distance = op->getOperand(less ? 0 : 1).getDefiningOp<onnx::AbsOp>();
-    std::optional<Plane> most = planeOf(op->getOperand(less ? 1 : 0));
-    std::optional<Plane> x = distance ? planeOf(distance.getInput()) : std::nullopt;
-    if (!x || !most || !most->row.is(0) || !most->column.is(0))
-      return std::nullopt;
-    bool rowFirst = x->row.is(1) && x->column.is(-1), keyFirst = x->row.is(-1) && x->column.is(1);
-    if (!rowFirst && !keyFirst)
-      return std::nullopt;
-    return std::pair(most->base - SymbolicExpr(strict ? 1 : 0),
-                     rowFirst ? x->base : SymbolicExpr(0) - x->base);
-  }
-
-private:
-  static bool isOne(const SymbolicExpr &dim) { return dim.is(1); }
-
-  /// An integer tensor as base + row * i + column * j.
-  struct Plane {
-    SymbolicExpr base, row, column;
-  };
-
-  std::optional<Plane> planeOf(Value value) const {
-    if (!isa<IntegerType>(tensorType(value).getElementType()))
-      return std::nullopt;
-    onnx::Content content = shapes.affine(value);
-    if (!content.isKnown() || content.base().kind != onnx::Element::Int)
-      return std::nullopt;
-    Plane plane{content.base().expr, SymbolicExpr(0), SymbolicExpr(0)};
-    ArrayRef<SymbolicExpr> shape = shapes.shape(value);
-    for (auto [i, stride] : llvm::enumerate(content.strides())) {
-      size_t fromEnd = shape.size() - i;
-      if (shape[i].is(1))
-        continue;
-      if (fromEnd > 2 && !stride.is(0))
-        return std::nullopt;
-      if (fromEnd == 1)
-        plane.column = stride;
-      if (fromEnd == 2)
-        plane.row = stride;
-    }
-    return plane;
-  }
-
-  /// a <= b, or a < b.
-  std::optional<SymbolicExpr> ofComparison(Value a, Value b, bool strict, bool seenWhenTrue,
-                                           ArrayRef<SymbolicExpr> shape) const {
-    std::optional<Plane> x = planeOf(a), y = planeOf(b);
-    if (!x || !y)
-      return std::nullopt;
-    if (!seenWhenTrue) { // not (a <= b) is b < a
-      std::swap(x, y);
-      strict = !strict;
-    }
-    SymbolicExpr row = y->row - x->row, column = y->column - x->column;
-    bool oneQuery = shape[shape.size() - 2].is(1);
-    if (!column.is(-1) || !(row.is(1) || (oneQuery && row.is(0))))
-      return std::nullopt;
-    SymbolicExpr offset = y->base - x->base - SymbolicExpr(strict ? 1 : 0);
-    return offset.isKnown() ? std::optional(offset) : std::nullopt;
-  }
-
-  /// A triangle of a tensor that is the same everywhere; outside of the triangle are zeros, which
-  /// are false for booleans and numbers and seen for floats of -infinity.
-  std::optional<SymbolicExpr> ofTrilu(onnx::TriluOp op, bool seenWhenTrue, bool asNumber) const {
-    onnx::Content content = shapes.content(op.getInput());
-    if (auto weight = op.getInput().getDefiningOp<kernel::WeightOp>())
-      if (auto data = dyn_cast<ElementsAttr>(weight.getSources()[0]))
-        content = onnx::readContent(data, /*limit=*/0); // known if it is the same everywhere
-    const onnx::Element *element = content.uniform();
-    if (!element)
-      return std::nullopt;
-    Type type = tensorType(op.getInput()).getElementType();
-    bool isFloat = element->kind == onnx::Element::Float;
-    bool isTrue = element->kind == onnx::Element::Int && type.isInteger(1) && element->expr.is(1);
-    if (asNumber)
-      isTrue |= isFloat ? element->number != 0 && !std::isnan(element->number)
-                        : element->isConstant() && !element->expr.is(0);
-    bool excludes = !asNumber && isFloat && element->number == -HUGE_VAL;
-    if (!isTrue && !excludes)
-      return std::nullopt;
-    // Whether a key is seen inside of the triangle.
-    bool seenInside = isTrue ? seenWhenTrue : false;
-    if (op.getUpper() == seenInside)
-      return std::nullopt;
-    SymbolicExpr last = SymbolicExpr(op.getK()) - SymbolicExpr(op.getUpper() ? 1 : 0);
-    return last.isKnown() ? std::optional(last) : std::nullopt;
-  }
-
-  std::optional<SymbolicExpr> ofSlice(onnx::SliceOp op, bool seenWhenTrue, int depth,
-                                      bool asNumber) const {
-    std::optional<SymbolicExpr> offset = offsetOf(op.getData(), seenWhenTrue, depth + 1, asNumber);
-    const onnx::Content &starts = shapes.content(op.getStarts());
-    int64_t rank = tensorType(op.getData()).getRank();
-    if (!offset || !starts.hasElements())
-      return std::nullopt;
-    for (auto [i, axis] : llvm::enumerate(op.getAxes())) {
-      const SymbolicExpr &start = starts.elements()[i].expr;
-      int64_t fromEnd = rank - axis;
-      if (fromEnd > 2 || starts.elements()[i].kind != onnx::Element::Int)
-        return std::nullopt;
-      if (op.getSteps()[i] != 1 || start.lowerBound() < 0)
-        return std::nullopt;
-      // Only a start that is not clamped to the dim is what it says.
-      if (!shapes.atMost(start, shapes.shape(op.getData())[axis]))
-        return std::nullopt;
-      offset = fromEnd == 2 ? *offset + start : *offset - start;
-    }
-    return offset->isKnown() ? offset : std::nullopt;
-  }
-
-  std::optional<SymbolicExpr> ofConstant(Value value, bool seenWhenTrue, bool asNumber) const {
-    Attribute source;
-    if (auto constant = value.getDefiningOp<onnx::ConstantOp>())
-      source = constant.getValue();
-    else if (auto weight = value.getDefiningOp<kernel::WeightOp>();
-             weight.getSources().size() == 1 && !weight.getPerm())
-      source = weight.getSources()[0];
-    auto elements = dyn_cast_or_null<DenseElementsAttr>(source);
-    auto type = tensorType(value);
-    if (!elements || type.getNumElements() > kMaskElements || type.getNumElements() == 0 ||
-        elements.getNumElements() != type.getNumElements())
-      return std::nullopt;
-    int64_t rank = type.getRank(), rows = type.getDimSize(rank - 2),
-            columns = type.getDimSize(rank - 1);
-    if (rows * columns != type.getNumElements())
-      return std::nullopt;
-    SmallVector<bool> seen;
-    if (type.getElementType().isInteger(1)) {
-      for (bool element : elements.getValues<bool>())
-        seen.push_back(element == seenWhenTrue);
-    } else if (asNumber && isa<FloatType>(type.getElementType())) {
-      for (const APFloat &element : elements.getValues<APFloat>())
-        seen.push_back(element.isZero() != seenWhenTrue);
-    } else if (asNumber) {
-      for (const APInt &element : elements.getValues<APInt>())
-        seen.push_back(element.isZero() != seenWhenTrue);
-    } else if (isa<FloatType>(type.getElementType())) {
-      for (const APFloat &element : elements.getValues<APFloat>()) {
-        bool excluded = element.isInfinity() && element.isNegative();
-        if (!excluded && !element.isZero())
-          return std::nullopt;
-        seen.push_back(!excluded);
-      }
-    } else {
-      return std::nullopt;
-    }
-    return ofTriangle(seen, rows, columns);
-  }
-
-  static std::optional<SymbolicExpr> ofTriangle(ArrayRef<bool> seen, int64_t rows,
-                                                int64_t columns) {
-    std::optional<int64_t> offset;
-    for (int64_t i = 0; i < rows && !offset; ++i) {
-      int64_t count = llvm::count(seen.slice(i * columns, columns), true);
-      if (count > 0 && count < columns)
-        offset = count - 1 - i;
-    }
-    for (int64_t i = 0; offset && i < rows; ++i)
-      for (int64_t j = 0; j < columns; ++j)
-        if (seen[i * columns + j] != (j <= i + *offset))
-          return std::nullopt;
-    return offset ? std::optional(SymbolicExpr(*offset)) : std::nullopt;
-  }
-
-  const onnx::ShapeInference &shapes;
-};
 
 /// The conditions that `mask` is the conjunction of.
 void conjuncts(MaskTerm mask, SmallVectorImpl<MaskTerm> &terms, int depth = 0) {
@@ -352,9 +125,69 @@ private:
     return true;
   }
 
+  /// One of the conditions that a mask is the conjunction of, and the diagonal behind which it
+  /// excludes keys. `whole`: it excludes nothing else.
+  struct Diagonal {
+    size_t part;
+    SymbolicExpr offset;
+    bool whole;
+  };
+
+  std::optional<Diagonal> diagonalOf(ArrayRef<MaskTerm> parts) const {
+    Value scores = match.scores.getOutput();
+    for (auto [i, part] : llvm::enumerate(parts)) {
+      if (auto offset = causalOffset(part.condition, part.seenWhenTrue, scores, shapes))
+        return Diagonal{i, *offset, true};
+      if (auto band = constantBand(part.condition, part.seenWhenTrue, scores, shapes))
+        return Diagonal{i, band->second, false};
+    }
+    return std::nullopt;
+  }
+
+  /// Two masks of the lowest float with one diagonal in common: the sum of both is -infinity, so
+  /// that what lies behind it is excluded exactly. What else they exclude stays a bias, as in a row
+  /// of nothing else all keys that only one of them excludes have the same weight.
+  bool takeCommonDiagonal() {
+    constexpr double most = -3e38; // twice that is beyond the lowest f32
+    if (!match.masks.empty() || match.causal || match.window)
+      return false;
+    SmallVector<BiasTerm> terms, rest;
+    for (const BiasTerm &term : match.biases)
+      summands(term, terms);
+    SmallVector<MaskTerm> lowest, left;
+    for (BiasTerm &term : terms) {
+      if (auto found = lowestMask(term); found && found->first.sentinel <= most) {
+        lowest.push_back(found->first);
+        term.value = found->second;
+      }
+      if (!isZero(term.value))
+        rest.push_back(term);
+    }
+    if (lowest.size() != 2 || !sumIsWithin(rest, kOrdinary))
+      return false;
+    std::optional<SymbolicExpr> common;
+    for (const MaskTerm &mask : lowest) {
+      SmallVector<MaskTerm> parts;
+      conjuncts(mask, parts);
+      std::optional<Diagonal> diagonal = diagonalOf(parts);
+      if (!diagonal || (common && !(*common == diagonal->offset)))
+        return false;
+      common = diagonal->offset;
+      if (diagonal->whole)
+        parts.erase(parts.begin() + diagonal->part);
+      if (!parts.empty())
+        left.push_back(parts.size() == 1 ? parts.front() : mask);
+    }
+    match.causal = common;
+    match.sentinel = -HUGE_VAL;
+    match.biases = rest;
+    match.addedMasks = left;
+    return true;
+  }
+
   /// Summands of 0 and -infinity become masks.
   void takeExclusions() {
-    if (takeLowest())
+    if (takeLowest() || takeCommonDiagonal())
       return;
     SmallVector<BiasTerm> biases;
     for (const BiasTerm &whole : match.biases) {
@@ -405,7 +238,7 @@ private:
     Value scores = match.scores.getOutput();
     if (match.window.has_value() || !tensorType(condition).getElementType().isInteger(1))
       return takeCausal(condition, seenWhenTrue);
-    if (!match.causal)
+    if (!match.causal) {
       if (auto width = bandWidth(condition, seenWhenTrue, scores, shapes)) {
         SymbolicExpr last = width->second + width->first, first = width->second - width->first;
         if (!last.isKnown() || !first.isKnown())
@@ -414,6 +247,12 @@ private:
         match.window = first;
         return true;
       }
+      if (auto band = constantBand(condition, seenWhenTrue, scores, shapes)) {
+        match.window = band->first;
+        match.causal = band->second;
+        return true;
+      }
+    }
     if (takeCausal(condition, seenWhenTrue))
       return true;
     // Not seen up to a diagonal is seen from the next one on.
@@ -434,40 +273,6 @@ private:
 };
 
 } // namespace
-
-std::optional<SymbolicExpr> causalOffset(Value condition, bool seenWhenTrue, Value scores,
-                                         const onnx::ShapeInference &shapes) {
-  ArrayRef<SymbolicExpr> own = shapes.shape(condition), all = shapes.shape(scores);
-  if (own.size() < 2 || own.take_back(2) != all.take_back(2))
-    return std::nullopt;
-  std::optional<SymbolicExpr> offset = Causality(shapes).offsetOf(condition, seenWhenTrue);
-  // attn.sdpa says it from the first key on, or to the last one.
-  if (!offset || offset->constant())
-    return offset;
-  SymbolicExpr keys = all.back(), queries = all[all.size() - 2], end = *offset + queries;
-  if ((end - keys).constant())
-    return offset;
-  // The sizes may have two names: past + seq is total. A window is a constant before that.
-  SymbolicExpr before(0), difference = end - keys;
-  for (const onnx::SymbolicTerm &term : difference.terms())
-    if (term.factors.empty())
-      before = SymbolicExpr(term.coefficient);
-  SymbolicExpr last = end - before, found = keys - queries + before;
-  bool atEnd = shapes.atMost(last, keys) && shapes.atMost(keys, last) && found.isKnown();
-  return atEnd ? std::optional(found) : std::nullopt;
-}
-
-std::optional<std::pair<SymbolicExpr, SymbolicExpr>>
-bandWidth(Value condition, bool seenWhenTrue, Value scores, const onnx::ShapeInference &shapes) {
-  ArrayRef<SymbolicExpr> own = shapes.shape(condition), all = shapes.shape(scores);
-  if (own.size() < 2 || own.take_back(2) != all.take_back(2))
-    return std::nullopt;
-  auto width = Causality(shapes).widthOf(condition, seenWhenTrue);
-  if (!width || !width->first.constant())
-    return std::nullopt;
-  SymbolicExpr fromEnd = width->second - (all.back() - all[all.size() - 2]);
-  return width->second.constant() || fromEnd.constant() ? width : std::nullopt;
-}
 
 void separateTerms(AttentionMatch &match, onnx::ShapeInference &shapes) {
   if (!match.masks.empty())

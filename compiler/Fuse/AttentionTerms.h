@@ -15,21 +15,8 @@ namespace rapt::fuse {
 
 /// Takes the sums among `match.biases` and the conjunctions among `match.masks` apart as far as
 /// that finds exclusions, and moves a mask that is a band into `match.causal` and `match.window`.
-/// Creates nothing.
+/// Creates nothing: what is left of a mask of the lowest float goes to `match.addedMasks`.
 void separateTerms(AttentionMatch &match, onnx::ShapeInference &shapes);
-
-/// The o for which `condition`, broadcast to the scores [.., I, J], is (j <= i + o), or with
-/// `seenWhenTrue` false its opposite; nothing when it is something else. I and J are the last dims
-/// of `scores`.
-std::optional<onnx::SymbolicExpr> causalOffset(mlir::Value condition, bool seenWhenTrue,
-                                               mlir::Value scores,
-                                               const onnx::ShapeInference &shapes);
-
-/// The (width, offset) for which `condition`, broadcast to the scores, is
-/// |i + offset - j| <= width with a constant width; nothing when it is something else.
-std::optional<std::pair<onnx::SymbolicExpr, onnx::SymbolicExpr>>
-bandWidth(mlir::Value condition, bool seenWhenTrue, mlir::Value scores,
-          const onnx::ShapeInference &shapes);
 
 } // namespace rapt::fuse
 

@@ -3,7 +3,7 @@
 // In:  onnx after Simplify, weights as kernel.weight.
 // Out: each matched site is one attn.sdpa on [batch, heads, length, head_dim], with the location of
 //      its Softmax; every other Softmax has `attn.not_fused = "reason"`, and a remark says the
-//      same.
+//      same, or `attn.copied = "reason"` where attention was made of a copy of it.
 //
 // Where the scale stands does not matter: scalars before, after, or on both sides of the first
 // MatMul multiply into one. Additive masks are `bias`, boolean ones `mask`; Where(c, 0, -inf) as an
@@ -20,6 +20,7 @@
 #include "compiler/Fuse/Fuse.h"
 #include "compiler/Fuse/ScoresCopy.h"
 #include "dialects/Onnx/ShapeInference.h"
+#include "dialects/Onnx/ShapeText.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -47,7 +48,7 @@ public:
     if (failed(addMasks(reason)))
       return failure();
     fuse::separateTerms(match, shapes);
-    if (failed(checkTerms(reason)) || failed(checkOperands(reason)) ||
+    if (failed(addMasks(reason)) || failed(checkTerms(reason)) || failed(checkOperands(reason)) ||
         failed(checkSentinel(reason)))
       return failure();
     double scale = match.factor;
@@ -64,6 +65,10 @@ public:
       stripScalars(match.scores.getB(), scale);
       scale *= own;
       value = match.output.getB();
+    }
+    if (rank == 4 && tensorType(key).getDimSize(1) != tensorType(value).getDimSize(1)) {
+      reason = "key and value have different numbers of heads";
+      return failure();
     }
     if (!std::isfinite(scale)) {
       reason = "scale is not finite";
@@ -114,15 +119,14 @@ private:
           return fail(reason, "a mask has no shape");
       match.biases.push_back({where.getOutput(), 1.0});
     }
+    match.addedMasks.clear();
     return success();
   }
 
-  std::string shapeText(Value value) {
-    std::string text = "[";
-    for (auto [index, dim] : llvm::enumerate(shapes.shape(value)))
-      text += (index ? ", " : "") + dim.str();
-    return text + "]";
-  }
+  std::string shapeText(Value value) const { return onnx::shapeText(shapes, value); }
+
+  /// One key and value head may serve all query heads (S5).
+  bool isHeads(int64_t dim) const { return rank == 4 && dim == 1; }
 
   bool sameDim(Value a, int64_t i, Value b, int64_t j) {
     return shapes.shape(a)[i] == shapes.shape(b)[j];
@@ -146,7 +150,7 @@ private:
       return fail(reason, "the number of heads is not static");
     for (Value value : {b, v})
       for (int64_t i = 0; i + 2 < rank; ++i)
-        if (!sameDim(a, i, value, i))
+        if (!sameDim(a, i, value, i) && !(isHeads(i) && shapes.shape(value)[i].is(1)))
           return fail(reason, "query " + shapeText(a) + " and " + (value == v ? "value " : "key ") +
                                   shapeText(value) + " are broadcast");
     if (!sameDim(b, rank - 1, v, rank - 2))
@@ -428,7 +432,7 @@ struct FuseAttention : PassWrapper<FuseAttention, OperationPass<func::FuncOp>> {
         std::string ignored;
         if (fuse(own->softmax(), shapes, ignored)) {
           if (!softmax.use_empty())
-            softmax->setAttr("attn.not_fused", StringAttr::get(&getContext(), "copied: " + reason));
+            softmax->setAttr("attn.copied", StringAttr::get(&getContext(), reason));
           continue;
         }
         own->undo(shapes);

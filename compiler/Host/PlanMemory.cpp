@@ -124,7 +124,7 @@ private:
     for (auto dim : block.getOps<kernel::DimOp>())
       if (dim.getSymbolAttr() == symbol)
         return dim;
-    return {};
+    return kernel::DimOp::create(builder, symbol, kernel::mayBeEmpty(function, symbol));
   }
 
   /// Steps of the function, sizes and lifetimes of its buffers.

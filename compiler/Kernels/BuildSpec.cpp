@@ -310,9 +310,18 @@ private:
       stage.emptyRow = AttentionStage::EmptyRow::Nan;
       break;
     }
-    stage.query = query.access(loops);
-    stage.key = key.access(loops);
-    stage.value = value.access(loops);
+    // f16 and bf16 are for storage: the stage reads and gives f32, and what it gives is rounded
+    // once.
+    auto type = scalarType(cast<RankedTensorType>(op.getType()).getElementType());
+    if (!type)
+      return fail(op, "has an element type without kernel form");
+    bool narrow = *type == ScalarType::F16 || *type == ScalarType::BF16;
+    auto widened = [&](ExprRef expr) {
+      return narrow ? Expr::makeCast(ScalarType::F32, std::move(expr)) : expr;
+    };
+    stage.query = widened(query.access(loops));
+    stage.key = widened(key.access(loops));
+    stage.value = widened(value.access(loops));
     auto broadcast = [&](Value operand) -> ExprRef {
       if (!operand)
         return nullptr;
@@ -322,15 +331,20 @@ private:
         indices.push_back(source.shape[i] == Extent{1, {}} ? Expr::makeInt(0) : loops[i]);
       return source.access(indices);
     };
-    stage.bias = broadcast(op.getBias());
+    stage.bias = op.getBias() ? widened(broadcast(op.getBias())) : nullptr;
     stage.mask = broadcast(op.getMask());
 
-    auto type = scalarType(cast<RankedTensorType>(op.getType()).getElementType());
-    if (!type)
-      return fail(op, "has an element type without kernel form");
-    int id = addTensor(*type, {query.shape[0], query.shape[1], query.shape[2], value.shape[3]});
+    Shape shape{query.shape[0], query.shape[1], query.shape[2], value.shape[3]};
+    int id = addTensor(narrow ? ScalarType::F32 : *type, shape);
     Stage result{"attention" + std::to_string(spec.stages.size()), id, std::move(stage), {}};
     spec.stages.push_back(std::move(result));
+    if (narrow) {
+      LoopStage rounded{4, shape, Reduction::None, nullptr};
+      rounded.body = Expr::makeCast(*type, wholeTensor(id).access(loops));
+      id = addTensor(*type, shape);
+      spec.stages.push_back(
+          Stage{"map" + std::to_string(spec.stages.size()), id, std::nullopt, std::move(rounded)});
+    }
     values[op.getResult()] = wholeTensor(id);
     return llvm::Error::success();
   }

@@ -28,8 +28,18 @@ static const Stage *onlyReduction(const KernelSpec &spec) {
   return found;
 }
 
-/// If `loop` is  sum over k of a * w  in f32, with w the load of an input at [k, n] and n, the last
-/// parallel loop, not in a: the side of the product that w is on. The input must suit `isWeight`.
+/// What is widened where `expr` is a cast to f32 from f16 or bf16, which are for storage; else
+/// `expr`.
+static const ExprRef &stored(const ExprRef &expr) {
+  bool widens =
+      expr->kind == Expr::Kind::Cast && expr->type == ScalarType::F32 &&
+      (expr->operands[0]->type == ScalarType::F16 || expr->operands[0]->type == ScalarType::BF16);
+  return widens ? expr->operands[0] : expr;
+}
+
+/// If `loop` is  sum over k of a * w  in f32, with w the load of an input at [k, n], widened if it
+/// is narrower, and n, the last parallel loop, not in a: the side of the product that w is on. The
+/// input must suit `isWeight`.
 static std::optional<int> weightSide(const KernelSpec &spec, const LoopStage &loop,
                                      const std::function<bool(int)> &isWeight) {
   int n = loop.parallel - 1, k = loop.parallel;
@@ -39,7 +49,7 @@ static std::optional<int> weightSide(const KernelSpec &spec, const LoopStage &lo
       body->kind != Expr::Kind::Binary || body->binary != BinaryOp::Mul)
     return std::nullopt;
   for (int side : {1, 0}) {
-    const ExprRef &weight = body->operands[side];
+    const ExprRef &weight = stored(body->operands[side]);
     if (weight->kind == Expr::Kind::Load && weight->integer < spec.numInputs &&
         weight->operands.size() == 2 && isLoop(weight->operands[0], k) &&
         isLoop(weight->operands[1], n) && !usesLoop(body->operands[1 - side], n) &&
@@ -78,7 +88,8 @@ std::optional<GemmMatch> matchGemm(const KernelSpec &spec,
     if (spec.stages[i].loop.loops != tile || !readsInPlace(spec, first, spec.stages[i].loop.body))
       return std::nullopt;
   const std::vector<ExprRef> &factors = loop.body->operands;
-  return GemmMatch{contraction, factors[1 - *side], static_cast<int>(factors[*side]->integer)};
+  return GemmMatch{contraction, factors[1 - *side],
+                   static_cast<int>(stored(factors[*side])->integer)};
 }
 
 namespace {

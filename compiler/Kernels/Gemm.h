@@ -17,7 +17,7 @@ namespace rapt::kernels {
 struct GemmMatch {
   const Stage *contraction = nullptr; ///< of the spec that was matched
   ExprRef a;                          ///< over (outer..., m, n unused, k)
-  int weight = 0;                     ///< input tensor [K, N]
+  int weight = 0;                     ///< input tensor [K, N], f32, f16 or bf16
 };
 
 /// Matches  sum over k of a(..., m, k) * weight(k, n)  in f32 with static n and k, n the last

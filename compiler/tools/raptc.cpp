@@ -130,8 +130,8 @@ static std::string parseDims(rapt::CompileOptions &options) {
   for (const std::string &word : dims) {
     auto [name, text] = StringRef(word).split('=');
     int64_t size = 0;
-    if (name.empty() || text.getAsInteger(10, size) || size < 1)
-      return "expected --dim name=size with a size of at least 1, but got '" + word + "'";
+    if (name.empty() || text.getAsInteger(10, size) || size < 0)
+      return "expected --dim name=size with a size of at least 0, but got '" + word + "'";
     if (!options.dims.emplace(name.str(), size).second)
       return "--dim gives '" + name.str() + "' twice";
   }

@@ -7,6 +7,8 @@
 //===-------------------------------------------------------------------------------------===//
 
 #include "dialects/Onnx/Infer.h"
+#include "dialects/Onnx/LoopArguments.h"
+#include "dialects/Onnx/ShapeText.h"
 
 #include <optional>
 
@@ -15,13 +17,6 @@ using namespace mlir;
 namespace rapt::onnx {
 
 namespace {
-std::string text(const Shape &shape) {
-  std::string result = "[";
-  for (const SymbolicExpr &dim : shape)
-    result += (result.size() > 1 ? ", " : "") + dim.str();
-  return result + "]";
-}
-
 /// How often the body runs; unknown when that depends on data.
 FailureOr<SymbolicExpr> tripCount(ShapeInference &shapes, LoopOp op) {
   SymbolicExpr count;
@@ -78,24 +73,6 @@ LogicalResult checkStructure(LoopOp op) {
   return success();
 }
 
-void bindArguments(ShapeInference &shapes, LoopOp op) {
-  Block &body = op.getBody().front();
-  auto bind = [&](unsigned number, RankedTensorType type, ArrayRef<SymbolicExpr> dims) {
-    body.getArgument(number).setType(type);
-    shapes.bindArgument(body.getArgument(number), dims);
-  };
-  bind(0, RankedTensorType::get({}, IntegerType::get(op.getContext(), 64)), {});
-  unsigned next = 1;
-  for (Value state : op.getStates())
-    bind(next++, cast<RankedTensorType>(state.getType()), shapes.shapeOf(state));
-  for (Value scanned : op.getScanned()) {
-    auto type = cast<RankedTensorType>(scanned.getType());
-    Shape dims = shapes.shapeOf(scanned);
-    bind(next++, RankedTensorType::get(type.getShape().drop_front(), type.getElementType()),
-         ArrayRef(dims).drop_front());
-  }
-}
-
 /// The next value of a state is like the state.
 LogicalResult checkState(ShapeInference &shapes, LoopOp op, size_t number, Value next) {
   Value state = op.getStates()[number];
@@ -108,8 +85,9 @@ LogicalResult checkState(ShapeInference &shapes, LoopOp op, size_t number, Value
   for (size_t i = 0; same && i < before.size(); ++i)
     same = !SymbolicExpr::provablyDifferent(before[i], after[i]);
   if (!same)
-    return op.emitOpError() << what << " changes its shape from " << text(before) << " to "
-                            << text(after) << ", expected the same one in each iteration";
+    return op.emitOpError() << what << " changes its shape from " << shapeText(shapes, state)
+                            << " to " << shapeText(shapes, next)
+                            << ", expected the same one in each iteration";
   for (auto [i, dims] : llvm::enumerate(llvm::zip_equal(before, after)))
     if (failed(shapes.meet(op, std::get<0>(dims), std::get<1>(dims),
                            "dim " + Twine(i) + " of " + what)))
@@ -131,7 +109,7 @@ LogicalResult inferLoop(ShapeInference &shapes, LoopOp op) {
       condition && (!elementTypeOf(condition).isInteger(1) || !shapes.shape(condition).empty()))
     return op.emitOpError() << "condition has type " << condition.getType()
                             << ", expected tensor<i1>";
-  bindArguments(shapes, op);
+  bindLoopArguments(shapes, op);
   Block &body = op.getBody().front();
   for (Operation &inner : body.without_terminator())
     if (failed(shapes.infer(&inner)))
@@ -166,6 +144,24 @@ LogicalResult inferLoop(ShapeInference &shapes, LoopOp op) {
 /// Its operands are the enclosing loop's to check.
 LogicalResult inferYield(ShapeInference &, YieldOp) { return success(); }
 } // namespace
+
+void bindLoopArguments(ShapeInference &shapes, LoopOp op) {
+  Block &body = op.getBody().front();
+  auto bind = [&](unsigned number, RankedTensorType type, ArrayRef<SymbolicExpr> dims) {
+    body.getArgument(number).setType(type);
+    shapes.bindArgument(body.getArgument(number), dims);
+  };
+  bind(0, RankedTensorType::get({}, IntegerType::get(op.getContext(), 64)), {});
+  unsigned next = 1;
+  for (Value state : op.getStates())
+    bind(next++, cast<RankedTensorType>(state.getType()), shapes.shapeOf(state));
+  for (Value scanned : op.getScanned()) {
+    auto type = cast<RankedTensorType>(scanned.getType());
+    Shape dims = shapes.shapeOf(scanned);
+    bind(next++, RankedTensorType::get(type.getShape().drop_front(), type.getElementType()),
+         ArrayRef(dims).drop_front());
+  }
+}
 
 void addLoops(InferTable &table) {
   table.add<LoopOp, inferLoop>();

@@ -195,8 +195,8 @@ SymbolicExpr ShapeInference::simplify(const SymbolicExpr &expr) const {
 
 bool ShapeInference::atMost(const SymbolicExpr &a, const SymbolicExpr &b) const {
   return SymbolicExpr::provablyAtMost(a, b) || llvm::any_of(facts, [&](const Requirement &fact) {
-           return (fact.lhs == a && fact.rhs == b) ||
-                  (fact.lhs == a && SymbolicExpr::provablyAtMost(fact.rhs, b)) ||
+           return (SymbolicExpr::provablyAtMost(a, fact.lhs) &&
+                   SymbolicExpr::provablyAtMost(fact.rhs, b)) ||
                   (fact.equal && fact.rhs == a && fact.lhs == b);
          });
 }

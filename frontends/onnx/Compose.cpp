@@ -111,4 +111,29 @@ Value argExtremum(NodeBuilder &b, Value x, int64_t axis, bool largest, bool last
   return last ? reduce<ReduceMaxOp>(b, index, {axis}) : reduce<ReduceMinOp>(b, index, {axis});
 }
 
+Value fusedActivation(NodeBuilder &b, Value x, StringRef name, ArrayRef<float> parameters) {
+  if (b.stopped())
+    return {};
+  auto parameter = [&](size_t i) { return i < parameters.size() ? parameters[i] : 0.0f; };
+  Type type = b.elementType(x);
+  if (name.empty())
+    return x;
+  if (name == "Relu")
+    return unary<ReluOp>(b, x);
+  if (name == "Sigmoid")
+    return unary<SigmoidOp>(b, x);
+  if (name == "Tanh")
+    return unary<TanhOp>(b, x);
+  if (name == "LeakyRelu")
+    return where(b, withScalar<LessOp>(b, x, 0), withScalar<MulOp>(b, x, parameter(0)), x);
+  Value low = b.makeScalar(type, name == "Clip" ? parameter(0) : 0);
+  Value high = b.makeScalar(type, name == "Clip" ? parameter(1) : 1);
+  if (name == "HardSigmoid")
+    x = withScalar<AddOp>(b, withScalar<MulOp>(b, x, parameter(0)), parameter(1));
+  else if (name != "Clip")
+    b.unsupported("attribute 'activation' is '" + name + "'");
+  Value above = b.stopped() ? Value() : b.make<MaxOp>(SmallVector<Value>{x, low});
+  return b.stopped() ? Value() : b.make<MinOp>(SmallVector<Value>{above, high});
+}
+
 } // namespace rapt::onnx

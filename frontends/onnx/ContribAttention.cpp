@@ -1,6 +1,7 @@
 //===- ContribAttention.cpp - What com.microsoft's attention operators share ------------------===//
 
 #include "frontends/onnx/ContribAttention.h"
+#include "frontends/onnx/Slice.h"
 
 using namespace mlir;
 
@@ -10,25 +11,8 @@ int64_t staticDim(Value value, int64_t dim) {
   return cast<RankedTensorType>(value.getType()).getDimSize(dim);
 }
 
-Value sliceLast(NodeBuilder &b, Value x, int64_t begin, int64_t end) {
-  Value from = b.makeInts({begin}), to = b.makeInts({end});
-  if (b.stopped())
-    return {};
-  return b.make<SliceOp>(x, from, to, ArrayRef<int64_t>{b.rank(x) - 1}, ArrayRef<int64_t>{1});
-}
-
-Value rootMeanSquareNorm(NodeBuilder &b, Value x, Value scale, int64_t axis, float epsilon,
-                         Value *inverse) {
-  if (b.stopped())
-    return {};
-  Value wide = castTo(b, x, wideType(b, x));
-  SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(axis, b.rank(x)));
-  Value mean = reduce<ReduceMeanOp>(b, binary<MulOp>(b, wide, wide), axes);
-  Value root = unary<SqrtOp>(b, withScalar<AddOp>(b, mean, epsilon));
-  if (inverse)
-    *inverse = unary<ReciprocalOp>(b, root);
-  return binary<MulOp>(b, castTo(b, binary<DivOp>(b, wide, root), b.elementType(x)),
-                       castTo(b, scale, b.elementType(x)));
+Value tokensOf(NodeBuilder &b, Value x, int64_t heads, StringRef name) {
+  return transpose(b, splitHeads(b, x, heads, name), {0, 2, 1, 3});
 }
 
 // --- CacheUpdate ---------------------------------------------------------------------------------
@@ -105,7 +89,9 @@ void ContribAttention::maskKeys(NodeBuilder &b, Value mask, float value) {
     bool isStatic = !ShapedType::isDynamic(batch) && !ShapedType::isDynamic(count);
     bool hasStarts = isStatic && count == 2 * batch;
     if (isStatic && (hasStarts || count == 3 * batch + 2)) {
-      auto column = [&](int64_t begin) { return sliceLast(b, mask, begin, begin + batch); };
+      auto column = [&](int64_t begin) {
+        return slice(b, mask, b.rank(mask) - 1, begin, begin + batch);
+      };
       Value ends = column(0), starts = hasStarts ? column(batch) : Value();
       Value seen = binary<LessOp>(b, iota(b, keys, 3, 4), toColumn(b, ends));
       if (starts)

@@ -13,15 +13,10 @@ namespace rapt::onnx {
 
 /// Size of a dim; negative when it is dynamic.
 int64_t staticDim(mlir::Value value, int64_t dim);
-/// x[.., begin : end] of the last dim.
-mlir::Value sliceLast(NodeBuilder &b, mlir::Value x, int64_t begin, int64_t end);
+/// x [B, S, heads * D] as [B, S, heads, D].
+mlir::Value tokensOf(NodeBuilder &b, mlir::Value x, int64_t heads, llvm::StringRef name);
 /// One integer a batch row as i64 [B, 1, 1, 1].
 mlir::Value toColumn(NodeBuilder &b, mlir::Value numbers);
-/// x / sqrt(mean(x^2) + epsilon) * scale over the dims from `axis` on, computed in f32. `inverse`,
-/// where it is given, gets 1 / sqrt(mean(x^2) + epsilon) with these dims 1.
-mlir::Value rootMeanSquareNorm(NodeBuilder &b, mlir::Value x, mlir::Value scale, int64_t axis,
-                               float epsilon, mlir::Value *inverse = nullptr);
-
 /// Where a cache [B, G, P, D] gets the keys (or values) of this call.
 struct CacheUpdate {
   mlir::Value offset;     ///< first new position, i64, a scalar or [B, 1]

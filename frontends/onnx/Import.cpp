@@ -4,6 +4,7 @@
 
 #include "dialects/Kernel/Kernel.h"
 #include "frontends/onnx/Constants.h"
+#include "frontends/onnx/Declared.h"
 #include "frontends/onnx/EmptyDims.h"
 #include "frontends/onnx/Errors.h"
 #include "frontends/onnx/InputValues.h"
@@ -37,8 +38,8 @@ public:
 
 private:
   Location locationOf(StringRef name) { return NameLoc::get(builder.getStringAttr(escaped(name))); }
-  LogicalResult fail(StringRef name, const Twine &what) {
-    return emitError(locationOf(name)) << what.str();
+  LogicalResult fail(const Twine &what) {
+    return emitError(UnknownLoc::get(&context)) << what.str();
   }
   SymbolicExpr symbolOf(StringRef name) {
     bool least = !llvm::is_contained(maybeEmpty, builder.getStringAttr(name));
@@ -95,24 +96,16 @@ private:
   func::FuncOp function;
 };
 
-/// What dim `i`, which has no size, is called.
-static std::string dimName(const ValueInfo &input, size_t i) {
-  const Dim &dim = input.tensor.dims[i];
-  return dim.kind == Dim::Param && !dim.param.empty()
-             ? escaped(dim.param)
-             : escaped(input.name) + "_dim" + std::to_string(i);
-}
-
 LogicalResult Importer::importInput(const ValueInfo &input) {
   std::string what = "input " + quoted(input.name);
   if (input.kind != ValueInfo::Tensor)
-    return fail(input.name, what + " is no tensor");
+    return fail(what + " is no tensor");
   Type elementType = elementTypeFor(&context, input.tensor.elementType);
   if (!elementType)
-    return fail(input.name, what + " has element type " + nameOf(input.tensor.elementType) +
-                                ", which is not supported");
+    return fail(what + " has element type " + nameOf(input.tensor.elementType) +
+                ", which is not supported");
   if (!input.tensor.hasShape)
-    return fail(input.name, what + " has no shape, expected at least a rank");
+    return fail(what + " has no shape, expected at least a rank");
   if (options.values.count(input.name.str()))
     return fixInput(input, elementType);
   Input result{input.name, {}, {}, {}};
@@ -121,8 +114,8 @@ LogicalResult Importer::importInput(const ValueInfo &input) {
   for (auto [i, dim] : llvm::enumerate(input.tensor.dims)) {
     if (dim.kind == Dim::Value) {
       if (dim.value < 0)
-        return fail(input.name, what + " dim " + Twine(i) + " is " + Twine(dim.value) +
-                                    ", expected at least 0");
+        return fail(what + " dim " + Twine(i) + " is " + Twine(dim.value) +
+                    ", expected at least 0");
       result.shape.push_back(SymbolicExpr(dim.value));
       dims.push_back(builder.getI64IntegerAttr(dim.value));
       sizes.push_back(dim.value);
@@ -146,7 +139,7 @@ LogicalResult Importer::importInput(const ValueInfo &input) {
   __int128 bytes = elementType.getIntOrFloatBitWidth();
   for (int64_t size : sizes)
     if (bytes *= std::max<int64_t>(size, 1); bytes > std::numeric_limits<int64_t>::max())
-      return fail(input.name, what + " has more bytes than fit 64 bits");
+      return fail(what + " has more bytes than fit 64 bits");
   result.type = RankedTensorType::get(sizes, elementType);
   result.dims = builder.getArrayAttr(dims);
   inputs.push_back(std::move(result));
@@ -163,16 +156,16 @@ LogicalResult Importer::fixInput(const ValueInfo &input, Type elementType) {
     std::string name = dimName(input, i);
     auto given = options.dims.find(name);
     if (given == options.dims.end())
-      return fail(input.name, "input " + quoted(input.name) + " is given, but its dim " + Twine(i) +
-                                  " is not: expected --dim " + name + "=size, too");
+      return fail("input " + quoted(input.name) + " is given, but its dim " + Twine(i) +
+                  " is not: expected --dim " + name + "=size, too");
     specialised.insert(name);
     sizes.push_back(given->second);
   }
   auto elements =
       parseElements(RankedTensorType::get(sizes, elementType), options.values.at(input.name.str()));
   if (!elements)
-    return fail(input.name, "input " + quoted(input.name) + " is given as " +
-                                llvm::toString(elements.takeError()));
+    return fail("input " + quoted(input.name) + " is given as " +
+                llvm::toString(elements.takeError()));
   fixedInputs[input.name] = *elements;
   return success();
 }
@@ -184,13 +177,11 @@ LogicalResult Importer::checkOptions() {
     std::string known;
     for (const ValueInfo &input : model.graph.inputs)
       known += (known.empty() ? "" : ", ") + quoted(input.name);
-    return emitError(UnknownLoc::get(&context))
-           << "input '" << name << "' is given, but the model's inputs are " << known;
+    return fail("input '" + name + "' is given, but the model's inputs are " + known);
   }
   for (const auto &[name, value] : options.dims) {
-    if (value < 1)
-      return emitError(UnknownLoc::get(&context))
-             << "dim '" << name << "' is given as " << value << ", expected at least 1";
+    if (value < 0)
+      return fail("dim '" + name + "' is given as " + Twine(value) + ", expected at least 0");
     if (specialised.contains(name))
       continue;
     std::string known;
@@ -198,9 +189,8 @@ LogicalResult Importer::checkOptions() {
       known += (known.empty() ? "'" : ", '") + cast<StringAttr>(symbol).getValue().str() + "'";
     for (const auto &entry : specialised)
       known += (known.empty() ? "'" : ", '") + entry.getKey().str() + "'";
-    return emitError(UnknownLoc::get(&context))
-           << "dim '" << name << "' is given, but the model's inputs have "
-           << (known.empty() ? "no symbolic dims" : "the symbolic dims " + known);
+    return fail("dim '" + name + "' is given, but the model's inputs have " +
+                (known.empty() ? "no symbolic dims" : "the symbolic dims " + known));
   }
   return success();
 }
@@ -272,8 +262,8 @@ void Importer::define(StringRef name, Value value) {
 FailureOr<SmallVector<Value>> Importer::importSubgraph(const Graph &graph, ArrayRef<Value> inputs) {
   constexpr int deepest = 8;
   if (depth == deepest)
-    return fail(graph.name, "graph " + quoted(graph.name) + " is nested deeper than " +
-                                Twine(deepest) + " graphs in nodes");
+    return fail("graph " + quoted(graph.name) + " is nested deeper than " + Twine(deepest) +
+                " graphs in nodes");
   size_t outer = shadowed.size();
   ++depth;
   llvm::scope_exit leave([&] {
@@ -328,20 +318,20 @@ FailureOr<Value> Importer::valueOf(const Node *user, StringRef name) {
     return found->second;
   std::string where = user ? user->describe() + " reads " : "graph output is ";
   if (sequences.contains(name)) {
-    (void)fail(name, where + "sequence " + quoted(name) + ", which only SequenceAt can read");
+    (void)fail(where + "sequence " + quoted(name) + ", which only SequenceAt can read");
     return failure();
   }
   auto found = initializers.find(name);
   ElementsAttr data = fixedInputs.lookup(name);
   if (!data && found == initializers.end()) {
-    (void)fail(name, where + quoted(name) + ", which nothing produces");
+    (void)fail(where + quoted(name) + ", which nothing produces");
     return failure();
   }
   if (!data)
     data = elementsFor(&context, *found->second, name);
   if (!data) {
-    (void)fail(name, where + "initializer " + quoted(name) + " of element type " +
-                         nameOf(found->second->elementType) + ", which is not supported");
+    (void)fail(where + "initializer " + quoted(name) + " of element type " +
+               nameOf(found->second->elementType) + ", which is not supported");
     return failure();
   }
   OpBuilder::InsertionGuard guard(builder);
@@ -369,8 +359,7 @@ LogicalResult Importer::importNode(const Node &node) {
           continue;
         }
         if (!values.contains(name) || values[name])
-          return fail(node.name,
-                      node.describe() + " reads " + quoted(name) + ", which is no sequence");
+          return fail(node.describe() + " reads " + quoted(name) + ", which is no sequence");
       }
       FailureOr<Value> value = valueOf(&node, name);
       if (failed(value))
@@ -379,8 +368,9 @@ LogicalResult Importer::importNode(const Node &node) {
       operands.push_back(*value);
     }
   } else {
-    std::string reason =
-        !known || !version ? "" : "it exists since opset " + std::to_string(known->since);
+    std::string reason = !version ? "the model imports no version of its domain"
+                         : !known ? ""
+                                  : "it exists since opset " + std::to_string(known->since);
     unsupported.add(node, version, reason);
     poisoned = true;
   }
@@ -420,7 +410,9 @@ LogicalResult Importer::importOutputs() {
     if (failed(value))
       return failure();
     if (!*value)
-      return fail(output.name, "graph output " + quoted(output.name) + " is not computed");
+      return fail("graph output " + quoted(output.name) + " is not computed");
+    if (failed(checkDeclared(output, *value, declared[output.name], shapes)))
+      return failure();
     results.push_back(*value);
     types.push_back(value->getType());
   }
@@ -460,11 +452,24 @@ OwningOpRef<ModuleOp> Importer::run() {
 OwningOpRef<ModuleOp> importModel(const Model &model, const ImportOptions &options,
                                   MLIRContext &context) {
   context.loadDialect<OnnxDialect, kernel::KernelDialect, func::FuncDialect>();
-  Importer importer(model, options, context);
+  // Whether a dim may be 0 is found out with the dim as a symbol.
+  ImportOptions symbolic = withoutEmptyDims(model, options);
+  Importer importer(model, symbolic, context);
   OwningOpRef<ModuleOp> module = importer.run();
   if (!module)
     return module;
   SmallVector<mlir::Attribute> maybeEmpty = importer.findMaybeEmpty(*module);
+  if (symbolic.dims.size() < options.dims.size()) {
+    if (failed(checkEmptyDims(*module, options, symbolic, maybeEmpty)))
+      return {};
+    // It has warned.
+    ScopedDiagnosticHandler errorsOnly(&context, [](Diagnostic &diagnostic) {
+      return success(diagnostic.getSeverity() != DiagnosticSeverity::Error);
+    });
+    module = Importer(model, options, context).run();
+    if (!module)
+      return module;
+  }
   if (maybeEmpty.empty())
     return module;
   // What the first import took for granted about these dims may have shaped what it made, so the

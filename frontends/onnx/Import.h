@@ -30,7 +30,8 @@ namespace rapt::onnx {
 inline constexpr llvm::StringLiteral kModelNameAttr = "kernel.model_name";
 
 struct ImportOptions {
-  /// Symbolic dims that get a value, at least 1. A name that no input has is an error.
+  /// Symbolic dims that get a value, at least 1, or 0 where the graph takes the inputs that it
+  /// makes empty (EmptyDims.h). A name that no input has is an error.
   std::map<std::string, int64_t> dims;
   /// Graph inputs that become constants: their elements, row-major, as text ("3", "-0.5", "true").
   /// A name that no input has, and elements that are not what the input's type asks for, are

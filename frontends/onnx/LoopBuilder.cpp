@@ -2,30 +2,11 @@
 
 #include "frontends/onnx/LoopBuilder.h"
 
+#include "dialects/Onnx/LoopArguments.h"
+
 using namespace mlir;
 
 namespace rapt::onnx {
-
-namespace {
-/// The block of a loop with its arguments bound to the shapes that they have in each iteration.
-Block &makeBlock(NodeBuilder &b, LoopOp loop) {
-  Block &block = loop.getBody().emplaceBlock();
-  ShapeInference &shapes = b.analysis();
-  auto argument = [&](RankedTensorType type, ArrayRef<SymbolicExpr> dims) {
-    shapes.bindArgument(block.addArgument(type, b.location()), dims);
-  };
-  argument(RankedTensorType::get({}, b.ops().getI64Type()), {});
-  for (Value state : loop.getStates())
-    argument(cast<RankedTensorType>(state.getType()), shapes.shapeOf(state));
-  for (Value scanned : loop.getScanned()) {
-    auto type = cast<RankedTensorType>(scanned.getType());
-    Shape dims = shapes.shapeOf(scanned);
-    argument(RankedTensorType::get(type.getShape().drop_front(), type.getElementType()),
-             ArrayRef(dims).drop_front());
-  }
-  return block;
-}
-} // namespace
 
 SmallVector<Value> makeLoop(NodeBuilder &b, const LoopInputs &inputs, LoopBody body) {
   if (b.stopped() || llvm::is_contained(inputs.states, Value()) ||
@@ -42,7 +23,10 @@ SmallVector<Value> makeLoop(NodeBuilder &b, const LoopInputs &inputs, LoopBody b
   auto loop =
       LoopOp::create(ops, b.location(), types, inputs.count, inputs.condition, inputs.states,
                      inputs.scanned, inputs.scannedReverse, inputs.stackedReverse);
-  Block &block = makeBlock(b, loop);
+  Block &block = loop.getBody().emplaceBlock();
+  for (size_t i = 0; i < 1 + inputs.states.size() + inputs.scanned.size(); ++i)
+    block.addArgument(ops.getNoneType(), b.location());
+  bindLoopArguments(b.analysis(), loop);
   OpBuilder::InsertionGuard guard(ops);
   ops.setInsertionPointToEnd(&block);
   ValueRange arguments = block.getArguments();

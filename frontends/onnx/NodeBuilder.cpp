@@ -3,6 +3,8 @@
 #include "frontends/onnx/NodeBuilder.h"
 
 #include "dialects/Onnx/Evaluate.h"
+#include "dialects/Onnx/Names.h"
+#include "dialects/Onnx/ShapeText.h"
 #include "frontends/onnx/Errors.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -15,7 +17,7 @@ void NodeBuilder::error(const Twine &what) {
   // After the first complaint, also one about what is not supported, the values are dummies.
   if (stopped())
     return;
-  emitError(loc) << node.describe() << ": " << what.str();
+  emitError(UnknownLoc::get(context())) << node.describe() << ": " << what.str();
   wrong = true;
 }
 
@@ -219,12 +221,48 @@ void NodeBuilder::checkAllSeen() {
 }
 
 // --- Results -------------------------------------------------------------------------------------
-Value NodeBuilder::finish(Operation *op) {
-  if (failed(shapes.infer(op))) {
-    wrong = true;
-    return {};
+/// The operands as "'x' f32[n, 3], 'w' f32[4]", the first few.
+static std::string inputsText(const Node &node, ArrayRef<Value> inputs,
+                              const ShapeInference &shapes) {
+  constexpr size_t shown = 6;
+  std::string text;
+  for (size_t i = 0; i < std::min(inputs.size(), shown); ++i)
+    if (inputs[i])
+      text += (text.empty() ? "" : ", ") +
+              (i < node.inputs.size() ? quoted(node.inputs[i]) + " " : std::string()) +
+              typeText(shapes, inputs[i]);
+  return inputs.size() > shown ? text + ", ..." : text;
+}
+
+/// What shape inference said of an operation, in the words of the node at `loc`.
+static std::string complaint(const Diagnostic &diagnostic, const Node &node, Location loc) {
+  std::string text = diagnostic.str(), where;
+  StringRef said = text;
+  if (said.starts_with("'onnx.") && said.contains("' op ")) {
+    auto [inner, rest] = said.drop_front(6).split("' op ");
+    said = rest;
+    if (inner != node.opType)
+      where = "its " + inner.str() + ": ";
   }
-  return op->getResult(0);
+  if (diagnostic.getLocation() != loc)
+    where = nodeText(diagnostic.getLocation()) + ": " + where;
+  return where + said.str();
+}
+
+Value NodeBuilder::finish(Operation *op) {
+  std::string said;
+  {
+    ScopedDiagnosticHandler listen(context(), [&](Diagnostic &diagnostic) {
+      if (said.empty() && diagnostic.getSeverity() == DiagnosticSeverity::Error)
+        said = complaint(diagnostic, node, loc);
+    });
+    if (succeeded(shapes.infer(op)))
+      return op->getResult(0);
+  }
+  std::string given = inputsText(node, inputs, shapes);
+  error(said + (given.empty() ? "" : "; inputs: " + given));
+  wrong = true;
+  return {};
 }
 
 Value NodeBuilder::makeConstant(ElementsAttr value) {

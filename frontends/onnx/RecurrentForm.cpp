@@ -4,6 +4,7 @@
 
 #include "frontends/onnx/Compose.h"
 #include "frontends/onnx/Errors.h"
+#include "frontends/onnx/Slice.h"
 
 #include "llvm/ADT/StringSwitch.h"
 
@@ -12,16 +13,6 @@ using namespace mlir;
 namespace rapt::onnx {
 
 namespace {
-/// A slice of one dim.
-Value cut(NodeBuilder &b, Value x, int64_t axis, int64_t begin, int64_t end) {
-  if (b.stopped() || !x)
-    return {};
-  Value starts = b.makeInts({begin}), ends = b.makeInts({end});
-  return b.stopped()
-             ? Value()
-             : b.make<SliceOp>(x, starts, ends, ArrayRef<int64_t>{axis}, ArrayRef<int64_t>{1});
-}
-
 Value addNumber(NodeBuilder &b, Value x, double y) { return withScalar<AddOp>(b, x, y); }
 Value scale(NodeBuilder &b, Value x, double y) { return y == 1 ? x : withScalar<MulOp>(b, x, y); }
 
@@ -248,7 +239,8 @@ void RecurrentForm::project(NodeBuilder &b) {
     // Of a GRU that resets after the product, the recurrent bias of the candidate comes later.
     int64_t each = gates * hidden, early = linearBeforeReset ? 2 * hidden : each;
     Value wideBias = castTo(b, bias, wide);
-    Value sum = cut(b, wideBias, 1, 0, each), recurrent = cut(b, wideBias, 1, each, each + early);
+    Value sum = slice(b, wideBias, 1, 0, each),
+          recurrent = slice(b, wideBias, 1, each, each + early);
     if (linearBeforeReset && recurrent) {
       Value zero = b.makeScalar(wide, 0), shape = b.makeInts({directions, hidden});
       Value zeros = b.stopped() ? Value() : b.make<ExpandOp>(zero, shape);
@@ -266,7 +258,7 @@ void RecurrentForm::project(NodeBuilder &b) {
 Value RecurrentForm::part(NodeBuilder &b, Value value, int64_t number) const {
   if (!value)
     return {};
-  Value own = directions == 1 ? value : cut(b, value, 0, number, number + 1);
+  Value own = directions == 1 ? value : slice(b, value, 0, number, number + 1);
   return squeeze(b, own, {0});
 }
 
@@ -274,17 +266,17 @@ Direction RecurrentForm::direction(NodeBuilder &b, int64_t number) const {
   Direction result{*this, number, projected, {}, {}, {}, {}, {}, {}};
   int64_t each = gates * hidden;
   if (directions == 2)
-    result.projected = cut(b, projected, 2, number * each, (number + 1) * each);
+    result.projected = slice(b, projected, 2, number * each, (number + 1) * each);
   Value weight = part(b, castTo(b, r, wide), number);
   if (gates == 3 && !linearBeforeReset) {
-    result.gateWeight = transpose(b, cut(b, weight, 0, 0, 2 * hidden), {1, 0});
-    result.candidateWeight = transpose(b, cut(b, weight, 0, 2 * hidden, each), {1, 0});
+    result.gateWeight = transpose(b, slice(b, weight, 0, 0, 2 * hidden), {1, 0});
+    result.candidateWeight = transpose(b, slice(b, weight, 0, 2 * hidden, each), {1, 0});
   } else {
     result.weight = weight ? transpose(b, weight, {1, 0}) : Value();
   }
   if (linearBeforeReset && bias)
     result.resetBias =
-        part(b, cut(b, castTo(b, bias, wide), 1, 2 * each - hidden, 2 * each), number);
+        part(b, slice(b, castTo(b, bias, wide), 1, 2 * each - hidden, 2 * each), number);
   if (peepholes)
     result.peepholes = part(b, castTo(b, peepholes, wide), number);
   for (Value state : initial) {

@@ -1,9 +1,9 @@
 //===- Verify.cpp - Structure of a model ----------------------------------===//
 //
-// Form in: a Model as read. What holds afterwards: versions are in range, every node's domain is
-// imported, each name is defined once in its graph, every input is defined before it is used (in
-// the graph or one that encloses it), every graph output is produced. A subgraph may reuse an outer
-// name for its own value; the inner one then counts.
+// Form in: a Model as read. What holds afterwards: versions are in range, every function imports
+// the domains of its nodes, each name is defined once in its graph, every input is defined before
+// it is used (in the graph or one that encloses it), every graph output is produced. A subgraph may
+// reuse an outer name for its own value; the inner one then counts.
 //
 //===----------------------------------------------------------------------===//
 
@@ -132,9 +132,10 @@ Error Verifier::nodeInputs(const Node &node, size_t index, const Scope &scope) {
 Error Verifier::node(const Node &node, size_t index, Scope &scope) {
   if (node.opType.empty())
     return fail(node.describe() + " has no operator");
-  bool imported =
-      llvm::any_of(opsets, [&](const OpsetImport &import) { return import.domain == node.domain; });
-  if (!imported && !(inFunction ? std::nullopt : model.opset(node.domain)))
+  // What a model's own nodes need is reported with all else that is not supported (Import.cpp).
+  if (inFunction && llvm::none_of(opsets, [&](const OpsetImport &import) {
+        return import.domain == node.domain;
+      }))
     return fail(node.describe() + ": no opset is imported for domain " + quoted(node.domain));
   RAPT_TRY(nodeInputs(node, index, scope));
 

@@ -6,6 +6,7 @@
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "dialects/Onnx/ShapeText.h"
 #include "frontends/onnx/Compose.h"
 #include "frontends/onnx/Errors.h"
 #include "frontends/onnx/LoopBuilder.h"
@@ -30,13 +31,6 @@ Value scalarOf(NodeBuilder &b, Value value, Type type, StringRef name) {
     return {};
   }
   return b.rank(value) == 1 ? squeeze(b, value, {0}) : value;
-}
-
-std::string shapeText(NodeBuilder &b, Value value) {
-  std::string text = "[";
-  for (const SymbolicExpr &dim : b.analysis().shape(value))
-    text += (text.size() > 1 ? ", " : "") + dim.str();
-  return text + "]";
 }
 
 // --- If ------------------------------------------------------------------------------------------
@@ -70,8 +64,8 @@ void upgradeIf(NodeBuilder &b) {
   for (size_t i = 0; i < b.numOutputs() && !b.stopped(); ++i) {
     if (!areAlike(b, whenTrue[i], whenFalse[i]))
       return b.unsupported("the condition is known only when the model runs, and output " +
-                           Twine(i) + " has shape " + shapeText(b, whenTrue[i]) +
-                           " in one branch and " + shapeText(b, whenFalse[i]) +
+                           Twine(i) + " has shape " + shapeText(b.analysis(), whenTrue[i]) +
+                           " in one branch and " + shapeText(b.analysis(), whenFalse[i]) +
                            " in the other; a condition that is an input is fixed by raptc --set");
     b.out(i, where(b, condition, whenTrue[i], whenFalse[i]));
   }

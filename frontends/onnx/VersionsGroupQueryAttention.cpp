@@ -14,6 +14,8 @@
 //===-------------------------------------------------------------------------------------===//
 
 #include "frontends/onnx/ContribAttention.h"
+#include "frontends/onnx/NormForm.h"
+#include "frontends/onnx/Slice.h"
 #include "frontends/onnx/Versions.h"
 
 using namespace mlir;
@@ -98,11 +100,6 @@ private:
     b.cannotGive(3, "output_qk");
   }
 
-  /// x [B, S, heads * D] as [B, S, heads, D].
-  Value tokensOf(Value x, int64_t count, StringRef name) {
-    return transpose(b, splitHeads(b, x, count, name), {0, 2, 1, 3});
-  }
-
   void takeTokens() {
     Value q = b.in(Query), k = b.optional(Key), v = b.optional(Val);
     if (b.stopped())
@@ -122,13 +119,13 @@ private:
         return b.error("last dim of packed query, key and value is " + Twine(width) +
                        ", expected a multiple of " + Twine(parts) + " heads");
       int64_t dim = width / parts, first = heads * dim, second = first + kvHeads * dim;
-      k = sliceLast(b, q, first, second);
-      v = sliceLast(b, q, second, width);
-      q = sliceLast(b, q, 0, first);
+      k = slice(b, q, 2, first, second);
+      v = slice(b, q, 2, second, width);
+      q = slice(b, q, 2, 0, first);
     }
-    query = tokensOf(q, heads, "query");
-    key = tokensOf(k, kvHeads, "key");
-    value = tokensOf(v, kvHeads, "value");
+    query = tokensOf(b, q, heads, "query");
+    key = tokensOf(b, k, kvHeads, "key");
+    value = tokensOf(b, v, kvHeads, "value");
   }
 
   void normaliseHeads() {
@@ -138,8 +135,8 @@ private:
       return b.error("has one of q_norm_weight and k_norm_weight, expected both or none");
     if (!queryNorm)
       return;
-    query = rootMeanSquareNorm(b, query, queryNorm, 3, epsilon);
-    key = rootMeanSquareNorm(b, key, keyNorm, 3, epsilon);
+    for (auto [x, scale] : {std::pair(&query, queryNorm), {&key, keyNorm}})
+      *x = rootMeanSquareNorm(b, *x, scale, 3, epsilon, wideType(b, *x), b.elementType(*x));
   }
 
   /// What kind of cache there is, and where the new tokens begin in it.
@@ -203,7 +200,9 @@ private:
     if (positions && b.rank(positions) != 2)
       return b.error("input 'position_ids' has rank " + Twine(b.rank(positions)) + ", expected 2");
     // In a prompt only the first position counts.
-    Value first = positions && isPrompt ? squeeze(b, firstOf(positions), {0, 1}) : Value();
+    Value first;
+    if (positions && isPrompt)
+      first = squeeze(b, slice(b, slice(b, positions, 0, 0, 1), 1, 0, 1), {0, 1});
     if (isPrompt)
       positions = iota(b, count, 1, 2);
     if (first)
@@ -216,14 +215,6 @@ private:
     Value c = rows(cosine), s = rows(sine);
     query = rotateHeads(b, query, c, s, 2 * half, interleaved);
     key = rotateHeads(b, key, c, s, 2 * half, interleaved);
-  }
-
-  /// x[0:1, 0:1].
-  Value firstOf(Value x) {
-    Value from = b.makeInts({0, 0}), to = b.makeInts({1, 1});
-    return b.stopped()
-               ? Value()
-               : b.make<SliceOp>(x, from, to, ArrayRef<int64_t>{0, 1}, ArrayRef<int64_t>{1, 1});
   }
 
   void mask() {

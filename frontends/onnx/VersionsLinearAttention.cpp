@@ -11,6 +11,7 @@
 #include "frontends/onnx/AttentionForm.h"
 #include "frontends/onnx/Constants.h"
 #include "frontends/onnx/LoopBuilder.h"
+#include "frontends/onnx/Slice.h"
 #include "frontends/onnx/Versions.h"
 
 #include <cmath>
@@ -151,10 +152,7 @@ constexpr int64_t maxTaps = 64;
 /// x[:, :, begin : begin + length of like]
 Value window(NodeBuilder &b, Value x, int64_t begin, Value length) {
   Value start = b.makeInts({begin});
-  Value end = binary<AddOp>(b, length, start);
-  return b.stopped() || !end
-             ? Value()
-             : b.make<SliceOp>(x, start, end, ArrayRef<int64_t>{2}, ArrayRef<int64_t>{1});
+  return slice(b, x, 2, start, binary<AddOp>(b, length, start));
 }
 
 void upgradeCausalConv(NodeBuilder &b) {
@@ -188,10 +186,7 @@ void upgradeCausalConv(NodeBuilder &b) {
   Value all = b.stopped() || taps == 1 ? x : b.make<ConcatOp>(ValueRange{past, x}, 2);
   Value sum, columns = squeeze(b, castTo(b, weight, wide), {1});
   for (int64_t tap = 0; tap < taps && !b.stopped(); ++tap) {
-    Value begin = b.makeInts({tap}), end = b.makeInts({tap + 1});
-    Value factor = b.stopped() ? Value()
-                               : b.make<SliceOp>(columns, begin, end, ArrayRef<int64_t>{1},
-                                                 ArrayRef<int64_t>{1});
+    Value factor = slice(b, columns, 1, tap, tap + 1);
     Value seen = taps == 1 ? all : window(b, all, tap, length);
     Value product = binary<MulOp>(b, castTo(b, seen, wide), factor);
     sum = sum ? binary<AddOp>(b, sum, product) : product;
@@ -205,9 +200,7 @@ void upgradeCausalConv(NodeBuilder &b) {
   b.out(0, castTo(b, sum, type));
   // The last taps - 1 elements start where the input is long.
   Value end = binary<AddOp>(b, length, b.makeInts({taps - 1}));
-  b.out(1, taps == 1 || b.stopped()
-               ? past
-               : b.make<SliceOp>(all, length, end, ArrayRef<int64_t>{2}, ArrayRef<int64_t>{1}));
+  b.out(1, taps == 1 ? past : slice(b, all, 2, length, end));
 }
 
 // --- FlexAttention -------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 //===-------------------------------------------------------------------------------------===//
 
 #include "frontends/onnx/ContribAttention.h"
+#include "frontends/onnx/NormForm.h"
 #include "frontends/onnx/Versions.h"
 
 using namespace mlir;
@@ -75,7 +76,9 @@ void upgradeSimplifiedLayerNormalization(NodeBuilder &b) {
   int64_t axis = b.normalized(b.intAttr("axis", -1), b.rank(x));
   float epsilon = b.floatAttr("epsilon", 1e-5f);
   b.ignoreAttr("stash_type"); // sums are f32 either way
-  b.out(0, rootMeanSquareNorm(b, x, scale, axis, epsilon, b.wants(1) ? &inverse : nullptr));
+  Type type = b.elementType(x);
+  b.out(0, rootMeanSquareNorm(b, x, scale, axis, epsilon, wideType(b, x), type,
+                              b.wants(1) ? &inverse : nullptr));
   b.out(1, inverse);
 }
 
@@ -101,15 +104,15 @@ void upgradeSkipLayerNormalization(NodeBuilder &b) {
   Value centred = binary<SubOp>(b, wide, mean);
   Value variance = reduce<ReduceMeanOp>(b, binary<MulOp>(b, centred, centred), {last});
   b.out(1, mean);
-  b.out(2, unary<ReciprocalOp>(b, unary<SqrtOp>(b, withScalar<AddOp>(b, variance, epsilon))));
+  b.out(2, inverseRoot(b, variance, epsilon));
 }
 
 /// Nothing is subtracted: output `mean` is 0.
 void upgradeSkipSimplifiedLayerNormalization(NodeBuilder &b) {
   Value sum = skipSum(b, 3), gamma = b.in(2), inverse;
   float epsilon = b.floatAttr("epsilon", 1e-12f);
-  b.out(0, rootMeanSquareNorm(b, sum, gamma, b.rank(sum) - 1, epsilon,
-                              b.wants(2) ? &inverse : nullptr));
+  b.out(0, rootMeanSquareNorm(b, sum, gamma, b.rank(sum) - 1, epsilon, wideType(b, sum),
+                              b.elementType(sum), b.wants(2) ? &inverse : nullptr));
   b.out(2, inverse);
   if (!b.wants(1))
     return;
@@ -150,31 +153,6 @@ void upgradeEmbedLayerNormalization(NodeBuilder &b) {
   b.out(2, sum);
 }
 } // namespace
-
-Value fusedActivation(NodeBuilder &b, Value x, StringRef name, ArrayRef<float> parameters) {
-  if (b.stopped())
-    return {};
-  auto parameter = [&](size_t i) { return i < parameters.size() ? parameters[i] : 0.0f; };
-  Type type = b.elementType(x);
-  if (name.empty())
-    return x;
-  if (name == "Relu")
-    return unary<ReluOp>(b, x);
-  if (name == "Sigmoid")
-    return unary<SigmoidOp>(b, x);
-  if (name == "Tanh")
-    return unary<TanhOp>(b, x);
-  if (name == "LeakyRelu")
-    return where(b, withScalar<LessOp>(b, x, 0), withScalar<MulOp>(b, x, parameter(0)), x);
-  Value low = b.makeScalar(type, name == "Clip" ? parameter(0) : 0);
-  Value high = b.makeScalar(type, name == "Clip" ? parameter(1) : 1);
-  if (name == "HardSigmoid")
-    x = withScalar<AddOp>(b, withScalar<MulOp>(b, x, parameter(0)), parameter(1));
-  else if (name != "Clip")
-    b.unsupported("attribute 'activation' is '" + name + "'");
-  Value above = b.stopped() ? Value() : b.make<MaxOp>(SmallVector<Value>{x, low});
-  return b.stopped() ? Value() : b.make<MinOp>(SmallVector<Value>{above, high});
-}
 
 void addMicrosoft(std::vector<Operator> &table) {
   table.insert(

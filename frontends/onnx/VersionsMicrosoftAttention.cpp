@@ -7,6 +7,7 @@
 //===-------------------------------------------------------------------------------------===//
 
 #include "frontends/onnx/ContribAttention.h"
+#include "frontends/onnx/Slice.h"
 #include "frontends/onnx/Versions.h"
 
 using namespace mlir;
@@ -14,11 +15,6 @@ using namespace mlir;
 namespace rapt::onnx {
 
 namespace {
-/// x [B, S, heads * D] as [B, S, heads, D].
-Value tokensOf(NodeBuilder &b, Value x, int64_t heads, StringRef name) {
-  return transpose(b, splitHeads(b, x, heads, name), {0, 2, 1, 3});
-}
-
 /// The new keys and values are behind those of `past`, a cache; with `length` (one number) it has
 /// a fixed size and holds so many.
 CacheUpdate cacheUpdate(NodeBuilder &b, ContribAttention &node, Value past, Value length) {
@@ -84,7 +80,7 @@ void upgradeAttention(NodeBuilder &b) {
   int64_t begin = 0;
   constexpr llvm::StringLiteral names[] = {"query", "key", "value"};
   for (int i = 0; i < 3; ++i) {
-    parts[i] = tokensOf(b, sliceLast(b, all, begin, begin + (*sizes)[i]), heads, names[i]);
+    parts[i] = tokensOf(b, slice(b, all, 2, begin, begin + (*sizes)[i]), heads, names[i]);
     begin += (*sizes)[i];
   }
   for (int i = 0; i < 2; ++i) {
@@ -160,7 +156,7 @@ struct MultiHeadTokens {
       if (begin + width > total)
         return b.error("input 'bias' has " + Twine(total) +
                        " elements, expected one for each column of query, key and value");
-      Value own = reshapeTo(b, sliceLast(b, bias, begin, begin + width), {heads, dim});
+      Value own = reshapeTo(b, slice(b, bias, 0, begin, begin + width), {heads, dim});
       *x = binary<AddOp>(b, *x, own);
       begin += width;
       if (split)

@@ -7,6 +7,7 @@
 //===-------------------------------------------------------------------------------------===//
 
 #include "frontends/onnx/Compose.h"
+#include "frontends/onnx/Slice.h"
 #include "frontends/onnx/Versions.h"
 
 using namespace mlir;
@@ -99,9 +100,7 @@ void splitDynamic(NodeBuilder &b, Value x, int64_t axis) {
   Value each = binary<DivOp>(b, rounded, b.makeInts({pieces}));
   for (int64_t i = 0; i < pieces; ++i) {
     Value end = i + 1 == pieces ? size : binary<AddOp>(b, start, each);
-    if (b.stopped())
-      return;
-    b.out(i, b.make<SliceOp>(x, start, end, SmallVector<int64_t>{axis}, SmallVector<int64_t>{1}));
+    b.out(i, slice(b, x, axis, start, end));
     start = end;
   }
 }

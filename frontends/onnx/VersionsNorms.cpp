@@ -7,6 +7,8 @@
 
 #include "frontends/onnx/Compose.h"
 #include "frontends/onnx/Constants.h"
+#include "frontends/onnx/NormForm.h"
+#include "frontends/onnx/Slice.h"
 #include "frontends/onnx/Versions.h"
 
 using namespace mlir;
@@ -45,11 +47,6 @@ std::pair<Value, Value> moments(NodeBuilder &b, Value x, ArrayRef<int64_t> axes)
   Value mean = reduce<ReduceMeanOp>(b, x, axes);
   Value centred = binary<SubOp>(b, x, mean);
   return {mean, reduce<ReduceMeanOp>(b, binary<MulOp>(b, centred, centred), axes)};
-}
-
-/// 1 / sqrt(x + epsilon)
-Value inverseRoot(NodeBuilder &b, Value x, double epsilon) {
-  return unary<ReciprocalOp>(b, unary<SqrtOp>(b, withScalar<AddOp>(b, x, epsilon)));
 }
 
 // --- Over trailing dims -------------------------------------------------------------------------
@@ -93,12 +90,8 @@ void upgradeRMSNormalization(NodeBuilder &b) {
     b.error("input 'scale' has rank " + Twine(b.rank(scale)) + ", expected at most " + Twine(rank));
   if (b.stopped())
     return;
-  Value wide = castTo(b, x, wider(b, stash, x));
-  Value square = binary<MulOp>(b, wide, wide);
-  Value factor = inverseRoot(b, reduce<ReduceMeanOp>(b, square, axesFrom(axis, rank)), epsilon);
-  Value normal = castTo(b, binary<MulOp>(b, wide, factor), b.elementType(x));
-  Type type = b.elementType(scale);
-  b.out(0, binary<MulOp>(b, castTo(b, normal, type), scale));
+  b.out(0,
+        rootMeanSquareNorm(b, x, scale, axis, epsilon, wider(b, stash, x), b.elementType(scale)));
 }
 
 // --- Over channels ------------------------------------------------------------------------------
@@ -281,11 +274,8 @@ void upgradeLRN(NodeBuilder &b) {
   Value padded = parts.size() == 1 ? square : b.make<ConcatOp>(parts, 1), sum;
   for (int64_t i = 0; i < size && !b.stopped(); ++i) {
     Value start = b.makeInts({i}), end = binary<AddOp>(b, dimOf(b, x, 1), start);
-    if (b.stopped())
-      return;
-    Value slice =
-        b.make<SliceOp>(padded, start, end, SmallVector<int64_t>{1}, SmallVector<int64_t>{1});
-    sum = sum ? binary<AddOp>(b, sum, slice) : slice;
+    Value part = slice(b, padded, 1, start, end);
+    sum = sum ? binary<AddOp>(b, sum, part) : part;
   }
   Value base =
       withScalar<AddOp>(b, withScalar<MulOp>(b, sum, alpha / static_cast<double>(size)), bias);

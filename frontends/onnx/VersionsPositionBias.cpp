@@ -5,6 +5,7 @@
 //===-------------------------------------------------------------------------------------===//
 
 #include "frontends/onnx/ContribAttention.h"
+#include "frontends/onnx/Slice.h"
 #include "frontends/onnx/Versions.h"
 
 #include <cmath>
@@ -95,7 +96,7 @@ void upgradeGatedRelativePositionBias(NodeBuilder &b) {
   Value split = splitHeads(b, binary<AddOp>(b, query, queryBias), heads, "query_layer");
   Value gates = binary<AddOp>(b, binary<MatMulOp>(b, split, weight), weightBias);
   auto gate = [&](int64_t begin) {
-    Value half = sliceLast(b, gates, begin, begin + width / 2);
+    Value half = slice(b, gates, b.rank(gates) - 1, begin, begin + width / 2);
     return unary<SigmoidOp>(b, reduce<ReduceSumOp>(b, half, {3}));
   };
   Value update = gate(0), reset = gate(width / 2);

@@ -6,6 +6,7 @@
 
 #include "frontends/onnx/Compose.h"
 #include "frontends/onnx/Constants.h"
+#include "frontends/onnx/Slice.h"
 #include "frontends/onnx/Versions.h"
 
 using namespace mlir;
@@ -277,11 +278,9 @@ void upgradeAffineGrid(NodeBuilder &b) {
   int64_t spatial = sizeType.getDimSize(0) - 2;
   Type type = wideType(b, theta), i64 = b.ops().getI64Type();
   Value wide = castTo(b, theta, type), sizes = castTo(b, size, i64);
-  Value first = b.makeInts({2}), last = b.makeInts({spatial + 2});
+  Value dims = slice(b, sizes, 0, 2, spatial + 2);
   if (b.stopped())
     return;
-  Value dims =
-      b.make<SliceOp>(sizes, first, last, SmallVector<int64_t>{0}, SmallVector<int64_t>{1});
   // Each coordinate, and the one, in every place: [spatial..., 1].
   SmallVector<Value> columns;
   for (int64_t axis = spatial - 1; axis >= 0; --axis) {

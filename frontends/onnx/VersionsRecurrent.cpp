@@ -11,6 +11,7 @@
 #include "frontends/onnx/Compose.h"
 #include "frontends/onnx/LoopBuilder.h"
 #include "frontends/onnx/RecurrentForm.h"
+#include "frontends/onnx/Slice.h"
 #include "frontends/onnx/Versions.h"
 
 using namespace mlir;
@@ -24,12 +25,7 @@ Value recur(NodeBuilder &b, Value state, Value weight) {
 }
 
 Value gate(NodeBuilder &b, Value gates, int64_t number, int64_t hidden) {
-  if (!gates)
-    return {};
-  Value begin = b.makeInts({number * hidden}), end = b.makeInts({(number + 1) * hidden});
-  return b.stopped() ? Value()
-                     : b.make<SliceOp>(gates, begin, end, ArrayRef<int64_t>{b.rank(gates) - 1},
-                                       ArrayRef<int64_t>{1});
+  return slice(b, gates, b.rank(gates) - 1, number * hidden, (number + 1) * hidden);
 }
 
 Value oneMinus(NodeBuilder &b, Value x) {

@@ -9,6 +9,7 @@
 
 #include "frontends/onnx/AttentionForm.h"
 #include "frontends/onnx/Constants.h"
+#include "frontends/onnx/Slice.h"
 #include "frontends/onnx/Versions.h"
 
 #include "llvm/ADT/Sequence.h"
@@ -270,10 +271,7 @@ void upgradeMaxUnpool(NodeBuilder &b) {
 Value determinant(NodeBuilder &b, Value x, int64_t row, ArrayRef<int64_t> columns) {
   int64_t rank = b.rank(x);
   auto element = [&](int64_t column) -> Value {
-    Value from = b.makeInts({row, column}), to = b.makeInts({row + 1, column + 1});
-    Value one = b.stopped() ? Value()
-                            : b.make<SliceOp>(x, from, to, ArrayRef<int64_t>{rank - 2, rank - 1},
-                                              ArrayRef<int64_t>{1, 1});
+    Value one = slice(b, slice(b, x, rank - 2, row, row + 1), rank - 1, column, column + 1);
     return squeeze(b, one, {rank - 2, rank - 1});
   };
   if (columns.size() == 1)

@@ -89,9 +89,14 @@ private:
   ExitCode checkFlags() {
     for (const DimValue &dim : options.dims)
       if (!hasSymbol(dim)) {
-        error.fail("--dim %.*s=%lld: the model has no such dim%s%s", int(dim.nameLength), dim.name,
-                   (long long)dim.value, info.num_symbols ? ", its first is " : "",
-                   info.num_symbols ? info.symbols[0] : "");
+        char known[512] = "";
+        for (int32_t i = 0; i < info.num_symbols; ++i) {
+          size_t used = strlen(known);
+          snprintf(known + used, sizeof known - used, i ? ", %s" : ", its dims are %s",
+                   info.symbols[i]);
+        }
+        error.fail("--dim %.*s=%lld: the model has no such dim%s", int(dim.nameLength), dim.name,
+                   (long long)dim.value, known);
         return failed(error.text, Usage);
       }
     if (ExitCode code = checkSingle("--output", options.output))

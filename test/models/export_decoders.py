@@ -67,7 +67,8 @@ def build(family, attention):
 def heads_of(model):
     """Number of key and value heads, head dim."""
     config = model.config
-    return getattr(config, "num_key_value_heads", None) or config.num_attention_heads, \
+    shared = getattr(config, "multi_query", False)  # Falcon: one key and value head for all query heads
+    return 1 if shared else getattr(config, "num_key_value_heads", None) or config.num_attention_heads, \
         getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
 
 

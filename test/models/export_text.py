@@ -21,7 +21,7 @@ COMMITTED = (
     "albert-eager-ts17", "electra-sdpa-dynamo23", "deberta-eager-dynamo18", "deberta-eager-ts17",
     "modernbert-sdpa-dynamo18", "gemma2-past-eager-dynamo18", "phi-past-sdpa-ts17", "phi3-past-sdpa-dynamo23",
     "bloom-past-eager-dynamo18", "bloom-decoder-eager-ts17", "qwen3-past-sdpa-dynamo18", "llama-past-sdpa-dynamo23",
-    "gptj-past-eager-dynamo18", "gptneo-past-eager-dynamo18")
+    "gptj-past-eager-dynamo18", "gptneo-past-eager-dynamo18", "falcon-past-eager-ts17")
 
 
 def encoder(family, attention):
@@ -72,6 +72,10 @@ def decoder(family, attention):
         return t.GPTNeoForCausalLM(t.GPTNeoConfig(
             **common, hidden_size=32, num_layers=layers, num_heads=4, max_position_embeddings=64, window_size=8,
             attention_types=[[["global", "local"], 1]]))
+    if family == "falcon":
+        return t.FalconForCausalLM(t.FalconConfig(
+            **common, hidden_size=32, num_hidden_layers=layers, num_attention_heads=4, multi_query=True, alibi=False,
+            parallel_attn=True, bias=False))
     return decoders.build(family, attention)
 
 
@@ -115,7 +119,8 @@ def variants():
             for dynamo, opset in exporters:
                 name = f"{family}-{attention}-{'dynamo' if dynamo else 'ts'}{opset}"
                 yield name, lambda o=(family, attention, name, dynamo, opset): export_encoder(*o)
-    for family in ("gemma2", "phi", "phi3", "bloom", "qwen3", "qwen2", "gptj", "gptneo", "llama", "mistral", "gpt2"):
+    for family in ("gemma2", "phi", "phi3", "bloom", "qwen3", "qwen2", "gptj", "gptneo", "llama", "mistral", "gpt2",
+                   "falcon"):
         for attention in ("eager",) if family in eager_only else ("eager", "sdpa"):
             for cached in (False, True):
                 for dynamo, opset in exporters:

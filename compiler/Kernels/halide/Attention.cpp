@@ -1,8 +1,8 @@
 //===- Attention.cpp - Attention and what lies before and after it -------------*- C++ -*-===//
 //
-// One attention stage with whatever pointwise stages lie before and after it. f32; batch, queries
-// and keys may be dynamic, head dims are static. AttentionKernel.cpp and, for a few queries,
-// AttentionDecode.cpp have the stage itself.
+// One attention stage, in f32, with whatever pointwise stages lie before and after it; a narrower
+// type in memory is a cast in these. Batch, queries and keys may be dynamic, head dims are static.
+// AttentionKernel.cpp and, for a few queries, AttentionDecode.cpp have the stage itself.
 //
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/halide/AttentionDecode.h"

@@ -29,7 +29,8 @@ static H::Expr translate(const Lowering &lowering, const ExprRef &expr, const Sc
 /// alone; constants in a computed bias were made finite when they were translated.
 static H::Expr biasOf(const Lowering &lowering, const ExprRef &expr, const ScorePlace &place) {
   H::Expr bias = translate(lowering, expr, place);
-  if (expr->kind != Expr::Kind::Load)
+  const Expr &source = expr->kind == Expr::Kind::Cast ? *expr->operands[0] : *expr;
+  if (source.kind != Expr::Kind::Load)
     return snap(bias);
   H::Expr isInfinite = H::reinterpret<uint32_t>(bias) == H::Expr(0xff800000u);
   return H::select(isInfinite, -FLT_MAX, H::max(bias, Lowering::lowestFinite));

@@ -107,8 +107,11 @@ static Recipe buildVariant(std::unique_ptr<Lowering> &lowering, const KernelSpec
   recipe = {};
   if (!buildLoops(*lowering, recipe))
     throw H::CompileError(
-        "the spec has an attention stage and the schedule is not for attention: " +
-        schedule.print());
+        schedule.recipe == Schedule::Recipe::Attention
+            ? "attention in f64, or beside another reduction, has no Halide kernel"
+            : "the spec has an attention stage and the schedule is not for "
+              "attention: " +
+                  schedule.print());
   return recipe;
 }
 

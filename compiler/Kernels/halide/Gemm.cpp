@@ -1,7 +1,8 @@
 //===- Gemm.cpp - Contraction with a packed weight, and what follows it --------*- C++ -*-===//
 //
 // One Sum over k of A[..., m, k] * W[k, n] with W in panels of nr columns, then pointwise stages
-// over the same (..., m, n): bias, GELU, residual. f32.
+// over the same (..., m, n): bias, GELU, residual. Sums are f32; operands may be stored as f16 or
+// bf16, the weight in its panels, too: it is widened as it is loaded, A once.
 //
 // ALGORITHM  acc(ni, m, ..., no) += A(k, m, ...) * W(ni, k, no);  tile = copy of acc;
 //            out(n, m, ...) = epilogue(tile(n % nr, m, ..., n / nr)).
@@ -102,7 +103,7 @@ bool buildGemm(Lowering &lowering, int tileRows, Recipe &recipe) {
     args.push_back(no);
     cIndices.push_back(coordinates[0] / nr);
     acc(args) = 0.0f;
-    acc(args) += a(aIndices) * lowering.inputs[found->weight](ni, k, no);
+    acc(args) += a(aIndices) * H::cast<float>(lowering.inputs[found->weight](ni, k, no));
     c(coordinates) = acc(cIndices);
     lowering.results[stage.result] = c;
   }
@@ -156,7 +157,9 @@ bool buildGemm(Lowering &lowering, int tileRows, Recipe &recipe) {
   acc.update().reorder(ni, acc.args()[1], k).vectorize(ni, lanes).unroll(ni).unroll(acc.args()[1]);
   recipe.scratch.push_back(Extent{2 * (tileRows * nr * 4 + 384), {}});
 
-  if (wantsPrefetch(lowering.schedule, tileRows) && panels > 1) {
+  // The fetched lines are counted in floats.
+  bool isFloat = spec.tensors[found->weight].type == ScalarType::F32;
+  if (wantsPrefetch(lowering.schedule, tileRows) && panels > 1 && isFloat) {
     auto *pass = new NextPanelPrefetch; // the pipeline deletes it
     pass->accumulator = acc.name();
     pass->weight = lowering.inputs[found->weight].name();

@@ -19,7 +19,7 @@ func.func @scores(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2
 // The probabilities are: their softmax stays beside attn.sdpa.
 // CHECK-LABEL: func @probabilities
 func.func @probabilities(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<5x7xi1>) -> (tensor<2x3x5x8xf32>, tensor<2x3x5x7xf32>) {
-  // CHECK: %[[P:.*]] = onnx.Softmax {{.*}}attn.not_fused = "copied: its result is used 2 times"
+  // CHECK: %[[P:.*]] = onnx.Softmax {{.*}}attn.copied = "its result is used 2 times"
   // CHECK: %[[O:.*]] = attn.sdpa query(%arg0) {{.*}} mask(
   // CHECK: return %[[O]], %[[P]]
   %inf = onnx.Constant dense<0xFF800000> : tensor<f32> : tensor<f32>

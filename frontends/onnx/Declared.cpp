@@ -1,0 +1,81 @@
+//===- Declared.cpp - What a model says of its inputs and outputs ----------------------------===//
+
+#include "frontends/onnx/Declared.h"
+
+#include "dialects/Kernel/Kernel.h"
+#include "dialects/Onnx/ShapeText.h"
+#include "frontends/onnx/Constants.h"
+#include "frontends/onnx/Errors.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/StringSet.h"
+
+using namespace mlir;
+
+namespace rapt::onnx {
+
+std::string dimName(const ValueInfo &input, size_t i) {
+  const Dim &dim = input.tensor.dims[i];
+  return dim.kind == Dim::Param && !dim.param.empty()
+             ? escaped(dim.param)
+             : escaped(input.name) + "_dim" + std::to_string(i);
+}
+
+LogicalResult checkDeclared(const ValueInfo &output, Value value, ArrayRef<SymbolicExpr> dims,
+                            const ShapeInference &shapes) {
+  if (output.kind != ValueInfo::Tensor)
+    return success();
+  Location nowhere = UnknownLoc::get(value.getContext());
+  Type type = cast<RankedTensorType>(value.getType()).getElementType();
+  std::string what = "graph output " + quoted(output.name), given = typeText(shapes, value);
+  ElementType wanted = output.tensor.elementType;
+  if (wanted != ElementType::Undefined && elementTypeFor(value.getContext(), wanted) != type)
+    return emitError(nowhere) << what << " is declared as " << nameOf(wanted)
+                              << ", but the graph computes " << given;
+  if (!output.tensor.hasShape)
+    return success();
+  ArrayRef<SymbolicExpr> own = shapes.shape(value);
+  bool same = own.size() == dims.size();
+  for (size_t i = 0; same && i < own.size(); ++i)
+    same = !SymbolicExpr::provablyDifferent(own[i], dims[i]);
+  if (same)
+    return success();
+  std::string text;
+  for (const SymbolicExpr &dim : dims)
+    text += (text.empty() ? "" : ", ") + (dim.isKnown() ? dim.str() : "?");
+  emitWarning(nowhere) << what << " is declared with dims [" << text << "], but the graph computes "
+                       << given;
+  return success();
+}
+
+ImportOptions withoutEmptyDims(const Model &model, const ImportOptions &options) {
+  llvm::StringSet<> fixed;
+  for (const ValueInfo &input : model.graph.inputs)
+    for (size_t i = 0; options.values.count(input.name.str()) && i < input.tensor.dims.size(); ++i)
+      fixed.insert(dimName(input, i));
+  ImportOptions rest = options;
+  for (const auto &[name, value] : options.dims)
+    if (value == 0 && !fixed.contains(name))
+      rest.dims.erase(name);
+  return rest;
+}
+
+LogicalResult checkEmptyDims(ModuleOp module, const ImportOptions &given,
+                             const ImportOptions &symbolic,
+                             SmallVectorImpl<mlir::Attribute> &mayBeEmpty) {
+  auto symbols =
+      (*module.getOps<func::FuncOp>().begin())->getAttrOfType<ArrayAttr>(kernel::kSymbolsAttr);
+  for (mlir::Attribute symbol : symbols) {
+    std::string name = cast<StringAttr>(symbol).getValue().str();
+    if (!given.dims.count(name) || symbolic.dims.count(name))
+      continue;
+    if (!llvm::is_contained(mayBeEmpty, symbol))
+      return emitError(UnknownLoc::get(module.getContext()))
+             << "dim '" << name << "' is given as 0, expected at least 1: the graph does more with "
+             << "a tensor of that size than compute element by element, concatenate or return it";
+    llvm::erase(mayBeEmpty, symbol);
+  }
+  return success();
+}
+
+} // namespace rapt::onnx
