@@ -366,3 +366,27 @@ func.func @guard_of_nothing(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v
   %o = onnx.MatMul %g, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
   return %o : tensor<2x3x5x8xf32>
 }
+
+// -----
+
+// One key and value head for all query heads: the product broadcasts, attention does not copy.
+// CHECK-LABEL: func @one_key_head
+func.func @one_key_head(%q: tensor<2x4x5x8xf32>, %k: tensor<2x1x8x6xf32>, %v: tensor<2x1x6x8xf32>) -> tensor<2x4x5x8xf32> {
+  // CHECK: attn.sdpa query(%arg0) key(%{{.*}}) value(%arg2) {{.*}} : (tensor<2x4x5x8xf32>, tensor<2x1x6x8xf32>, tensor<2x1x6x8xf32>) -> tensor<2x4x5x8xf32>
+  %s = onnx.MatMul %q, %k : (tensor<2x4x5x8xf32>, tensor<2x1x8x6xf32>) -> tensor<2x4x5x6xf32>
+  %p = onnx.Softmax %s {axis = 3 : i64} : (tensor<2x4x5x6xf32>) -> tensor<2x4x5x6xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x4x5x6xf32>, tensor<2x1x6x8xf32>) -> tensor<2x4x5x8xf32>
+  return %o : tensor<2x4x5x8xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func @one_key_head_own_values
+func.func @one_key_head_own_values(%q: tensor<2x4x5x8xf32>, %k: tensor<2x1x8x6xf32>, %v: tensor<2x4x6x8xf32>) -> tensor<2x4x5x8xf32> {
+  // CHECK: attn.not_fused = "key and value have different numbers of heads"
+  %s = onnx.MatMul %q, %k : (tensor<2x4x5x8xf32>, tensor<2x1x8x6xf32>) -> tensor<2x4x5x6xf32>
+  // expected-remark @+1 {{attention not fused: key and value have different numbers of heads}}
+  %p = onnx.Softmax %s {axis = 3 : i64} : (tensor<2x4x5x6xf32>) -> tensor<2x4x5x6xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x4x5x6xf32>, tensor<2x4x6x8xf32>) -> tensor<2x4x5x8xf32>
+  return %o : tensor<2x4x5x8xf32>
+}
