@@ -297,7 +297,8 @@ def main():
     print(f"{about['cpu']}, {report.plural(about['cores'], 'core')}, load {about['load'][0]:.1f}, "
           f"commit {about['commit'][:10]}{' with changes' if about['modified'] else ''}")
     os.makedirs(CACHE, exist_ok=True)
-    signal.signal(signal.SIGTERM, interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT is ignored in what shells start in the background
+        signal.signal(number, interrupt)
     book = Book(options, about, datetime.datetime.now(datetime.timezone.utc))
     chosen = installed(options, book)
     points = {suite: load.count(options, names) if suite == "load" else len(SUITES[suite].plan(options))
