@@ -1,12 +1,13 @@
 //===- PrintSpecs.cpp - Shows what Halide is given ---------------------------------------===//
 //
-// In and out: the same IR. Prints the KernelSpec of every kernel.region and kernel.func to stdout,
-// or why there is none.
+// In and out: the same IR. Prints the KernelSpec of every kernel.region and kernel.func and the
+// work of a call to stdout, or why there is none.
 //
 //===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Kernels/BuildSpec.h"
 #include "compiler/Kernels/Kernels.h"
+#include "compiler/Kernels/Work.h"
 
 #include "mlir/Pass/Pass.h"
 
@@ -39,10 +40,13 @@ private:
                     ArrayRef<int64_t> panels) {
     auto spec = kernels::buildSpec(body, numDims, shapes, panels);
     llvm::outs() << "kernel " << name << "\n";
-    if (spec)
-      llvm::outs() << spec->print();
-    else
+    if (!spec) {
       llvm::outs() << "  no spec: " << llvm::toString(spec.takeError()) << "\n";
+      return;
+    }
+    kernels::Work work = kernels::workOf(*spec);
+    llvm::outs() << spec->print() << "  work: " << work.flops.print() << " flops, "
+                 << work.bytes.print() << " bytes\n";
   }
 };
 

@@ -14,6 +14,7 @@
 // CHECK-NEXT: = (t0[i0, i2] * t1[i2, i1])
 // CHECK: = map [d0*d1, 1536]
 // CHECK-NEXT: = (t3[i0, i1] + t2[i1])
+// CHECK: work: 1179648*d0*d1 flops, 2365440 + 7680*d0*d1 bytes
 kernel.func @linear dims 2 shapes [array<i64: 0, 1>, array<i64>, array<i64>] -> [array<i64: 0, 1>] panels [0, 48, 0]
     schedule(<gemm {}>) {
 ^bb0(%d0: index, %d1: index, %x: tensor<?x?x384xf32>, %w: tensor<384x1536xf32>, %bias: tensor<1536xf32>):
@@ -44,6 +45,7 @@ kernel.func @linear dims 2 shapes [array<i64: 0, 1>, array<i64>, array<i64>] -> 
 // CHECK-NEXT: value t0[i0, i2, (((i1 * 8) + i3) + 32)]
 // CHECK: = map [d0, d1, 16]
 // CHECK-NEXT: = t1[i0, (i2 floordiv 8), i1, (i2 mod 8)]
+// CHECK: work: 64*d0*d1*d1 flops, 256*d0*d1 bytes
 kernel.func @attention dims 2 shapes [array<i64: 0, 1>] -> [array<i64: 0, 1>] panels [0] schedule(<attention {}>) {
 ^bb0(%d0: index, %d1: index, %qkv: tensor<?x?x48xf32>):
   %q0 = tensor.extract_slice %qkv[0, 0, 0] [%d0, %d1, 16] [1, 1, 1] : tensor<?x?x48xf32> to tensor<?x?x16xf32>
