@@ -3,6 +3,7 @@
 #define RAPT_COMPILER_SCHEDULE_SCHEDULE_H
 
 #include "compiler/Kernels/KernelSpec.h"
+#include "compiler/Schedule/Tuning.h"
 
 #include <memory>
 
@@ -24,6 +25,7 @@ int gemmWeight(const kernels::KernelSpec &spec, const std::vector<bool> &weightI
 struct SelectSchedulesOptions {
   kernels::TargetCpu target;
   bool reference = false; // every kernel through its reference lowering
+  std::shared_ptr<const TuningTable> tuning = nullptr; // what it says comes before the cost model
 };
 
 /// select-schedules: gives every kernel.region its #kernel.schedule, and lays the weight of each
