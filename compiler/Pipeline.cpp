@@ -14,11 +14,14 @@
 #include "compiler/Link/Link.h"
 #include "compiler/Schedule/Schedule.h"
 #include "compiler/Schedule/Target.h"
+#include "compiler/Schedule/Uses.h"
 #include "compiler/Simplify/Simplify.h"
+#include "compiler/Tune/Tune.h"
 #include "dialects/Attn/Attn.h"
 #include "dialects/Kernel/Kernel.h"
 #include "dialects/Onnx/Names.h"
 #include "frontends/onnx/Import.h"
+#include "frontends/onnx/MappedPages.h"
 #include "frontends/onnx/Model.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -107,8 +110,10 @@ void buildRegions(OpPassManager &pm) {
 }
 
 void buildSchedule(OpPassManager &pm, const kernels::TargetCpu &target, bool reference,
-                   std::optional<kernels::Schedule::Variant> attention = std::nullopt) {
-  pm.addNestedPass<func::FuncOp>(createSelectSchedulesPass({target, reference, attention}));
+                   std::optional<kernels::Schedule::Variant> attention = std::nullopt,
+                   std::shared_ptr<const TuningTable> tuning = nullptr) {
+  pm.addNestedPass<func::FuncOp>(
+      createSelectSchedulesPass({target, reference, attention, std::move(tuning)}));
 }
 
 void buildOutline(OpPassManager &pm) { pm.addPass(createOutlineKernelsPass()); }
@@ -127,6 +132,7 @@ public:
       : options(options), context(context), report(report) {}
 
   bool run(llvm::raw_ostream &irOutput);
+  bool tune(const std::string &file, llvm::raw_ostream &progress);
 
 private:
   bool fail(llvm::Error error) {
@@ -146,6 +152,7 @@ private:
     return succeeded(pm.run(*module));
   }
 
+  bool prepare();
   bool importStage();
   bool simplifyStage() { return runPasses(buildSimplify); }
   bool fuseStage();
@@ -171,7 +178,8 @@ private:
   MLIRContext &context;
   Report &report;
   kernels::TargetCpu target;
-  std::unique_ptr<onnx::Model> model; // owns the bytes that the module's weights point to
+  std::shared_ptr<const TuningTable> tuning; // null: the cost model decides
+  std::unique_ptr<onnx::Model> model;        // owns the bytes that the module's weights point to
   OwningOpRef<ModuleOp> module;
   KernelObjects objects;
   std::string linkPlan; // heads the IR of the last stage
@@ -213,7 +221,7 @@ bool Compilation::fuseStage() {
 
 bool Compilation::scheduleStage() {
   return runPasses([this](OpPassManager &pm) {
-           buildSchedule(pm, target, options.referenceKernels, options.attention);
+           buildSchedule(pm, target, options.referenceKernels, options.attention, tuning);
          }) &&
          attentionIsAsAsked();
 }
@@ -222,7 +230,8 @@ bool Compilation::scheduleStage() {
 bool Compilation::attentionIsAsAsked() {
   if (!options.attention)
     return true;
-  std::string asked = std::string("--attention=") + kernels::variantName(*options.attention);
+  std::string asked =
+      std::string("--attention=") + kernels::variantName(*options.attention, tuning);
   int sites = 0;
   bool valid = true;
   module->walk([&](attn::SdpaOp site) {
@@ -244,12 +253,15 @@ bool Compilation::attentionIsAsAsked() {
 bool Compilation::kernelsStage() {
   if (!runPasses(buildOutline))
     return false;
+  llvm::Expected<DimSizes> sizes = assumeSizes(*module, options.assume);
+  if (!sizes)
+    return fail(sizes.takeError());
   compileKernels(*module, target, objects, [&](size_t done, size_t all) {
     say("kernels " + llvm::Twine(done) + " of " + llvm::Twine(all));
   });
   if (!attentionIsAsAsked())
     return false;
-  report.addKernels(*module);
+  report.addKernels(*module, *sizes, kernelUses(*module, target, *sizes));
   return true;
 }
 
@@ -264,7 +276,7 @@ bool Compilation::hostStage() {
 }
 
 bool Compilation::linkStage() {
-  LinkInput input{*module, {}};
+  LinkInput input{*module, {}, onnx::dropMappedPages};
   for (auto &[name, object] : objects)
     input.objects.push_back({name, std::move(object)});
   LinkOptions link;
@@ -280,12 +292,38 @@ bool Compilation::linkStage() {
   return !error || fail(std::move(error));
 }
 
-bool Compilation::run(llvm::raw_ostream &irOutput) {
+/// What the command line says about the machine.
+bool Compilation::prepare() {
   auto resolved = resolveTarget(options.targetCpu);
   if (!resolved)
     return fail(resolved.takeError());
   target = std::move(*resolved);
   report.target = target.cpu;
+  if (!options.tuning.empty()) {
+    auto table = TuningTable::read(options.tuning, target, context);
+    if (!table)
+      return fail(table.takeError());
+    tuning = std::make_shared<const TuningTable>(std::move(*table));
+  }
+  return true;
+}
+
+bool Compilation::tune(const std::string &file, llvm::raw_ostream &progress) {
+  if (!prepare() || !importStage() || !simplifyStage() || !fuseStage() || !scheduleStage() ||
+      !runPasses(buildOutline))
+    return false;
+  llvm::Expected<DimSizes> sizes = assumeSizes(*module, options.assume);
+  if (!sizes)
+    return fail(sizes.takeError());
+  TuneOptions tuneOptions{file, options.linker, options.runtimeDir};
+  llvm::Error error =
+      rapt::tune(kernelUses(*module, target, *sizes), target, tuneOptions, progress);
+  return !error || fail(std::move(error));
+}
+
+bool Compilation::run(llvm::raw_ostream &irOutput) {
+  if (!prepare())
+    return false;
 
   struct Step {
     Stage stage;
@@ -326,8 +364,14 @@ bool rapt::compile(const CompileOptions &options, MLIRContext &context, llvm::ra
   return Compilation(options, context, report).run(irOutput);
 }
 
+bool rapt::tuneSchedules(const CompileOptions &options, MLIRContext &context,
+                         const std::string &file, llvm::raw_ostream &progress) {
+  Report unused;
+  return Compilation(options, context, unused).tune(file, progress);
+}
+
 void rapt::buildPasses(OpPassManager &pm, Stage last, const kernels::TargetCpu &target,
-                       bool referenceKernels) {
+                       bool referenceKernels, std::shared_ptr<const TuningTable> tuning) {
   if (last >= Stage::Simplify)
     buildSimplify(pm);
   if (last >= Stage::Fuse) {
@@ -335,7 +379,7 @@ void rapt::buildPasses(OpPassManager &pm, Stage last, const kernels::TargetCpu &
     buildRegions(pm);
   }
   if (last >= Stage::Schedule)
-    buildSchedule(pm, target, referenceKernels);
+    buildSchedule(pm, target, referenceKernels, std::move(tuning));
   if (last >= Stage::Kernels)
     buildOutline(pm);
   if (last >= Stage::Host)

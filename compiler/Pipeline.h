@@ -8,10 +8,12 @@
 
 #include "compiler/Kernels/KernelSpec.h"
 #include "compiler/Report.h"
+#include "compiler/Schedule/Tuning.h"
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/ADT/StringRef.h"
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -39,11 +41,13 @@ struct CompileOptions {
   std::string externalDataDir;         // where external data lies; empty: beside the model
   std::map<std::string, int64_t> dims; // symbolic dims to specialise
   std::map<std::string, std::vector<std::string>> values; // elements of inputs made constants
+  std::map<std::string, int64_t> assume; // sizes of symbolic dims that predictions are made for
   std::string targetCpu = "native";
   bool referenceKernels = false;                       // --kernels=reference
   std::optional<kernels::Schedule::Variant> attention; // --attention; none: chosen by shape
-  std::string linker;                                  // empty: the one found when Rapt was built
-  std::string runtimeDir;                              // folder of librapt*.a
+  std::string tuning;     // file of schedules (compiler/Schedule/Tuning.h); empty: none
+  std::string linker;     // empty: the one found when Rapt was built
+  std::string runtimeDir; // folder of librapt*.a
   Stage stopAfter = Stage::Link;
   std::string printIrAfter; // a stage's or pass's name; empty: none
   bool verbose = false;     // times per stage on stderr
@@ -57,11 +61,17 @@ struct CompileOptions {
 bool compile(const CompileOptions &options, mlir::MLIRContext &context, llvm::raw_ostream &irOutput,
              Report &report);
 
+/// Runs the stages up to Schedule on `options.input`, measures other schedules for its kernels and
+/// writes them to the tuning file `file` (compiler/Tune/Tune.h); what is found is said on
+/// `progress`. False when a diagnostic on `context` says what failed.
+bool tuneSchedules(const CompileOptions &options, mlir::MLIRContext &context,
+                   const std::string &file, llvm::raw_ostream &progress);
+
 /// Adds the passes of the stages Simplify to `last` (at most Host), as `compile` runs them on the
 /// imported module; what is not a pass (Halide, reports) is left out. For tools that look at each
 /// pass.
 void buildPasses(mlir::OpPassManager &pm, Stage last, const kernels::TargetCpu &target,
-                 bool referenceKernels);
+                 bool referenceKernels, std::shared_ptr<const TuningTable> tuning = nullptr);
 
 /// Makes every pass of Rapt known to the pass registry (for rapt-opt and textual pipelines).
 void registerPasses();

@@ -87,8 +87,9 @@ static llvm::json::Value valueOf(Attribute attr) {
   return text;
 }
 
-void Report::addKernels(ModuleOp module) {
+void Report::addKernels(ModuleOp module, DimSizes sizes, ArrayRef<KernelUse> uses) {
   knowsKernels = true;
+  assumed = std::move(sizes);
   llvm::StringMap<int64_t> calls;
   module.walk([&](kernel::CallOp call) {
     ++calls[call.getCallee()];
@@ -102,8 +103,21 @@ void Report::addKernels(ModuleOp module) {
         parameters.emplace_back(param.getName().str(), valueOf(param.getValue()));
     auto reason = func->getAttrOfType<StringAttr>("kernel.reference_reason");
     kernels.push_back({func.getSymName().str(),
-                       stringifyRecipe(func.getSchedule().getRecipe()).str(), std::move(parameters),
-                       calls.lookup(func.getSymName()), reason ? reason.str() : ""});
+                       stringifyRecipe(func.getSchedule().getRecipe()).str(),
+                       std::move(parameters),
+                       calls.lookup(func.getSymName()),
+                       reason ? reason.str() : "",
+                       {},
+                       {},
+                       {}});
+    const auto *use = llvm::find_if(uses, [&](const KernelUse &u) { return u.func == func; });
+    if (use == uses.end())
+      continue;
+    Kernel &kernel = kernels.back();
+    kernel.computes = computes(use->spec, use->schedule.recipe,
+                               [&](int input) { return use->spec.tensors[input].panel > 0; });
+    kernel.call = use->longest;
+    kernel.all = use->total;
   }
 }
 
@@ -156,6 +170,40 @@ static void printDetail(llvm::raw_ostream &os, const Report::Fields &detail) {
   os << ", empty rows " << *fields.getString("empty_rows");
 }
 
+/// A number of three or four digits with k, M or G.
+static std::string shortNumber(double value) {
+  const char *unit = " ";
+  for (const char *next : {" k", " M", " G", " T"})
+    if (value >= 10000) {
+      value /= 1000;
+      unit = next;
+    }
+  std::string text;
+  llvm::raw_string_ostream(text) << llvm::format("%.*f", value < 10 ? 1 : 0, value) << unit;
+  return text;
+}
+
+double Report::predictedCycles() const {
+  double cycles = 0;
+  for (const Kernel &kernel : kernels)
+    cycles += kernel.all.cycles;
+  return cycles;
+}
+
+static void printPrediction(llvm::raw_ostream &os, const Report::Kernel &kernel, double cycles) {
+  const Prediction &call = kernel.call;
+  if (call.cycles <= 0)
+    return;
+  os << "           predicted " << llvm::format("%.1f", 100 * kernel.all.cycles / cycles)
+     << " % of the time";
+  if (call.flops > 0)
+    os << ", at " << llvm::format("%.0f", 100 * call.peakShare()) << " % of the FMA peak";
+  os << (call.isMoving() ? ", moving: " : ", computing: ");
+  if (call.flops > 0)
+    os << shortNumber(call.flops) << "flop and ";
+  os << shortNumber(call.bytes) << "B a call\n";
+}
+
 void Report::printText(llvm::raw_ostream &os) const {
   static constexpr llvm::StringLiteral unknown = "  not computed at this stage\n";
   os << "model " << model << " for " << target << "\n\nattention\n";
@@ -183,6 +231,9 @@ void Report::printText(llvm::raw_ostream &os) const {
     os << " (" << regions << " regions, " << kernels.size() << " distinct)\n";
   else
     os << "\n" << unknown;
+  for (const auto &[name, size] : assumed)
+    os << (name == assumed.begin()->first ? "  predictions for " : ", ") << name << "=" << size;
+  os << (assumed.empty() ? "" : "\n");
   for (const Kernel &kernel : kernels) {
     os << "  " << llvm::format("%4lld x  ", static_cast<long long>(kernel.calls)) << kernel.name
        << "  " << kernel.recipe;
@@ -193,6 +244,7 @@ void Report::printText(llvm::raw_ostream &os) const {
     os << "\n";
     if (!kernel.reason.empty())
       os << "           reference, because " << kernel.reason << "\n";
+    printPrediction(os, kernel, predictedCycles());
   }
   os << "\nmemory\n";
   if (knowsMemory())
@@ -209,6 +261,7 @@ static void printFields(llvm::json::OStream &json, const Report::Fields &fields)
 
 void Report::printJson(llvm::raw_ostream &os) const {
   llvm::json::OStream json(os, 2);
+  double cycles = predictedCycles();
   auto printSite = [&](const AttentionSite &site) {
     json.attribute("node", site.node);
     json.attribute("fused", site.fused);
@@ -226,6 +279,17 @@ void Report::printJson(llvm::raw_ostream &os) const {
     json.attribute("calls", kernel.calls);
     if (!kernel.reason.empty())
       json.attribute("reference_reason", kernel.reason);
+    if (!kernel.computes.empty())
+      json.attribute("computes", llvm::json::Object(kernel.computes));
+    if (kernel.call.cycles > 0)
+      json.attributeObject("prediction", [&] {
+        json.attribute("flops", kernel.call.flops);
+        json.attribute("bytes", kernel.call.bytes);
+        json.attribute("cycles", kernel.call.cycles);
+        json.attribute("peak_share", kernel.call.peakShare());
+        json.attribute("bound", kernel.call.isMoving() ? "moving" : "computing");
+        json.attribute("time_share", kernel.all.cycles / cycles);
+      });
   };
   auto printMemory = [&] {
     json.attribute("weight_bytes", weightBytes);
@@ -248,6 +312,10 @@ void Report::printJson(llvm::raw_ostream &os) const {
       json.attributeObject("recognised", [&] { printFields(json, recognised); });
     if (knowsKernels) {
       json.attribute("regions", regions);
+      json.attributeObject("assumed", [&] {
+        for (const auto &[name, size] : assumed)
+          json.attribute(name, size);
+      });
       json.attributeArray("kernels", [&] {
         for (const Kernel &kernel : kernels)
           json.object([&] { printKernel(kernel); });

@@ -7,6 +7,7 @@
 #ifndef RAPT_COMPILER_REPORT_H
 #define RAPT_COMPILER_REPORT_H
 
+#include "compiler/Schedule/Uses.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
@@ -37,6 +38,9 @@ struct Report {
     Fields parameters;  // of the recipe
     int64_t calls = 0;  // places that call it
     std::string reason; // why it has the reference recipe, where that was not asked for
+    /// What it computes, as a tuning file says it; empty where none can say it.
+    llvm::json::Object computes;
+    Prediction call, all; // one call, the longest, and all of them; cycles are 0 where not known
   };
 
   std::string model;
@@ -50,6 +54,7 @@ struct Report {
   std::vector<Kernel> kernels;
   int64_t regions = 0;
   int64_t weights = 0; // kernel.weight operations
+  DimSizes assumed;    // sizes of symbolic dims for which times are predicted
 
   // From stage host on.
   int64_t weightBytes = 0; // in the artifact, padding included
@@ -59,8 +64,9 @@ struct Report {
   /// Takes the attention sites from `module`: attn.sdpa ops, and onnx.Softmax ops with the reason;
   /// and counts what stands for several operators of most exporters.
   void addAttention(mlir::ModuleOp module);
-  /// Takes the kernels, regions and weights from `module` once kernels are outlined.
-  void addKernels(mlir::ModuleOp module);
+  /// Takes the kernels, regions and weights from `module` once kernels are outlined, and what is
+  /// predicted of them.
+  void addKernels(mlir::ModuleOp module, DimSizes assumed, llvm::ArrayRef<KernelUse> uses);
 
   void printText(llvm::raw_ostream &os) const;
   /// One object; keys of what is not known are absent. "arena_bytes" is a number for static shapes,
@@ -69,6 +75,7 @@ struct Report {
 
 private:
   bool knowsMemory() const { return !arenaBytes.empty(); }
+  double predictedCycles() const; // of all calls of all kernels
 };
 
 } // namespace rapt

@@ -7,6 +7,7 @@ result, memory that came with it, and CPU time while idle.
 
 import os
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -19,6 +20,17 @@ from worker import Worker, WorkerError
 
 SEQ = 128
 IDLE_SECONDS = 0.5
+
+# Runs a command and prints its seconds, peak memory and CPU seconds. exec counts what the process had in memory
+# before towards the peak, so a process that has little starts the compiler.
+STARTER = """
+import os, resource, sys, time
+begin = time.perf_counter()
+status = os.spawnv(os.P_WAIT, sys.argv[1], sys.argv[1:])
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(time.perf_counter() - begin, used.ru_maxrss * 1024, used.ru_utime + used.ru_stime)
+sys.exit(1 if status else 0)
+"""
 
 
 def footprint(engine, case):
@@ -45,17 +57,12 @@ def compilation(case, flags):
 
     with tempfile.TemporaryDirectory() as folder:
         command = [rapt.RAPTC, case.graph, "-o", os.path.join(folder, "model.so"), *flags]
-        begin = time.perf_counter()
-        with tempfile.TemporaryFile() as log:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            if process.returncode:
-                log.seek(0)
-                raise WorkerError("raptc: " + log.read().decode(errors="replace").strip()[-300:])
-        seconds = time.perf_counter() - begin
-    return {"seconds": seconds, "peak_bytes": usage.ru_maxrss * 1024, "cpu_seconds": usage.ru_utime + usage.ru_stime,
-            "model_bytes": model_bytes(case.graph)}
+        done = subprocess.run([sys.executable, "-S", "-c", STARTER, *command], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise WorkerError("raptc: " + done.stderr.strip()[-300:])
+        seconds, peak, cpu = map(float, done.stdout.split()[-3:])
+    return {"seconds": seconds, "peak_bytes": int(peak), "cpu_seconds": cpu, "model_bytes": model_bytes(case.graph)}
 
 
 def model_bytes(graph):

@@ -59,21 +59,17 @@ public:
     return table(entries);
   }
 
-  /// A read-only section of whole pages, so that processes share them.
-  Constant *weights(StringRef path) {
-    std::string quoted;
-    for (char c : path)
-      quoted += (c == '"' || c == '\\') ? std::string{'\\', c} : std::string{c};
+  /// A read-only section on pages of its own, so that processes share them. It has a size and no
+  /// bytes: those come after linking (Embed.h).
+  Constant *weights(uint64_t bytes) {
     module.appendModuleInlineAsm((".section " + link::kWeightsSection +
-                                  ",\"a\",@progbits\n"
+                                  ",\"a\",@nobits\n"
                                   ".p2align 12\n"
                                   ".hidden rapt_weights\n"
                                   ".globl rapt_weights\n"
                                   "rapt_weights:\n"
-                                  ".incbin \"" +
-                                  quoted +
-                                  "\"\n"
-                                  ".text\n")
+                                  ".zero " +
+                                  Twine(bytes) + "\n.text\n")
                                      .str());
     auto *symbol = new GlobalVariable(module, Type::getInt8Ty(context), /*isConstant=*/true,
                                       GlobalValue::ExternalLinkage, nullptr, "rapt_weights");
@@ -127,7 +123,7 @@ Error link::addDescriptor(Module &module, const host::Interface &interface,
       b.table(least),
       b.tensors(interface.inputs),
       b.tensors(interface.outputs),
-      facts.weightsPath.empty() ? b.null() : b.weights(facts.weightsPath),
+      facts.embedsWeights() ? b.weights(facts.weightBytes) : b.null(),
       b.i64(facts.weightBytes),
       facts.weightsFile.empty() ? b.null() : b.text(facts.weightsFile),
       plan,

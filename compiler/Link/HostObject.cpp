@@ -1,6 +1,6 @@
 //===- HostObject.cpp - LLVM dialect => object file -------------------------------------===//
 //
-// MLIR -> LLVM IR, + descriptor, + weights (.incbin), LLVM's -O2, code generation. The code uses
+// MLIR -> LLVM IR, + descriptor, + room for weights, LLVM's -O2, code generation. The code uses
 // what the descriptor lists and nothing else: the target is plain x86-64 with those features, tuned
 // for the CPU that was asked for.
 //
@@ -53,7 +53,7 @@ static std::unique_ptr<llvm::TargetMachine> makeMachine(StringRef features, std:
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();
     LLVMInitializeX86AsmPrinter();
-    LLVMInitializeX86AsmParser(); // for .incbin
+    LLVMInitializeX86AsmParser(); // for the weights' section
     return true;
   }();
   (void)initialized;

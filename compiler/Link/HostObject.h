@@ -14,8 +14,9 @@ struct ModelFacts {
   std::string symbol; // exported name of the rapt_abi_model
   std::string name, producer, cpu, features;
   uint64_t weightBytes = 0;
-  std::string weightsPath; // file to embed; empty: none
-  std::string weightsFile; // name of the side file; empty: none
+  std::string weightsFile; // name of the side file; empty: they are in the artifact
+
+  bool embedsWeights() const { return weightBytes > 0 && weightsFile.empty(); }
 };
 
 /// The features of `cpu` that compiled code may use and a CPU may lack, comma-separated: what the

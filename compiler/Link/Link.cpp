@@ -1,6 +1,6 @@
 //===- Link.cpp - From code and weights to an artifact ----------------------------------===//
 //
-// weights blob -> host object -> clang -> seal -> rename, companions (weights, header) before the
+// host object -> clang -> weights -> seal -> rename, companions (weights, header) before the
 // artifact. The linker script's only exported name is the model's descriptor, and everything that
 // it does not lead to is dropped.
 //
@@ -8,6 +8,7 @@
 
 #include "compiler/Link/Link.h"
 
+#include "compiler/Link/Embed.h"
 #include "compiler/Link/Header.h"
 #include "compiler/Link/HostObject.h"
 #include "compiler/Link/Seal.h"
@@ -65,11 +66,17 @@ public:
     interface = std::move(*read);
     if (Error error = dir.create(options.output))
       return error;
-    if (Error error = writeWeightFile(*table))
+    weights = std::move(*table);
+    if (Error error = placeWeights())
       return error;
     if (Error error = writeObjects())
       return error;
     if (Error error = kind == ArtifactKind::Object ? linkObject() : linkProgram())
+      return error;
+    if (Error error = facts.embedsWeights() ? embed() : Error::success())
+      return error;
+    if (Error error =
+            kind == ArtifactKind::SharedLibrary ? link::seal(artifact()) : Error::success())
       return error;
     dir.publish(artifact(), options.output);
     return dir.commit();
@@ -77,21 +84,39 @@ public:
 
 private:
   std::string artifact() const { return dir.file("artifact"); }
+  /// What the linker writes.
+  std::string linked() const { return facts.embedsWeights() ? dir.file("linked") : artifact(); }
   StringRef fileName() const { return sys::path::filename(options.output); }
 
   /// The blob goes into the artifact, or beside it when it is large: relocations reach 2 GiB.
-  Error writeWeightFile(const std::vector<host::WeightEntry> &table) {
-    facts.weightBytes = link::weightBytes(table);
-    if (facts.weightBytes == 0)
+  Error placeWeights() {
+    facts.weightBytes = link::weightBytes(weights);
+    if (facts.weightBytes <= options.mostEmbedded)
       return Error::success();
     std::string path = dir.file("weights");
-    if (facts.weightBytes <= options.mostEmbedded) {
-      facts.weightsPath = path;
-    } else {
-      facts.weightsFile = (fileName() + ".weights").str();
-      dir.publish(path, weightsPath(options.output));
-    }
-    return dir.write(path, [&](raw_ostream &stream) { return link::writeWeights(table, stream); });
+    facts.weightsFile = (fileName() + ".weights").str();
+    dir.publish(path, weightsPath(options.output));
+    return dir.write(path, [&](raw_ostream &stream) { return writeWeights(stream); });
+  }
+
+  Error writeWeights(raw_ostream &stream) const {
+    return link::writeWeights(weights, stream, input.weightsWereRead);
+  }
+
+  /// Weights go from their sources into the artifact, past assembler, linker and objcopy, which
+  /// would each hold them in memory.
+  Error embed() {
+    auto write = [&](raw_ostream &stream) {
+      return link::embedWeights(linked(), stream,
+                                [&](raw_ostream &inner) { return writeWeights(inner); });
+    };
+    if (Error error = dir.write(artifact(), write))
+      return error;
+    ErrorOr<sys::fs::perms> permissions = sys::fs::getPermissions(linked());
+    std::error_code code =
+        permissions ? sys::fs::setPermissions(artifact(), *permissions) : permissions.getError();
+    return code ? createStringError("cannot write '" + options.output + "': " + code.message())
+                : Error::success();
   }
 
   Error writeObjects() {
@@ -120,7 +145,7 @@ private:
   }
 
   Error linkProgram() {
-    std::vector<std::string> arguments{"-fuse-ld=lld", "-o", artifact()};
+    std::vector<std::string> arguments{"-fuse-ld=lld", "-o", linked()};
     arguments.insert(arguments.end(), objects.begin(), objects.end());
     if (kind == ArtifactKind::SharedLibrary) {
       std::string script = dir.file("exports");
@@ -138,21 +163,19 @@ private:
     arguments.insert(arguments.end(),
                      {"-Wl,--gc-sections", "-Wl,-z,now", "-Wl,-z,relro", "-Wl,-z,noexecstack",
                       "-Wl,--build-id=none", "-Wl,--as-needed", "-lm"});
-    if (Error error = link::runTool(dir, linker(), arguments))
-      return error;
-    return kind == ArtifactKind::SharedLibrary ? link::seal(artifact()) : Error::success();
+    return link::runTool(dir, linker(), arguments);
   }
 
   /// One relocatable object whose only global name is the descriptor's, so that two models and any
   /// other code fit in one program.
   Error linkObject() {
-    std::vector<std::string> arguments{"-fuse-ld=lld", "-r", "-nostdlib", "-o", artifact()};
+    std::vector<std::string> arguments{"-fuse-ld=lld", "-r", "-nostdlib", "-o", linked()};
     arguments.insert(arguments.end(), objects.begin(), objects.end());
     arguments.push_back(library("librapt_glue.a"));
     if (Error error = link::runTool(dir, linker(), arguments))
       return error;
     if (Error error =
-            link::runTool(dir, RAPT_OBJCOPY, {"--keep-global-symbol=" + facts.symbol, artifact()}))
+            link::runTool(dir, RAPT_OBJCOPY, {"--keep-global-symbol=" + facts.symbol, linked()}))
       return error;
     std::string header = dir.file("header");
     dir.publish(header, headerPath(options.output));
@@ -165,6 +188,7 @@ private:
   link::TempDir dir;
   host::Interface interface;
   link::ModelFacts facts;
+  std::vector<host::WeightEntry> weights;
   std::vector<std::string> objects;
 };
 

@@ -14,6 +14,7 @@
 #include "llvm/Support/Error.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,9 @@ struct KernelObject {
 struct LinkInput {
   mlir::ModuleOp host;               // after host-to-llvm
   std::vector<KernelObject> objects; // in a fixed order
+  /// Called while weights are written: what was read of their sources may leave memory. May be
+  /// empty.
+  std::function<void()> weightsWereRead;
 };
 
 /// Writes what a shared library of `input` would consist of as MLIR comments: the head of the IR

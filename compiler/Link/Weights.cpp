@@ -65,10 +65,38 @@ llvm::Error readSource(Attribute source, int64_t width, Segment &segment, bool &
   return llvm::Error::success();
 }
 
+/// Passes bytes on, and says every few megabytes that they were read.
+class Sink {
+public:
+  Sink(llvm::raw_ostream &stream, const std::function<void()> &wereRead)
+      : stream(stream), wereRead(wereRead) {}
+
+  void write(const char *bytes, uint64_t count) {
+    while (count > 0) {
+      uint64_t some = std::min(count, kMost - sinceCall);
+      stream.write(bytes, some);
+      bytes += some;
+      count -= some;
+      sinceCall += some;
+      if (sinceCall == kMost) {
+        if (wereRead)
+          wereRead();
+        sinceCall = 0;
+      }
+    }
+  }
+
+private:
+  static constexpr uint64_t kMost = 16 << 20;
+  llvm::raw_ostream &stream;
+  const std::function<void()> &wereRead;
+  uint64_t sinceCall = 0;
+};
+
 class Writer {
 public:
-  Writer(const WeightEntry &weight, llvm::raw_ostream &stream)
-      : weight(weight), stream(stream), width(elementBytes(weight.type.getElementType())) {}
+  Writer(const WeightEntry &weight, Sink &sink)
+      : weight(weight), sink(sink), width(elementBytes(weight.type.getElementType())) {}
 
   llvm::Error write() {
     segments.resize(weight.sources.size());
@@ -124,7 +152,7 @@ private:
     while (inner > dim && segment.strides[inner - 1] == run)
       run *= segment.shape[--inner];
     if (inner == dim) {
-      stream.write(segment.data.data() + offset, run);
+      sink.write(segment.data.data() + offset, run);
       return;
     }
     if (dim + 1 < rank) {
@@ -136,7 +164,7 @@ private:
     for (int64_t i = 0; i < segment.shape[dim]; ++i)
       std::memcpy(row.data() + i * width, segment.data.data() + offset + i * segment.strides[dim],
                   width);
-    stream.write(row.data(), row.size());
+    sink.write(row.data(), row.size());
   }
 
   /// [ceil(N / nr)][K][nr]: columns n of rows k, zero past N.
@@ -159,12 +187,12 @@ private:
                           ownColumn * segment.strides[1],
                       width);
         }
-        stream.write(row.data(), row.size());
+        sink.write(row.data(), row.size());
       }
   }
 
   const WeightEntry &weight;
-  llvm::raw_ostream &stream;
+  Sink &sink;
   int64_t width;
   std::vector<Segment> segments;
   std::vector<char> row;
@@ -176,11 +204,13 @@ uint64_t link::weightBytes(const std::vector<WeightEntry> &weights) {
   return weights.empty() ? 0 : llvm::alignTo(weights.back().offset + weights.back().bytes(), 64);
 }
 
-llvm::Error link::writeWeights(const std::vector<WeightEntry> &weights, llvm::raw_ostream &stream) {
+llvm::Error link::writeWeights(const std::vector<WeightEntry> &weights, llvm::raw_ostream &stream,
+                               const std::function<void()> &wereRead) {
+  Sink sink(stream, wereRead);
   uint64_t position = 0;
   for (const WeightEntry &weight : weights) {
     stream.write_zeros(weight.offset - position);
-    if (llvm::Error error = Writer(weight, stream).write())
+    if (llvm::Error error = Writer(weight, sink).write())
       return error;
     position = weight.offset + weight.bytes();
   }

@@ -3,6 +3,7 @@
 #define RAPT_COMPILER_SCHEDULE_SCHEDULE_H
 
 #include "compiler/Kernels/KernelSpec.h"
+#include "compiler/Schedule/Tuning.h"
 
 #include <memory>
 #include <optional>
@@ -25,7 +26,8 @@ int gemmWeight(const kernels::KernelSpec &spec, const std::vector<bool> &weightI
 struct SelectSchedulesOptions {
   kernels::TargetCpu target;
   bool reference = false; // every kernel through its reference lowering
-  std::optional<kernels::Schedule::Variant> attention; // for every attention kernel; none: chosen
+  std::optional<kernels::Schedule::Variant> attention = {}; // for every attention; none: chosen
+  std::shared_ptr<const TuningTable> tuning = nullptr; // what it says comes before the cost model
 };
 
 /// select-schedules: gives every kernel.region its #kernel.schedule, and lays the weight of each

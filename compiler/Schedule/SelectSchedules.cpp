@@ -81,6 +81,10 @@ private:
                                    region.getInputShapes(), {});
     if (spec) {
       schedule = chooseSchedule(*spec, weights, options.target);
+      if (options.tuning)
+        schedule = options.tuning->apply(
+            computes(*spec, schedule.recipe, [&](int input) { return weights[input]; }), schedule,
+            getContext());
       if (schedule.recipe == kernels::Schedule::Recipe::Reference)
         giveReason(region, "attention shares the region with another reduction");
       if (options.attention) {

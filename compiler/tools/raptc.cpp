@@ -78,6 +78,14 @@ static cl::opt<Attention> attention(
                clEnumValN(Attention::Decode, "decode",
                           "keys and values read in place, for few queries")));
 static cl::opt<std::string>
+    tuning("tuning", cl::value_desc("file"), cl::cat(code),
+           cl::desc("Schedules that come before those of the cost model (docs/kernels.md)"));
+static cl::opt<std::string> tune(
+    "tune", cl::ValueOptional, cl::value_desc("file"), cl::cat(code),
+    cl::desc("Measure schedules on this machine for up to a minute, at the sizes that --assume "
+             "gives, write those that win to a file for --tuning, and compile with it "
+             "(default: <model>.tuning.json in this folder)"));
+static cl::opt<std::string>
     linker("linker", cl::value_desc("program"), cl::cat(code),
            cl::desc("Compiler driver that links (default: the one found when Rapt was built)"));
 static cl::opt<std::string> runtimeDir("runtime-dir", cl::value_desc("dir"), cl::cat(code),
@@ -90,6 +98,10 @@ static cl::opt<ReportForm> reportForm(
     cl::values(clEnumValN(ReportForm::Text, "text", "for a person (default)"),
                clEnumValN(ReportForm::Json, "json", "for a program"),
                clEnumValN(ReportForm::Text, "", "")));
+static cl::list<std::string> assume(
+    "assume", cl::value_desc("name=size"), cl::cat(insight),
+    cl::desc("Size of a symbolic dim for which --report predicts times and --tune measures them "
+             "(repeatable; default: 1 for a dim that comes first in every input, else 128)"));
 static cl::opt<std::string> printIrAfter(
     "print-ir-after", cl::value_desc("stage or pass"), cl::cat(insight),
     cl::desc("Print the IR to stderr after a stage or a pass, \"all\" for every stage"));
@@ -125,15 +137,17 @@ static int parserError(StringRef text) {
   return 2;
 }
 
-/// Fills options.dims from "name=size" words; an empty text, or what is wrong.
-static std::string parseDims(rapt::CompileOptions &options) {
-  for (const std::string &word : dims) {
+/// Fills `sizes` from the "name=size" words of --`flag`; an empty text, or what is wrong.
+static std::string parseSizes(StringRef flag, const cl::list<std::string> &words,
+                              std::map<std::string, int64_t> &sizes) {
+  for (const std::string &word : words) {
     auto [name, text] = StringRef(word).split('=');
     int64_t size = 0;
     if (name.empty() || text.getAsInteger(10, size) || size < 0)
-      return "expected --dim name=size with a size of at least 0, but got '" + word + "'";
-    if (!options.dims.emplace(name.str(), size).second)
-      return "--dim gives '" + name.str() + "' twice";
+      return ("expected --" + flag + " name=size with a size of at least 0, but got '" + word + "'")
+          .str();
+    if (!sizes.emplace(name.str(), size).second)
+      return ("--" + flag + " gives '" + name + "' twice").str();
   }
   return "";
 }
@@ -223,6 +237,22 @@ static std::string checkOutput(bool printsIr) {
   return "";
 }
 
+/// A context with Rapt's dialects.
+static std::unique_ptr<mlir::MLIRContext> makeContext() {
+  mlir::DialectRegistry registry;
+  rapt::registerDialects(registry);
+  auto context = std::make_unique<mlir::MLIRContext>(registry);
+  context->loadAllAvailableDialects();
+  // One function has nothing to gain from threads, and --print-ir-after wants the passes in order.
+  context->disableMultithreading();
+  return context;
+}
+
+/// The file that --tune writes.
+static std::string tuneFile() {
+  return tune.empty() ? (sys::path::stem(input) + ".tuning.json").str() : tune.getValue();
+}
+
 int main(int argc, char **argv) {
   InitLLVM init(argc, argv);
   cl::HideUnrelatedOptions({&outputs, &model, &code, &insight});
@@ -243,8 +273,15 @@ int main(int argc, char **argv) {
   if (input.empty())
     return usageError("expected a model file");
   bool printsIr = compileTo.getNumOccurrences() > 0;
-  if (output.empty() && !printsIr && reportForm == ReportForm::None)
-    return usageError("expected an output (-o), a stage (--compile-to) or a report (--report)");
+  bool compiles = !output.empty() || printsIr || reportForm != ReportForm::None;
+  bool tunes = tune.getNumOccurrences() > 0;
+  if (!compiles && !tunes)
+    return usageError("expected an output (-o), a stage (--compile-to), a report (--report) or "
+                      "--tune");
+  if (tunes && !tuning.empty())
+    return usageError("--tune writes what --tuning reads; expected one of them");
+  if (tunes && kernels == Kernels::Reference)
+    return usageError("--tune measures schedules, and --kernels=reference has none");
 
   if (output == "-" && !printsIr)
     return usageError("an artifact is not written to stdout; -o needs the name of a file");
@@ -254,6 +291,8 @@ int main(int argc, char **argv) {
   for (const std::string &file : written)
     if (sys::fs::equivalent(input, file))
       return usageError("'" + file + "' is the model; the output needs another name");
+  if (tunes && sys::fs::equivalent(input, tuneFile()))
+    return usageError("'" + tuneFile() + "' is the model; --tune needs another name");
   if (printsIr && output.empty() && reportForm != ReportForm::None)
     return usageError("--compile-to and --report both print to stdout; give the IR a file (-o)");
   Expected<rapt::kernels::TargetCpu> target = rapt::resolveTarget(targetCpu);
@@ -267,6 +306,7 @@ int main(int argc, char **argv) {
   options.writes = std::move(written);
   options.externalDataDir = externalDataDir;
   options.targetCpu = targetCpu;
+  options.tuning = tuning;
   options.referenceKernels = kernels == Kernels::Reference;
   options.linker = linker;
   options.runtimeDir = runtimeDir.empty() ? defaultRuntimeDir(argv[0]) : runtimeDir.getValue();
@@ -277,7 +317,9 @@ int main(int argc, char **argv) {
   if (attention != Attention::Auto && options.referenceKernels)
     return usageError("--attention chooses among Halide's kernels; --kernels=reference has none");
   options.attention = chosenAttention();
-  if (std::string wrong = parseDims(options); !wrong.empty())
+  if (std::string wrong = parseSizes("dim", dims, options.dims); !wrong.empty())
+    return usageError(wrong);
+  if (std::string wrong = parseSizes("assume", assume, options.assume); !wrong.empty())
     return usageError(wrong);
   if (std::string wrong = parseValues(options); !wrong.empty())
     return usageError(wrong);
@@ -286,17 +328,18 @@ int main(int argc, char **argv) {
     return 1;
   }
 
-  mlir::DialectRegistry registry;
-  rapt::registerDialects(registry);
-  mlir::MLIRContext context(registry);
-  context.loadAllAvailableDialects();
-  // One function has nothing to gain from threads, and --print-ir-after wants the passes in order.
-  context.disableMultithreading();
-
+  if (tunes) {
+    if (!rapt::tuneSchedules(options, *makeContext(), tuneFile(), errs()))
+      return 1;
+    options.tuning = tuneFile();
+    if (!compiles)
+      return 0;
+  }
+  std::unique_ptr<mlir::MLIRContext> context = makeContext();
   std::string ir;
   raw_string_ostream irStream(ir);
   rapt::Report report;
-  if (!rapt::compile(options, context, irStream, report))
+  if (!rapt::compile(options, *context, irStream, report))
     return 1;
   if (printsIr) {
     // Through a temporary file and a rename, so that the file is complete or not there.

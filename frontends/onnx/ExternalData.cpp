@@ -8,12 +8,14 @@
 #include "frontends/onnx/ExternalData.h"
 
 #include "frontends/onnx/Errors.h"
+#include "frontends/onnx/MappedPages.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
 
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <mutex>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -70,11 +72,41 @@ Error splitLocation(StringRef location, SmallVectorImpl<StringRef> &components) 
   return Error::success();
 }
 
+/// All mappings of this process, for dropMappedPages.
+class Mappings {
+public:
+  static Mappings &get() {
+    static Mappings mappings;
+    return mappings;
+  }
+  void add(void *address, uint64_t size) {
+    std::lock_guard guard(lock);
+    list.emplace_back(address, size);
+  }
+  void remove(void *address) {
+    std::lock_guard guard(lock);
+    llvm::erase_if(list, [&](const auto &mapping) { return mapping.first == address; });
+  }
+  void dropPages() {
+    std::lock_guard guard(lock);
+    for (auto [address, size] : list)
+      ::madvise(address, size, MADV_DONTNEED); // where it fails, they stay
+  }
+
+private:
+  std::mutex lock;
+  std::vector<std::pair<void *, uint64_t>> list;
+};
+
 } // namespace
 
+void dropMappedPages() { Mappings::get().dropPages(); }
+
 MappedFile::~MappedFile() {
-  if (address)
-    ::munmap(address, size);
+  if (!address)
+    return;
+  Mappings::get().remove(address);
+  ::munmap(address, size);
 }
 
 Expected<std::shared_ptr<MappedFile>> MappedFile::map(int descriptor, bool exclusive) {
@@ -92,6 +124,7 @@ Expected<std::shared_ptr<MappedFile>> MappedFile::map(int descriptor, bool exclu
     address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
     if (address == MAP_FAILED)
       return failWithErrno("cannot map the file");
+    Mappings::get().add(address, size);
   }
   return std::shared_ptr<MappedFile>(new MappedFile(address, size));
 }

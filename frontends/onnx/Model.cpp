@@ -9,6 +9,7 @@
 
 #include "frontends/onnx/Decode.h"
 #include "frontends/onnx/Errors.h"
+#include "frontends/onnx/MappedPages.h"
 #include "frontends/onnx/Text.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallString.h"
@@ -136,6 +137,8 @@ Expected<MutableArrayRef<uint8_t>> Storage::allocate(uint64_t size) {
   if (!pointer)
     return fail("out of memory for " + Twine(size) + " bytes");
   buffers.emplace_back(pointer);
+  if (size >= 1 << 20) // what follows reads a file, and what was read before is no longer needed
+    dropMappedPages();
   return MutableArrayRef<uint8_t>(static_cast<uint8_t *>(pointer), size);
 }
 

@@ -11,7 +11,7 @@ def load(path):
 
 dynamic, static, kernels, simplify = map(load, sys.argv[1:])
 assert set(simplify) == {"model", "target"}, simplify
-assert set(kernels) == {"model", "target", "attention", "recognised", "regions", "kernels", "weights"}, kernels
+assert set(kernels) == {"model", "target", "attention", "recognised", "regions", "assumed", "kernels", "weights"}, kernels
 for report in (dynamic, static):
     assert set(report) == set(kernels) | {"weight_bytes", "buffers", "arena_bytes"}, report
     assert len(report["attention"]) == 2

@@ -1,0 +1,60 @@
+//===- Candidates.cpp - Schedules worth trying ------------------------------------------===//
+//
+// Few, because each takes about a second to compile: the register tiles that the vector registers
+// hold, wide and narrow; no prefetch and more of it; attention with other blocks of queries and in
+// its other form.
+//
+//===-------------------------------------------------------------------------------------===//
+
+#include "compiler/Tune/Tune.h"
+
+using namespace rapt;
+using kernels::Schedule;
+
+static void addGemms(std::vector<Schedule> &list, int64_t columns,
+                     const kernels::TargetCpu &target) {
+  const Schedule first = list.front();
+  // One row of the panel and a broadcast stay beside the accumulators.
+  int64_t most = target.vectorRegisters >= 32 ? 4 : 2;
+  for (int64_t vectors = 1; vectors <= most; ++vectors) {
+    int64_t cols = vectors * first.vector;
+    int64_t rows = std::min<int64_t>(12, (target.vectorRegisters - vectors - 1) / vectors);
+    if (cols >= columns + first.vector || cols == first.tileCols)
+      continue;
+    Schedule other = first;
+    other.tileCols = cols;
+    other.tileRows = rows;
+    list.push_back(other);
+  }
+  for (int64_t lines : {0, 2}) {
+    Schedule other = first;
+    other.prefetch = lines;
+    list.push_back(other);
+  }
+}
+
+static void addAttentions(std::vector<Schedule> &list) {
+  const Schedule first = list.front();
+  for (int64_t block : {8, 16, 32, 64})
+    if (block != first.blockQuery) {
+      Schedule other = first;
+      other.blockQuery = block;
+      list.push_back(other);
+    }
+  if (first.variant != Schedule::Variant::Strip && first.variant != Schedule::Variant::Unfused)
+    return;
+  Schedule other = first;
+  bool isStrip = first.variant == Schedule::Variant::Strip;
+  other.variant = isStrip ? Schedule::Variant::Unfused : Schedule::Variant::Strip;
+  list.push_back(other);
+}
+
+std::vector<Schedule> rapt::candidates(const Schedule &schedule, int64_t columns,
+                                       const kernels::TargetCpu &target) {
+  std::vector<Schedule> list{schedule};
+  if (schedule.recipe == Schedule::Recipe::Gemm)
+    addGemms(list, columns, target);
+  if (schedule.recipe == Schedule::Recipe::Attention)
+    addAttentions(list);
+  return list;
+}
