@@ -1,8 +1,8 @@
 //===- Candidates.cpp - Schedules worth trying ------------------------------------------===//
 //
 // Few, because each takes about a second to compile: the register tiles that the vector registers
-// hold, wide and narrow; no prefetch and more of it; attention with other blocks of queries and in
-// its other form.
+// hold, wide and narrow; less and more prefetching; attention with other blocks of queries and in
+// another variant.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -26,23 +26,28 @@ static void addGemms(std::vector<Schedule> &list, int64_t columns,
     other.tileRows = rows;
     list.push_back(other);
   }
-  for (int64_t lines : {0, 2}) {
-    Schedule other = first;
-    other.prefetch = lines;
-    list.push_back(other);
-  }
+  for (int64_t lines : {0, 1, 2})
+    if (lines != first.prefetch) {
+      Schedule other = first;
+      other.prefetch = lines;
+      list.push_back(other);
+    }
 }
 
 static void addAttentions(std::vector<Schedule> &list) {
   const Schedule first = list.front();
+  if (first.variant == Schedule::Variant::Decode) { // it has no blocks of queries
+    Schedule other = first;
+    other.variant = Schedule::Variant::Strip;
+    list.push_back(other);
+    return;
+  }
   for (int64_t block : {8, 16, 32, 64})
     if (block != first.blockQuery) {
       Schedule other = first;
       other.blockQuery = block;
       list.push_back(other);
     }
-  if (first.variant != Schedule::Variant::Strip && first.variant != Schedule::Variant::Unfused)
-    return;
   Schedule other = first;
   bool isStrip = first.variant == Schedule::Variant::Strip;
   other.variant = isStrip ? Schedule::Variant::Unfused : Schedule::Variant::Strip;

@@ -40,7 +40,7 @@ struct Context {
   rapt_abi_context abi;
   std::vector<std::pair<uint64_t, void *>> unused; // blocks that were freed, by size
 
-  Context() : abi{&parallelFor, &allocate, &release, &fail, &checkIndices} {}
+  Context() : abi{&parallelFor, &allocate, &release, &fail, &checkIndices, nullptr} {}
 
   static Context &of(rapt_abi_context *context) { return *reinterpret_cast<Context *>(context); }
 
