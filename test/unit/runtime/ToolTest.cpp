@@ -156,7 +156,7 @@ TEST_F(Tool, WrongUsage) {
   EXPECT_SAYS(raptRun(good + " --dim seq=1 --dim seq=2"), 2, "--dim gives 'seq' twice");
   EXPECT_SAYS(raptRun(good + " --dim seq=1"), 2, "there is no --random");
   EXPECT_SAYS(raptRun(good + " --random 1 --dim length=1"), 2,
-              "--dim length=1: the model has no such dim, its first is batch");
+              "--dim length=1: the model has no such dim, its dims are batch, seq");
   EXPECT_SAYS(raptRun(good + " --random 1 --dim seq=3 --input " + in), 2,
               "--dim seq=3 has no effect");
   EXPECT_SAYS(raptRun(good + " --dim seq=-1"), 2, "'-1'");
