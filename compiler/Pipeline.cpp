@@ -231,7 +231,7 @@ bool Compilation::attentionIsAsAsked() {
   if (!options.attention)
     return true;
   std::string asked =
-      std::string("--attention=") + kernels::variantName(*options.attention, tuning);
+      std::string("--attention=") + kernels::variantName(*options.attention);
   int sites = 0;
   bool valid = true;
   module->walk([&](attn::SdpaOp site) {
@@ -379,7 +379,7 @@ void rapt::buildPasses(OpPassManager &pm, Stage last, const kernels::TargetCpu &
     buildRegions(pm);
   }
   if (last >= Stage::Schedule)
-    buildSchedule(pm, target, referenceKernels, std::move(tuning));
+    buildSchedule(pm, target, referenceKernels, std::nullopt, std::move(tuning));
   if (last >= Stage::Kernels)
     buildOutline(pm);
   if (last >= Stage::Host)

@@ -7,6 +7,7 @@
 
 #include "compiler/Report.h"
 
+#include "compiler/Schedule/Tuning.h"
 #include "dialects/Attn/Attn.h"
 #include "dialects/Kernel/Kernel.h"
 #include "dialects/Onnx/Names.h"
