@@ -17,11 +17,14 @@ using onnx::SymbolicExpr;
 /// Less than half a unit in the last place of kLowest.
 constexpr double kOrdinary = 1e30;
 
+/// No mask or bias is split into many more parts than this: And(x, x) of itself doubles them.
+constexpr size_t kParts = 64;
+
 /// The conditions that `mask` is the conjunction of.
 void conjuncts(MaskTerm mask, SmallVectorImpl<MaskTerm> &terms, int depth = 0) {
   Operation *op = mask.condition.getDefiningOp();
-  bool splits =
-      op && depth < 16 && (mask.seenWhenTrue ? isa<onnx::AndOp>(op) : isa<onnx::OrOp>(op));
+  bool splits = op && depth < 16 && terms.size() < kParts &&
+                (mask.seenWhenTrue ? isa<onnx::AndOp>(op) : isa<onnx::OrOp>(op));
   if (op && depth < 16 && isa<onnx::NotOp, onnx::ExpandOp>(op)) {
     mask.condition = op->getOperand(0);
     mask.seenWhenTrue ^= isa<onnx::NotOp>(op);
@@ -38,7 +41,7 @@ void conjuncts(MaskTerm mask, SmallVectorImpl<MaskTerm> &terms, int depth = 0) {
 /// The terms that `term` is the sum of.
 void summands(BiasTerm term, SmallVectorImpl<BiasTerm> &terms, int depth = 0) {
   auto add = term.value.getDefiningOp<onnx::AddOp>();
-  if (!add || depth > 16) {
+  if (!add || depth > 16 || terms.size() >= kParts) {
     terms.push_back(term);
     return;
   }
@@ -98,30 +101,43 @@ private:
     return std::nullopt;
   }
 
+  /// Biases whose summands Where(seen, b, lowest) are masks and b.
+  struct LowestMasks {
+    SmallVector<MaskTerm> masks;
+    SmallVector<BiasTerm> rest; ///< provably small
+  };
+
+  /// The `count` masks among the summands of all biases whose sentinel is `most` or lower; nothing
+  /// where there are more or fewer, or where the rest may not be small.
+  std::optional<LowestMasks> lowestMasks(size_t count, double most) const {
+    if (!match.masks.empty())
+      return std::nullopt;
+    SmallVector<BiasTerm> terms;
+    for (const BiasTerm &term : match.biases)
+      summands(term, terms);
+    LowestMasks result;
+    for (BiasTerm &term : terms) {
+      if (auto found = lowestMask(term); found && found->first.sentinel <= most) {
+        result.masks.push_back(found->first);
+        term.value = found->second;
+      }
+      if (!isZero(term.value))
+        result.rest.push_back(term);
+    }
+    if (result.masks.size() != count || !sumIsWithin(result.rest, kOrdinary))
+      return std::nullopt;
+    return result;
+  }
+
   /// One Where(seen, b, lowest) among biases that are provably small: where it excludes, the sum
   /// with a score is the lowest float again, so the weight is 0 exactly, and a row of nothing else
   /// is the mean.
   bool takeLowest() {
-    if (!match.masks.empty())
+    std::optional<LowestMasks> lowest = lowestMasks(1, kLowest);
+    if (!lowest)
       return false;
-    SmallVector<BiasTerm> terms, rest;
-    for (const BiasTerm &term : match.biases)
-      summands(term, terms);
-    std::optional<MaskTerm> lowest;
-    for (BiasTerm &term : terms) {
-      if (auto found = lowestMask(term)) {
-        if (lowest)
-          return false;
-        lowest = found->first;
-        term.value = found->second;
-      }
-      if (!isZero(term.value))
-        rest.push_back(term);
-    }
-    if (!lowest || !sumIsWithin(rest, kOrdinary))
-      return false;
-    exclude(*lowest);
-    match.biases = rest;
+    exclude(lowest->masks.front());
+    match.biases = lowest->rest;
     return true;
   }
 
@@ -149,24 +165,12 @@ private:
   /// of nothing else all keys that only one of them excludes have the same weight.
   bool takeCommonDiagonal() {
     constexpr double most = -3e38; // twice that is beyond the lowest f32
-    if (!match.masks.empty() || match.causal || match.window)
+    std::optional<LowestMasks> lowest = lowestMasks(2, most);
+    if (!lowest || match.causal || match.window)
       return false;
-    SmallVector<BiasTerm> terms, rest;
-    for (const BiasTerm &term : match.biases)
-      summands(term, terms);
-    SmallVector<MaskTerm> lowest, left;
-    for (BiasTerm &term : terms) {
-      if (auto found = lowestMask(term); found && found->first.sentinel <= most) {
-        lowest.push_back(found->first);
-        term.value = found->second;
-      }
-      if (!isZero(term.value))
-        rest.push_back(term);
-    }
-    if (lowest.size() != 2 || !sumIsWithin(rest, kOrdinary))
-      return false;
+    SmallVector<MaskTerm> left;
     std::optional<SymbolicExpr> common;
-    for (const MaskTerm &mask : lowest) {
+    for (const MaskTerm &mask : lowest->masks) {
       SmallVector<MaskTerm> parts;
       conjuncts(mask, parts);
       std::optional<Diagonal> diagonal = diagonalOf(parts);
@@ -180,7 +184,7 @@ private:
     }
     match.causal = common;
     match.sentinel = -HUGE_VAL;
-    match.biases = rest;
+    match.biases = lowest->rest;
     match.addedMasks = left;
     return true;
   }

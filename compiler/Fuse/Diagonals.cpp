@@ -38,12 +38,10 @@ public:
       return ofConstant(value, seenWhenTrue, asNumber);
     if (auto isNot = dyn_cast<onnx::NotOp>(op))
       return offsetOf(isNot.getInput(), !seenWhenTrue, depth + 1);
-    if (isa<onnx::ReshapeOp, onnx::ExpandOp, onnx::SqueezeOp, onnx::UnsqueezeOp>(op)) {
-      ArrayRef<SymbolicExpr> from = shapes.shape(op->getOperand(0));
-      bool same = from.size() >= 2 && from.take_back(2) == shape.take_back(2) &&
-                  (isa<onnx::ExpandOp>(op) || llvm::all_of(from.drop_back(2), isOne));
-      return same ? offsetOf(op->getOperand(0), seenWhenTrue, depth + 1, asNumber) : std::nullopt;
-    }
+    if (isa<onnx::ReshapeOp, onnx::ExpandOp, onnx::SqueezeOp, onnx::UnsqueezeOp>(op))
+      return keepsPlane(op)
+                 ? offsetOf(op->getOperand(0), seenWhenTrue, depth + 1, asNumber)
+                 : std::nullopt;
     if (auto slice = dyn_cast<onnx::SliceOp>(op))
       return ofSlice(slice, seenWhenTrue, depth, asNumber);
     if (auto trilu = dyn_cast<onnx::TriluOp>(op))
@@ -69,7 +67,8 @@ public:
   /// The w with (value == seenWhenTrue) == (|i + w.second - j| <= w.first), from |x| <= w.
   std::optional<std::pair<SymbolicExpr, SymbolicExpr>> widthOf(Value value,
                                                                bool seenWhenTrue) const {
-    while (auto expand = value.getDefiningOp<onnx::ExpandOp>())
+    for (auto expand = value.getDefiningOp<onnx::ExpandOp>(); expand && keepsPlane(expand);
+         expand = value.getDefiningOp<onnx::ExpandOp>())
       value = expand.getInput();
     Operation *op = value.getDefiningOp();
     if (!op || !seenWhenTrue || op->getNumOperands() != 2)
@@ -110,7 +109,7 @@ public:
       std::optional<SymbolicExpr> step = slice ? shiftOf(slice) : std::nullopt;
       if (step)
         shift = shift + *step;
-      else if (!isa_and_nonnull<onnx::ExpandOp>(op))
+      else if (!isa_and_nonnull<onnx::ExpandOp>(op) || !keepsPlane(op))
         return std::nullopt;
       value = op->getOperand(0);
     }
@@ -119,6 +118,14 @@ public:
 
 private:
   static bool isOne(const SymbolicExpr &dim) { return dim.is(1); }
+
+  /// Whether a view's operand has its last two dims, and element (.., i, j) is the operand's (i, j).
+  bool keepsPlane(Operation *view) const {
+    ArrayRef<SymbolicExpr> from = shapes.shape(view->getOperand(0)),
+                           to = shapes.shape(view->getResult(0));
+    return from.size() >= 2 && to.size() >= 2 && from.take_back(2) == to.take_back(2) &&
+           (isa<onnx::ExpandOp>(view) || llvm::all_of(from.drop_back(2), isOne));
+  }
 
   /// An integer tensor as base + row * i + column * j.
   struct Plane {
@@ -194,9 +201,10 @@ private:
 
   std::optional<SymbolicExpr> ofSlice(onnx::SliceOp op, bool seenWhenTrue, int depth,
                                       bool asNumber) const {
-    std::optional<SymbolicExpr> offset = offsetOf(op.getData(), seenWhenTrue, depth + 1, asNumber);
-    std::optional<SymbolicExpr> shift = offset ? shiftOf(op) : std::nullopt;
-    if (!shift)
+    std::optional<SymbolicExpr> shift = shiftOf(op); // before a table is read
+    std::optional<SymbolicExpr> offset =
+        shift ? offsetOf(op.getData(), seenWhenTrue, depth + 1, asNumber) : std::nullopt;
+    if (!offset)
       return std::nullopt;
     offset = *offset + *shift;
     return offset->isKnown() ? offset : std::nullopt;
@@ -239,7 +247,7 @@ private:
       source = weight.getSources()[0];
     auto elements = dyn_cast_or_null<DenseElementsAttr>(source);
     auto type = tensorType(value);
-    if (!elements || type.getNumElements() > kMaskElements || type.getNumElements() == 0 ||
+    if (!elements || type.getRank() < 2 || type.getNumElements() > kMaskElements || type.getNumElements() == 0 ||
         elements.getNumElements() != type.getNumElements())
       return std::nullopt;
     int64_t rank = type.getRank(), rows = type.getDimSize(rank - 2),
