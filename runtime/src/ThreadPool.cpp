@@ -108,20 +108,25 @@ bool ThreadPool::claim(uint64_t seen, Context &context) {
 /// Runs tasks until none is left to claim; returns how many this thread ran and did not yet report.
 uint32_t ThreadPool::work(Context &context) {
   uint32_t count = 0;
+  Profile *profile = nullptr;
   int64_t begin = 0;
   context.inTask = true;
   for (;;) {
     uint64_t seen = ticket.load(std::memory_order_acquire);
     if (uint32_t(seen) == 0)
       break;
-    if (count == 0 && context.profile.load(std::memory_order_relaxed))
-      begin = now();
+    // Anew for each ticket: a claim that succeeds proves that the ticket's run, during which the
+    // profile cannot change, is still going on.
+    if (count == 0) {
+      profile = context.profile.load(std::memory_order_relaxed);
+      begin = profile ? now() : 0;
+    }
     count += claim(seen, context);
   }
   context.inTask = false;
   // With a task of its own the thread keeps the run, and so the profile, from ending.
-  if (count > 0 && begin)
-    context.profile.load(std::memory_order_relaxed)->afterLoop(context.number, begin, count);
+  if (count > 0 && profile)
+    profile->afterLoop(context.number, begin, count);
   return count;
 }
 
