@@ -183,10 +183,12 @@ def measure(case, team, names, gauge, pace, progress):
     for name in ready:
         if name in timed.slow:
             results[name]["reason"] = f"a run takes {timed.slow[name]:.1f} s, too long beside the others; not raced"
+            results[name]["single_run_ms"] = 1e3 * timed.slow[name] / case.copies
         elif timed.gauges:
             report.add_numbers(results[name], timed, name, names[0], case, row["machine"], team.calls)
         else:
-            results[name]["reason"] = f"the machine moved by more than {100 * pace.drift:.0f} % in every round"
+            results[name]["reason"] = (f"every round was dropped, the limit being {100 * pace.drift:.0f} %: "
+                                       f"{report.reasons(timed.dropped)}")
     return row
 
 

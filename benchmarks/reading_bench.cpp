@@ -5,36 +5,26 @@
 //
 //===-------------------------------------------------------------------------------------===//
 #include "kernels_bench.h"
+#include "tools/MachinePeak.h"
 
-#include <chrono>
 #include <cstdio>
-#include <cstring>
+#include <cstdlib>
 #include <memory>
 
 namespace rapt::kernels::test {
 
-/// GB/s of the best part of a memory that is many times as large as a cache.
 double readBandwidth() {
-  typedef float Vector __attribute__((vector_size(64)));
-  constexpr size_t part = 16 << 20, parts = 16, sums = 8;
-  static std::unique_ptr<Vector[]> memory;
-  if (!memory) {
-    memory = std::make_unique<Vector[]>(part * parts / sizeof(Vector));
-    memset(static_cast<void *>(memory.get()), 1, part * parts);
-  }
-  double best = 1e30;
-  for (size_t turn = 0; turn < parts; ++turn) {
-    const Vector *from = memory.get() + turn * (part / sizeof(Vector));
-    Vector sum[sums] = {};
-    auto start = std::chrono::steady_clock::now();
-    for (size_t i = 0; i < part / sizeof(Vector); i += sums)
-      for (size_t j = 0; j < sums; ++j)
-        sum[j] += from[i + j];
-    asm volatile("" ::"m"(sum));
-    best = std::min(
-        best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
-  return 1e-9 * static_cast<double>(part) / best;
+  static const std::unique_ptr<void, decltype(&free)> memory(rapt_peak_memory(), free);
+  return memory ? rapt_read_bandwidth(1, memory.get()) : 0;
+}
+
+/// Whether a kernel computes `expected`; prints how far it is from it otherwise.
+static bool isRight(const char *name, LoadedKernel &kernel, const std::vector<int64_t> &dims,
+                    const std::vector<Values> &inputs, const Values &expected) {
+  double error = difference(kernel.run(dims, inputs)[0], expected);
+  if (error > 1e-4)
+    printf("%s: wrong by %g\n", name, error);
+  return error <= 1e-4;
 }
 
 namespace {
@@ -83,16 +73,12 @@ void benchDecode(bool narrow) {
       continue;
     }
     std::vector<Values> inputs = randomInputs(spec, {2, 37});
-    double error = difference(decode.run({2, 37}, inputs)[0],
-                              interpret(spec, {2, 37}, inputs)[spec.outputs[0]]);
-    if (error > 1e-4) {
-      printf("decode: wrong by %g\n", error);
+    Values expected = interpret(spec, {2, 37}, inputs)[spec.outputs[0]];
+    if (!isRight("decode", decode, {2, 37}, inputs, expected) ||
+        !isRight("strip", strip, {2, 37}, inputs, expected))
       continue;
-    }
     for (int64_t queries : {1, 4, 8})
       for (int64_t keys : {128, 1024}) {
-        if (queries > 1 && keys > 1024)
-          continue;
         double bytes = 8.0 * static_cast<double>(self.kvHeads * keys * self.headDim);
         double bandwidth = readBandwidth();
         int copies = static_cast<int>(1e8 / bytes) + 1;
@@ -121,6 +107,11 @@ void benchRows(bool narrow) {
       printf("gemm: %s%s\n", kernel.error.c_str(), fetching.error.c_str());
       continue;
     }
+    std::vector<Values> inputs = randomInputs(spec, {9}, 0.05);
+    Values expected = interpret(spec, {9}, inputs)[spec.outputs[0]];
+    if (!isRight("gemm", kernel, {9}, inputs, expected) ||
+        !isRight("gemm with prefetches", fetching, {9}, inputs, expected))
+      continue;
     double bytes = 4.0 * static_cast<double>(depth * columns);
     int copies = static_cast<int>(2e8 / bytes) + 1;
     for (int64_t rows : {1, 2, 4, 8, 16, 32, 37, 100, 128}) {

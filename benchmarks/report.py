@@ -18,18 +18,24 @@ def plural(count, word):
     return f"{count} {word}{'s' * (count != 1)}"
 
 
+def reasons(dropped):
+    """Why rounds were dropped, as a text; dropped: {why: rounds}."""
+    return ", ".join(f"{why} ({count})" for why, count in dropped.items())
+
+
 def gauge_summary(timed):
     """What the machine did during a race, for the record."""
     known = {key: statistics.median(g[key] for g in timed.gauges) for key in ("peak", "bandwidth")} \
         if timed.gauges else {}
     return {**known, "isa": timed.gauges[0]["isa"] if timed.gauges else "", "rounds": len(timed.gauges) // 2,
-            "dropped_rounds": timed.dropped, "steal_percent": timed.steal, "idle_cpu_percent": timed.idle,
-            "waited_percent": timed.waited}
+            "dropped_rounds": sum(timed.dropped.values()), "dropped": timed.dropped,
+            "steal_percent": timed.steal, "idle_cpu_percent": timed.idle, "waited_percent": timed.waited}
 
 
 def add_numbers(result, timed, name, base, case, gauge, calls):
     """Adds an engine's times and rates; when `base` was timed too, how many times as fast `base` is. Times are
-    of one of the case's copies. calls: {engine: seconds that a call of a trivial operator takes}."""
+    of one of the case's copies. calls: {engine: seconds that a call of a trivial operator takes}. When `base` was
+    too slow to be raced, its single run is compared."""
     seconds = stats.summary(timed.times[name])
     for key in ("median", "min", "p99"):
         result[key + "_ms"] = 1e3 * seconds[key] / case.copies
@@ -40,12 +46,17 @@ def add_numbers(result, timed, name, base, case, gauge, calls):
     result["bandwidth_percent"] = 100 * result["gbs"] / gauge["bandwidth"]
     if name in calls:
         result["call_percent"] = 100 * calls[name] / seconds["median"]
+    if base in timed.slow:
+        result["against_base"] = {"base": base, "ratio": seconds["median"] / timed.slow[base], "low": None,
+                                  "high": None, "single_run": True}
     if name != base and base in timed.times:
         ratio, low, high = stats.ratio(timed.times[name], timed.times[base])
         result["against_base"] = {"base": base, "ratio": ratio, "low": low, "high": high}
         if name in calls and base in calls:
-            rest = statistics.median(t for r in timed.times[base] for t in r) - calls[base]
-            result["against_base"]["without_calls"] = max(seconds["median"] - calls[name], 0) / max(rest, 1e-9)
+            whole = seconds["median"], statistics.median(t for r in timed.times[base] for t in r)
+            rest = whole[0] - calls[name], whole[1] - calls[base]
+            result["against_base"]["without_calls"] = \
+                rest[0] / rest[1] if all(r >= w / 2 for r, w in zip(rest, whole)) else None
 
 
 def head(suite, threads, gauge, calls):
@@ -57,11 +68,28 @@ def head(suite, threads, gauge, calls):
             "[95 %]")
 
 
+def interval(against):
+    """What is known about how sure a ratio is, as a text."""
+    if against.get("single_run"):
+        return f"(one run of {against['base']}, too slow to race)"
+    return "(too few rounds)" if against["low"] is None else f"[{against['low']:.2f}, {against['high']:.2f}]"
+
+
+def verdict(against):
+    """1: the first engine is ahead, -1: behind, 0: undecided. One too slow to be raced is so by far."""
+    if against.get("single_run"):
+        return 1 if against["ratio"] > 1 else -1
+    if against["low"] is None:
+        return 0
+    return (against["low"] > 1) - (against["high"] < 1)
+
+
 def notes(row):
     """What was unusual about the machine meanwhile, as texts."""
     about, texts = row.get("machine"), []
     if about and about["dropped_rounds"]:
-        texts.append(f"{about['dropped_rounds']} of {about['rounds'] + about['dropped_rounds']} rounds dropped")
+        texts.append(f"{about['dropped_rounds']} of {about['rounds'] + about['dropped_rounds']} rounds dropped: "
+                     f"{reasons(about['dropped'])}")
     for key, least, text in (("steal_percent", 0.5, "steal"), ("waited_percent", 0.5, "waiting for cores"),
                              ("idle_cpu_percent", 2, "used by idle engines")):
         if about and about[key] >= least:
@@ -81,7 +109,7 @@ def lines(row, names):
                 f"{result['peak_percent']:8.1f} {result['bandwidth_percent']:8.1f}")
         against = result.get("against_base")
         if against:
-            line += f"   {against['ratio']:.2f} [{against['low']:.2f}, {against['high']:.2f}]"
+            line += f"   {against['ratio']:.2f} {interval(against)}"
         if result.get("call_percent", 0) >= CALL_SHARE:
             line += f"{'' if against else '   '}   ({result['call_percent']:.0f} % of it is the call)"
         text.append(line)
@@ -92,12 +120,14 @@ def _compare(pairs):
     """pairs: [(against, title, engine)] of one opponent. Numbers of all its points, and the points behind."""
     ratios = [against["ratio"] for against, _, _ in pairs]
     worst = min(pairs, key=lambda pair: pair[0]["ratio"])
-    without = [a["without_calls"] for a, _, _ in pairs if a.get("without_calls", 0) > 0]
+    without = [a["without_calls"] for a, _, _ in pairs if "without_calls" in a]
+    known = [value for value in without if value is not None]
+    verdicts = [verdict(against) for against, _, _ in pairs]
     return {"points": len(pairs), "geometric_mean": stats.geometric_mean(ratios),
-            "ahead": sum(against["low"] > 1 for against, _, _ in pairs),
-            "behind": sum(against["high"] < 1 for against, _, _ in pairs),
+            "ahead": verdicts.count(1), "behind": verdicts.count(-1),
             "least": worst[0]["ratio"], "least_at": worst[1],
-            "without_calls": stats.geometric_mean(without) if without else None,
+            "without_calls": stats.geometric_mean(known) if known else None,
+            "without_calls_points": len(known), "mostly_calls": len(without) - len(known),
             "lost": [{"point": text, "engine": name, **against} for against, text, name in
                      sorted(pairs, key=lambda pair: pair[0]["ratio"]) if against["ratio"] < 1]}
 
@@ -123,24 +153,37 @@ def standing(rows, names):
     return found
 
 
+def untimed(rows, base):
+    """[(point, reason)] of those where `base` has no time to compare others with."""
+    return [(title(row), row["engines"][base]["reason"]) for row in rows if "reason" in row["engines"][base]
+            and not any("against_base" in result for result in row["engines"].values())]
+
+
 def closing(rows, names):
     """How the first engine did against each other one and against the best of them, for people."""
-    found = standing(rows, names)
+    found, missing = standing(rows, names), untimed(rows, names[0])
+    absent = [f"{names[0]} has no time, and no comparison, at {len(missing)} of {plural(len(rows), 'point')}"] \
+        if missing else []
+    absent += [f"  {point}: {reason}" for point, reason in missing]
     if not found:
-        return "nothing to compare with"
+        return "\n".join(["nothing to compare with", *absent])
     text = [f"{names[0]} is faster by (geometric mean; won and lost are points where the interval leaves 1 out)"]
     for name, about in found.items():
         even = about["points"] - about["ahead"] - about["behind"]
-        text.append(f"  {name:18s} {about['geometric_mean']:.2f} over {plural(about['points'], 'point')}: "
+        of = f"{about['points']} of " if about["points"] < len(rows) else ""
+        text.append(f"  {name:18s} {about['geometric_mean']:.2f} over {of}{plural(len(rows), 'point')}: "
                     f"{about['ahead']} won, {about['behind']} lost, {even} even; least {about['least']:.2f} at "
                     f"{about['least_at']}")
     last = found.get("best peer", about)
     if last["without_calls"]:
-        text.append(f"  {'':18s} {last['without_calls']:.2f} when each engine's cost of a call is taken off")
+        text.append(f"  {'':18s} {last['without_calls']:.2f} over {plural(last['without_calls_points'], 'point')} when "
+                    "each engine's cost of a call is taken off")
+    if last["mostly_calls"]:
+        text.append(f"  {'':18s} {plural(last['mostly_calls'], 'point')} left out of that: the call is more than half "
+                    "of a time")
     for point in last["lost"]:
-        text.append(f"  behind {point['engine']}: {point['ratio']:.2f} [{point['low']:.2f}, {point['high']:.2f}] at "
-                    f"{point['point']}")
-    return "\n".join(text)
+        text.append(f"  behind {point['engine']}: {point['ratio']:.2f} {interval(point)} at {point['point']}")
+    return "\n".join(text + absent)
 
 
 def save(record, path):

@@ -4,8 +4,12 @@ A round is a list of times taken within a second or so; times in one round resem
 times of different rounds, so the bootstrap draws whole rounds.
 """
 
+import math
+import statistics
+
 import numpy as np
 
+LEAST_ROUNDS = 6  # fewer have no interval
 RESAMPLES = 1000
 SEED = 7
 
@@ -17,8 +21,19 @@ def summary(rounds):
             "p99": float(np.quantile(times, 0.99)), "runs": int(times.size)}
 
 
+def _tail(level, count):
+    """The share of draws left out at each end of an interval of `count` rounds. The plain (1 - level) / 2 is too
+    much with few rounds, whose draws vary less than rounds do: this is the normal tail beyond Student's t, widened
+    as the deviation of `count` values is (Hesterberg's expanded percentile interval)."""
+    normal, degrees = statistics.NormalDist(), count - 1
+    z = normal.inv_cdf((1 + level) / 2)
+    t = z + (z**3 + z) / (4 * degrees) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
+    return normal.cdf(-t * math.sqrt(count / degrees))
+
+
 def ratio(rounds, base_rounds, level=0.95):
-    """(ratio, low, high): median of `rounds` over median of `base_rounds`, with its bootstrap interval.
+    """(ratio, low, high): median of `rounds` over median of `base_rounds`, with its bootstrap interval; low and
+    high are None with fewer rounds than LEAST_ROUNDS.
 
     Both lists hold the same rounds in the same order: a draw takes a round of both, so that a slow moment of
     the machine, which both met, cancels."""
@@ -26,15 +41,17 @@ def ratio(rounds, base_rounds, level=0.95):
         raise ValueError(f"expected as many rounds of both, got {len(rounds)} and {len(base_rounds)}")
     above = [np.asarray(r, float) for r in rounds]
     below = [np.asarray(r, float) for r in base_rounds]
+    value = float(np.median(np.concatenate(above)) / np.median(np.concatenate(below)))
+    if len(above) < LEAST_ROUNDS:
+        return value, None, None
     rng = np.random.default_rng(SEED)
     draws = np.empty(RESAMPLES)
     for i in range(RESAMPLES):
         chosen = rng.integers(0, len(above), len(above))
         draws[i] = (np.median(np.concatenate([above[c] for c in chosen]))
                     / np.median(np.concatenate([below[c] for c in chosen])))
-    tail = (1 - level) / 2
-    value = np.median(np.concatenate(above)) / np.median(np.concatenate(below))
-    return float(value), float(np.quantile(draws, tail)), float(np.quantile(draws, 1 - tail))
+    tail = _tail(level, len(above))
+    return value, float(np.quantile(draws, tail)), float(np.quantile(draws, 1 - tail))
 
 
 def geometric_mean(values):

@@ -30,7 +30,7 @@ def bench(folder, build, *arguments, code=0):
             os.symlink(os.path.join(build, name), link)
     path = os.path.join(folder, "record.json")
     command = [sys.executable, os.path.join(ROOT, "benchmarks/bench.py"), *arguments, "--json", path,
-               "--drift=1e9", "--rounds=2", "--seconds=0.05"]
+               "--drift=1e9", "--rounds=6", "--seconds=0.05"]
     done = subprocess.run(command, env={**os.environ, "RAPT_BENCH_BUILD": folder}, capture_output=True, text=True)
     check(done.returncode == code, f"exit code {done.returncode}\n{done.stdout}{done.stderr}")
     with open(path, encoding="utf-8") as f:
@@ -62,7 +62,7 @@ def check_race(rows, count, columns):
     for row in rows:
         check(list(row["dims"]) == columns, row["dims"])
         check(row["machine"]["peak"] > 0 and row["machine"]["bandwidth"] > 0, row["machine"])
-        check(row["machine"]["rounds"] >= 2 and row["flops"] > 0 and row["traffic"] > 0, row)
+        check(row["machine"]["rounds"] >= 6 and row["flops"] > 0 and row["traffic"] > 0, row)
         check(list(row["engines"]) == ["rapt", "onnxruntime"], row["engines"])
         for result in row["engines"].values():
             check("reason" not in result, result)
