@@ -253,12 +253,17 @@ Value NodeBuilder::finish(Operation *op) {
   std::string said;
   {
     ScopedDiagnosticHandler listen(context(), [&](Diagnostic &diagnostic) {
-      if (said.empty() && diagnostic.getSeverity() == DiagnosticSeverity::Error)
+      if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
+        return failure(); // a warning is for whoever listens to all of them
+      if (said.empty())
         said = complaint(diagnostic, node, loc);
+      return success();
     });
     if (succeeded(shapes.infer(op)))
       return op->getResult(0);
   }
+  if (said.empty())
+    said = "its shape or type can not be inferred";
   std::string given = inputsText(node, inputs, shapes);
   error(said + (given.empty() ? "" : "; inputs: " + given));
   wrong = true;

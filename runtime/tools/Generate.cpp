@@ -2,6 +2,8 @@
 #include "Generate.h"
 #include "GenerateBatch.h"
 
+#include <initializer_list>
+
 using namespace rapt;
 using namespace rapt::io;
 using namespace rapt::tools;
@@ -75,7 +77,11 @@ private:
     if (toEncoder && !options.startIds.size())
       return error.fail("prompts go to the encoder: --start-id must say which token the decoder "
                         "begins with");
+    const Port *source = encoderIds();
     for (size_t i = 0; i < options.prompts.size(); ++i) {
+      if (!options.prompts[i].size() && options.encoderInput && source)
+        return error.fail("input %s takes ids beside --encoder-input: --prompt-ids is missing",
+                          TensorText(source->info).text);
       if (!options.prompts[i].size() && !options.encoderInput)
         return error.fail("prompt number %zu is empty, expected at least one id", i);
       for (int64_t id : options.prompts[i])
@@ -91,12 +97,20 @@ private:
       if (isOutside(id))
         return outside("--eos-id", id);
     if (!options.firstPath)
-      return !ports.hasCache || takesEmptyCache();
-    if (models.first.ports.hasCache)
+      return takesEmptyCache();
+    if (models.first.ports.find(Role::Cache))
       return error.fail("the model of --first takes a cache, expected one that makes it");
-    return ports.hasCache || error.fail("'%s' takes no cache, so there is nothing for the model of "
-                                        "--first to make",
-                                        options.modelPath);
+    return ports.find(Role::Cache) || error.fail("'%s' takes no cache, so there is nothing for "
+                                                 "the model of --first to make",
+                                                 options.modelPath);
+  }
+
+  /// An input of any model that takes the prompt beside or before the decoder.
+  const Port *encoderIds() const {
+    for (const Model *model : {&models.encoder, &models.first, &models.decoder})
+      if (const Port *port = model->ports.find(Role::EncoderIds))
+        return port;
+    return nullptr;
   }
 
   /// An encoder with a decoder that attends to it, and features for one that reads them.

@@ -273,11 +273,16 @@ private:
 
   /// Whether an input with fixed dims can hold what it must.
   bool fits(const Port &port, int64_t numRows, int64_t columns, int64_t seq) {
-    int64_t wanted = port.role == Role::Ids          ? seq
-                     : port.role == Role::EncoderIds ? encoderLength
-                                                     : columns;
+    int64_t wanted = port.role == Role::Ids ? seq : columns;
+    for (size_t row = 0; row < rows && port.role == Role::EncoderIds && wanted == columns; ++row)
+      wanted = int64_t(prompts[row].size());
     if (uint64_t(numRows) <= rows && columns == wanted)
       return true;
+    if (uint64_t(numRows) <= rows && port.sizes[port.info.rank - 1] != Size::Constant)
+      return error.fail("input %s must be as long as the encoder's states, %lld, and the prompt "
+                        "has %lld token%s",
+                        TensorText(port.info).text, (long long)columns, (long long)wanted,
+                        wanted == 1 ? "" : "s");
     return error.fail("input %s has fixed dims, and %zu prompt%s of %lld token%s to take",
                       TensorText(port.info).text, rows, rows == 1 ? "" : "s", (long long)wanted,
                       wanted == 1 ? "" : "s");

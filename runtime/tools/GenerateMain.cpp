@@ -6,6 +6,7 @@
 #include "GenerateMain.h"
 #include "FlagReader.h"
 #include "Generate.h"
+#include "Json.h"
 
 #include <limits.h>
 #include <string.h>
@@ -155,21 +156,6 @@ void printIds(const Ids &ids, const char *separator) {
     printf("%s%lld", i ? separator : "", (long long)ids[i]);
 }
 
-/// `text` with what JSON wants escaped.
-void printQuoted(const char *text) {
-  putchar('"');
-  for (; *text; ++text) {
-    bool isControl = static_cast<unsigned char>(*text) < 0x20;
-    if (*text == '"' || *text == '\\')
-      putchar('\\');
-    if (isControl)
-      printf("\\u%04x", unsigned(*text));
-    else
-      putchar(*text);
-  }
-  putchar('"');
-}
-
 void printJson(const GenerateOptions &options, const List<Continuation> &results,
                const char *failure) {
   printf("{\"sequences\": [");
@@ -183,7 +169,7 @@ void printJson(const GenerateOptions &options, const List<Continuation> &results
   printf("\n]");
   if (failure) {
     printf(", \"error\": ");
-    printQuoted(failure);
+    writeJsonString(stdout, failure);
   }
   printf("}\n");
 }

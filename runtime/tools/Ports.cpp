@@ -99,17 +99,29 @@ public:
   bool encoder() {
     if (!load())
       return false;
-    for (Port &port : ports.inputs) {
-      bool isMask = contains(port.info.name, "mask");
-      port.role = isMask                 ? Role::EncoderMask
-                  : isInteger(port.info) ? Role::EncoderIds
-                                         : Role::States;
-      if (port.role != Role::States && port.info.rank != 2)
+    size_t found = 0;
+    ports.ids = findPlainIds({"input_ids"}, found);
+    for (size_t i = 0; i < ports.inputs.size(); ++i) {
+      Port &port = ports.inputs[i];
+      bool isPosition = isPositions(port);
+      if (contains(port.info.name, "mask"))
+        port.role = Role::EncoderMask;
+      else if (int32_t(i) == ports.ids)
+        port.role = Role::EncoderIds;
+      else if (isPosition)
+        port.role = Role::Positions;
+      else if (isFloat(port.info.dtype))
+        port.role = Role::States;
+      else
+        return error.fail("the encoder's input %s has no meaning in generation, expected token "
+                          "ids, a mask, positions or features",
+                          TensorText(port.info).text);
+      if (port.role != Role::States && !isPosition && port.info.rank != 2)
         return error.fail("the encoder's input %s has rank %d, expected 2",
                           TensorText(port.info).text, int(port.info.rank));
       for (int32_t d = 0; d < port.info.rank; ++d)
         if (port.info.dims[d] < 0)
-          port.sizes[d] = d ? Size::Encoder : Size::Batch;
+          port.sizes[d] = d || (isPosition && port.info.rank == 1) ? Size::Encoder : Size::Batch;
     }
     for (int32_t i = 0; ports.logits < 0 && i < numOutputs; ++i)
       if (output(i).rank == 3 && isFloat(output(i).dtype))
@@ -144,17 +156,30 @@ private:
            !contains(name, "position");
   }
 
+  static bool isPositions(const Port &port) {
+    return contains(port.info.name, "position") && isInteger(port.info) && port.info.rank <= 2;
+  }
+
+  /// The input of ids with the first of `names` that there is, or the only one of `found`; -1 for
+  /// none or several. One that is ports.ids already does not count.
+  int32_t findPlainIds(std::initializer_list<const char *> names, size_t &found) const {
+    int32_t any = -1;
+    for (size_t i = 0; i < ports.inputs.size(); ++i)
+      if (int32_t(i) != ports.ids && isPlainIds(ports.inputs[i]) && ++found)
+        any = int32_t(i);
+    for (const char *name : names)
+      for (size_t i = 0; i < ports.inputs.size(); ++i)
+        if (int32_t(i) != ports.ids && strcmp(ports.inputs[i].info.name, name) == 0 &&
+            isPlainIds(ports.inputs[i]))
+          return int32_t(i);
+    return found == 1 ? any : -1;
+  }
+
   bool findIds() {
-    for (const char *name : {"decoder_input_ids", "input_ids"})
-      for (size_t i = 0; ports.ids < 0 && i < ports.inputs.size(); ++i)
-        if (strcmp(ports.inputs[i].info.name, name) == 0 && isPlainIds(ports.inputs[i]))
-          ports.ids = int32_t(i);
-    size_t found = 0;
-    for (size_t i = 0; ports.ids < 0 && i < ports.inputs.size(); ++i)
-      if (isPlainIds(ports.inputs[i]) && ++found == 1)
-        last = int32_t(i);
-    if (ports.ids < 0 && found == 1)
-      ports.ids = last;
+    size_t found = 0, others = 0;
+    ports.ids = findPlainIds({"decoder_input_ids", "input_ids"}, found);
+    if (ports.ids >= 0 && strcmp(ids().name, "decoder_input_ids") == 0)
+      encoderIds = findPlainIds({"input_ids"}, others);
     return ports.ids >= 0 ||
            error.fail("the model has %zu inputs of integers [batch, seq] and none is named "
                       "input_ids: cannot tell where tokens go in",
@@ -175,9 +200,9 @@ private:
                       : Role::Mask;
     else if (contains(name, "use_cache") && port.info.dtype == RAPT_BOOL && port.info.rank <= 1)
       port.role = Role::UsesCache;
-    else if (contains(name, "position") && isInteger(port.info) && port.info.rank <= 2)
+    else if (isPositions(port))
       port.role = Role::Positions;
-    else if (encoderDecoder && isPlainIds(port))
+    else if (encoderIds >= 0 && &port == &ports.inputs[size_t(encoderIds)])
       port.role = Role::EncoderIds;
     else if (isFloat(port.info.dtype) && port.info.rank == 3 && contains(name, "encoder"))
       port.role = Role::States;
@@ -228,6 +253,9 @@ private:
     for (int32_t d = 0; d < port.info.rank; ++d) {
       if (port.info.dims[d] >= 0)
         continue;
+      if (port.role == Role::UsesCache)
+        return error.fail("the model's input %s has an open size, expected one element",
+                          TensorText(port.info).text);
       bool isBatch = d == 0 || sameText(port.info, d, ids(), 0);
       if (isBatch && !(port.role == Role::Positions && port.info.rank == 1)) {
         port.sizes[d] = Size::Batch;
@@ -250,9 +278,8 @@ private:
       case Role::UnreadCache:
         port.sizes[d] = port.isCross ? Size::Encoder : Size::Past;
         break;
-      case Role::UsesCache:
-        return error.fail("the model's input %s has an open size, expected one element",
-                          TensorText(port.info).text);
+      case Role::UsesCache: // has none
+        break;
       }
     }
     if (port.role != Role::Cache)
@@ -338,7 +365,7 @@ private:
   const rapt_model *model;
   Ports &ports;
   IoError &error;
-  int32_t numOutputs = 0, last = -1;
+  int32_t numOutputs = 0, encoderIds = -1;
 };
 
 } // namespace

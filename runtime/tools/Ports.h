@@ -56,10 +56,10 @@ struct Present {
 struct Ports {
   io::List<Port> inputs; ///< in the model's order
   io::List<Present> presents;
-  int32_t ids = -1;    ///< the input that is Ids
+  int32_t ids = -1;    ///< the input that is Ids, of an encoder EncoderIds; -1 for none
   int32_t logits = -1; ///< the output [batch, seq, vocabulary] or [batch, vocabulary]
   int64_t vocabulary = 0;
-  bool hasCache = false; ///< some input is a Cache, so tokens in it need not be given again
+  bool hasCache = false; ///< some input is a Cache of tokens, which need not be given again
 
   const Port *find(Role role) const;
 };
@@ -67,8 +67,8 @@ struct Ports {
 /// Recognises the inputs and outputs of a decoder. Error: one that has no meaning here, by name.
 bool recognizeDecoder(const rapt_model *model, Ports &ports, io::IoError &error);
 
-/// The same for an encoder: every input is EncoderIds, EncoderMask or States (features that a file
-/// gives), and `logits` is the output that a decoder takes as States.
+/// The same for an encoder: every input is EncoderIds, EncoderMask, Positions or States (features
+/// that a file gives), and `logits` is the output that a decoder takes as States.
 bool recognizeEncoder(const rapt_model *model, Ports &ports, io::IoError &error);
 
 /// The lowest value that the model's dim `symbol` may have: 0, else 1.

@@ -4,6 +4,7 @@
 // call.
 //===------------------------------------------------------------------------------------===//
 #include "ProfileReport.h"
+#include "Json.h"
 #include "MachinePeak.h"
 #include "OutputFile.h"
 
@@ -152,41 +153,11 @@ bool ProfileReport::print(int numThreads, IoError &error) const {
 
 //===-- The trace -------------------------------------------------------------------------===//
 
-/// Bytes of the UTF-8 sequence at `text`; 0 when there is none.
-static int sequenceLength(const unsigned char *text) {
-  int length = text[0] < 0x80                      ? 1
-               : text[0] >= 0xc2 && text[0] < 0xe0 ? 2
-               : text[0] >= 0xe0 && text[0] < 0xf0 ? 3
-               : text[0] >= 0xf0 && text[0] < 0xf5 ? 4
-                                                   : 0;
-  for (int i = 1; i < length; ++i)
-    if ((text[i] & 0xc0) != 0x80)
-      return 0;
-  return length;
-}
-
-/// A JSON string; bytes that are not UTF-8 become the replacement character.
-static void writeString(FILE *file, const char *text) {
-  fputc('"', file);
-  for (const auto *at = reinterpret_cast<const unsigned char *>(text); *at;) {
-    int length = sequenceLength(at);
-    if (length == 0)
-      fputs("\\ufffd", file);
-    else if (*at < 0x20)
-      fprintf(file, "\\u%04x", *at);
-    else
-      fprintf(file, "%s%.*s", *at == '"' || *at == '\\' ? "\\" : "", length,
-              reinterpret_cast<const char *>(at));
-    at += length ? length : 1;
-  }
-  fputc('"', file);
-}
-
 /// Begins an event that lasts from `begin` to `end` nanoseconds; its "args" are left open.
 static void beginEvent(FILE *file, const char *name, const char *category, int track, int64_t begin,
                        int64_t end) {
   fputs(",\n{\"ph\":\"X\",\"pid\":1,\"name\":", file);
-  writeString(file, name);
+  writeJsonString(file, name);
   fprintf(file, ",\"cat\":\"%s\",\"tid\":%d,\"ts\":%.3f,\"dur\":%.3f,\"args\":{", category, track,
           1e-3 * double(begin), 1e-3 * double(end - begin));
 }
@@ -211,7 +182,7 @@ bool ProfileReport::writeTrace(const char *path, IoError &error) const {
   fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n"
         "{\"ph\":\"M\",\"pid\":1,\"name\":\"process_name\",\"args\":{\"name\":",
         file);
-  writeString(file, model_info.name);
+  writeJsonString(file, model_info.name);
   fputs("}}", file);
   nameTrack(file, 0, "kernel calls", -1);
   for (int32_t i = 0; i < numCalls; ++i) {
@@ -222,9 +193,9 @@ bool ProfileReport::writeTrace(const char *path, IoError &error) const {
     rapt_describe_call(model, i, &info);
     beginEvent(file, info.kernel, "kernel", 0, time.begin, time.end);
     fputs("\"node\":", file);
-    writeString(file, info.node);
+    writeJsonString(file, info.node);
     fputs(",\"schedule\":", file);
-    writeString(file, info.schedule);
+    writeJsonString(file, info.schedule);
     fprintf(file, ",\"call\":%d,\"flops\":%.0f,\"bytes\":%.0f}}", int(i), time.flops, time.bytes);
   }
   int last = -1;

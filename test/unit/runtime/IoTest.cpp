@@ -2,6 +2,7 @@
 
 #include "Arrays.h"
 #include "Helpers.h"
+#include "Json.h"
 #include "Npy.h"
 #include "Scalar.h"
 
@@ -185,6 +186,28 @@ TEST(Npz, DamagedFiles) {
   }
   EXPECT_GT(refused, tries / 2);
   unlink(path.c_str());
+}
+
+TEST(Json, Strings) {
+  auto quoted = [](const char *text) {
+    char *data = nullptr;
+    size_t size = 0;
+    FILE *file = open_memstream(&data, &size);
+    writeJsonString(file, text);
+    fclose(file);
+    std::string result(data, size);
+    free(data);
+    return result;
+  };
+  EXPECT_EQ(quoted(""), R"("")");
+  EXPECT_EQ(quoted("a\"b\\c\n"), R"("a\"b\\c\u000a")");
+  EXPECT_EQ(quoted("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"),
+            "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"");
+  EXPECT_EQ(quoted("a\xff" "b"), R"("a\ufffdb")");
+  EXPECT_EQ(quoted("\xc3"), R"("\ufffd")");                         // cut
+  EXPECT_EQ(quoted("\xe0\x80\x80"), R"("\ufffd\ufffd\ufffd")");     // longer than needed
+  EXPECT_EQ(quoted("\xed\xa0\x80"), R"("\ufffd\ufffd\ufffd")");     // half of a pair
+  EXPECT_EQ(quoted("\xf4\x90\x80\x80"), R"("\ufffd\ufffd\ufffd\ufffd")"); // beyond the last
 }
 
 TEST(Files, Errors) {
