@@ -39,9 +39,8 @@ public:
     if (auto isNot = dyn_cast<onnx::NotOp>(op))
       return offsetOf(isNot.getInput(), !seenWhenTrue, depth + 1);
     if (isa<onnx::ReshapeOp, onnx::ExpandOp, onnx::SqueezeOp, onnx::UnsqueezeOp>(op))
-      return keepsPlane(op)
-                 ? offsetOf(op->getOperand(0), seenWhenTrue, depth + 1, asNumber)
-                 : std::nullopt;
+      return keepsPlane(op) ? offsetOf(op->getOperand(0), seenWhenTrue, depth + 1, asNumber)
+                            : std::nullopt;
     if (auto slice = dyn_cast<onnx::SliceOp>(op))
       return ofSlice(slice, seenWhenTrue, depth, asNumber);
     if (auto trilu = dyn_cast<onnx::TriluOp>(op))
