@@ -39,9 +39,8 @@ public:
     if (auto isNot = dyn_cast<onnx::NotOp>(op))
       return offsetOf(isNot.getInput(), !seenWhenTrue, depth + 1);
     if (isa<onnx::ReshapeOp, onnx::ExpandOp, onnx::SqueezeOp, onnx::UnsqueezeOp>(op))
-      return keepsPlane(op)
-                 ? offsetOf(op->getOperand(0), seenWhenTrue, depth + 1, asNumber)
-                 : std::nullopt;
+      return keepsPlane(op) ? offsetOf(op->getOperand(0), seenWhenTrue, depth + 1, asNumber)
+                            : std::nullopt;
     if (auto slice = dyn_cast<onnx::SliceOp>(op))
       return ofSlice(slice, seenWhenTrue, depth, asNumber);
     if (auto trilu = dyn_cast<onnx::TriluOp>(op))
@@ -119,7 +118,7 @@ public:
 private:
   static bool isOne(const SymbolicExpr &dim) { return dim.is(1); }
 
-  /// Whether a view's operand has its last two dims, and element (.., i, j) is the operand's (i, j).
+  /// Whether a view's operand has its last two dims, and element (.., i, j) is the operand's.
   bool keepsPlane(Operation *view) const {
     ArrayRef<SymbolicExpr> from = shapes.shape(view->getOperand(0)),
                            to = shapes.shape(view->getResult(0));
@@ -247,8 +246,8 @@ private:
       source = weight.getSources()[0];
     auto elements = dyn_cast_or_null<DenseElementsAttr>(source);
     auto type = tensorType(value);
-    if (!elements || type.getRank() < 2 || type.getNumElements() > kMaskElements || type.getNumElements() == 0 ||
-        elements.getNumElements() != type.getNumElements())
+    if (!elements || type.getRank() < 2 || type.getNumElements() > kMaskElements ||
+        type.getNumElements() == 0 || elements.getNumElements() != type.getNumElements())
       return std::nullopt;
     int64_t rank = type.getRank(), rows = type.getDimSize(rank - 2),
             columns = type.getDimSize(rank - 1);

@@ -1,8 +1,9 @@
 """Attention and products with a weight in f16 and bf16, against float64 on the same rounded operands.
 
 Inputs and outputs are f32, with a Cast to the narrow type at either end, and f16 where the type of the model is f16.
-Each operator may round once: what differs by more than one unit in the last place of the narrow type is wrong. With
-Halide's kernels the report must name the recipes attention and gemm: neither may fall back to reference kernels.
+Each operator rounds once: what differs by more than half a unit in the last place of the narrow type, and a little for
+sums in f32, is wrong. With Halide's kernels the report must name the recipes attention and gemm: neither may fall back
+to reference kernels.
 """
 
 import json
@@ -16,8 +17,8 @@ from onnx import TensorProto, helper
 
 import e2e
 
-NARROW = {"f16": (TensorProto.FLOAT16, np.float16, 2.0**-10),
-          "bf16": (TensorProto.BFLOAT16, ml_dtypes.bfloat16, 2.0**-7)}
+NARROW = {"f16": (TensorProto.FLOAT16, np.float16, 2.0**-11),
+          "bf16": (TensorProto.BFLOAT16, ml_dtypes.bfloat16, 2.0**-8)}
 BATCH, HEADS, SHARED, QUERIES, KEYS, DIM, ROWS, WIDE, COLUMNS = 2, 4, 2, 37, 45, 16, 13, 40, 56
 
 
@@ -94,7 +95,7 @@ def has_f16c():
 
 
 def check(args, name, direct, folder):
-    element, dtype, ulp = NARROW[name]
+    element, dtype, half = NARROW[name]
     random = np.random.default_rng(7)
     feed = {key: value.astype(dtype) for key, value in inputs(random).items()}
     weight = random.standard_normal((WIDE, COLUMNS)).astype(dtype)
@@ -107,9 +108,9 @@ def check(args, name, direct, folder):
         e2e.compile_model(args.raptc, path, artifact, [f"--kernels={kernels}"])
         got = e2e.run_model(args.rapt_run, artifact, given, folder)
         for output, values in want.items():
-            error = np.abs(got[output].astype(np.float64) - values) - ulp * np.abs(values)
+            error = np.abs(got[output].astype(np.float64) - values) - half * np.abs(values)
             if not (error <= 1e-5 * np.abs(values).max()).all():
-                raise e2e.Failure(f"{name} {output} with {kernels} kernels: off by {error.max():.2e} more than one ulp")
+                raise e2e.Failure(f"{name} {output} with {kernels} kernels: off by {error.max():.2e} more than half an ulp")
         if kernels == "halide" and (has_f16c() or name == "bf16"):
             check_recipes(args.raptc, path)
     print(f"{name}{' without casts' if direct else ''}: right")
