@@ -123,7 +123,11 @@ void AttentionDecode::reduce(H::Func func, H::Func out, H::Var task) {
 }
 
 void AttentionDecode::announceScratch() {
-  Extent rows = Extent{group, {}} * attention.queries;
+  // Beside another variant it runs for few queries only.
+  const Schedule &schedule = lowering.schedule;
+  bool isForFew = schedule.variant != Schedule::Variant::Decode && schedule.decodeQueries > 0;
+  Extent rows =
+      Extent{group, {}} * (isForFew ? Extent{schedule.decodeQueries, {}} : attention.queries);
   auto add = [&](const Extent &count) { addScratch(recipe, {count}, 4); };
   for (const Extent &perRow : {attention.keys, Extent{block, {}}}) // scores, weights
     add(rows * perRow * Extent{2, {}});

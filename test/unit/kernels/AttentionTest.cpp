@@ -406,6 +406,24 @@ TEST(Attention, ResultInOtherLayouts) {
     checkAll(strided.b.spec, attentionSchedule(false, variant), {{1, 1}, {2, 37}}, 1e-5, 1, 2);
 }
 
+TEST(Attention, ScratchOfPromptsIsTheStripsOwn) {
+  // The second kernel of an artifact is for at most 6 queries, whatever the prompt's length.
+  KernelSpec spec = banded(0, {}, false, EmptyRow::Zero);
+  Schedule schedule = attentionSchedule();
+  int64_t bounds[2];
+  for (int64_t decodeQueries : {0, 6}) {
+    schedule.decodeQueries = decodeQueries;
+    LoadedKernel kernel(spec, schedule, hostCpu());
+    ASSERT_TRUE(kernel.ok()) << kernel.error;
+    for (int64_t queries : {6, 512}) {
+      kernel.run({queries, 512}, randomInputs(spec, {queries, 512}));
+      EXPECT_LE(kernel.scratchUsed, kernel.scratchBound) << queries;
+    }
+    bounds[decodeQueries > 0] = kernel.scratchBound;
+  }
+  EXPECT_LE(bounds[1], bounds[0] + bounds[0] / 2) << bounds[0];
+}
+
 TEST(Attention, FewQueriesKeepTheirBits) {
   // A query's result depends neither on the queries beside it, nor on batch and threads.
   Builder b(3); // batch, queries, keys
