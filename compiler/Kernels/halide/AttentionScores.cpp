@@ -65,11 +65,16 @@ H::Expr scoreOf(const Lowering &lowering, const AttentionStage &attention, const
     float cap = static_cast<float>(attention.softcap);
     score = tanhAny(score * (1.0f / cap)) * cap;
   }
-  if (attention.bias && usesLoop(attention.bias, 2))
+  if (attention.bias && usesLoop(attention.bias, 2)) {
+    // Both may exclude the key, and the sum would be infinite. Beside this bias `ofKey` has none:
+    // it is 0 or excludes.
     score = snap(score + biasOf(lowering, attention.bias, place));
-  score += ofKey;
-  if (excludesKeys(attention))
-    score = snap(score);
+    score = H::select(ofKey <= excludedScore, -FLT_MAX, score);
+  } else {
+    score += ofKey;
+    if (excludesKeys(attention))
+      score = snap(score);
+  }
   auto exclude = [&](const H::Expr &isSeen) { score = H::select(isSeen, score, -FLT_MAX); };
   if (attention.mask && usesLoop(attention.mask, 2))
     exclude(translate(lowering, attention.mask, place));

@@ -4,7 +4,8 @@
 // variants of attention, which differ in their loops only.
 //
 // No infinity exists inside, because fast-math may assume that there is none: an excluded key
-// scores -FLT_MAX, and a finite bias is at least half of that, so that the two cannot be confused.
+// scores -FLT_MAX, and a finite bias is at least half of that, so that the two cannot be confused;
+// what excludes a key is never added to what does so already.
 // A row whose maximum is the score of an excluded key is empty; in any other row such a key weighs
 // exactly 0.
 //
