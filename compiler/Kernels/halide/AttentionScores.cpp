@@ -25,12 +25,12 @@ static H::Expr translate(const Lowering &lowering, const ExprRef &expr, const Sc
   return lowering.translate(expr, {place.b, place.h, place.row, place.key});
 }
 
-/// The bias without infinities. A loaded -infinity is told by its bits, which fast-math leaves
-/// alone; constants in a computed bias were made finite when they were translated.
+/// The bias without infinities. The -infinity of an input is told by its bits, which fast-math
+/// leaves alone; constants in a computed bias were made finite when they were translated.
 static H::Expr biasOf(const Lowering &lowering, const ExprRef &expr, const ScorePlace &place) {
   H::Expr bias = translate(lowering, expr, place);
   const Expr &source = expr->kind == Expr::Kind::Cast ? *expr->operands[0] : *expr;
-  if (source.kind != Expr::Kind::Load)
+  if (source.kind != Expr::Kind::Load || !lowering.isInput(static_cast<int>(source.integer)))
     return snap(bias);
   H::Expr isInfinite = H::reinterpret<uint32_t>(bias) == H::Expr(0xff800000u);
   return H::select(isInfinite, -FLT_MAX, H::max(bias, Lowering::lowestFinite));
