@@ -160,9 +160,10 @@ void AttentionKernel::defineScores() {
     bySlot.where(bySlot < full);
   defineProduct(product, {ji, r, jo, t, h, b}, panelAt(jo), jo < full);
   H::Expr at = panelAt(bySlot) * panel + ji, key = H::min(H::likely(at), keys - 1);
-  if (skips) // no clamp in whole panels
-    key = H::select(H::likely(bySlot < whole), H::unsafe_promise_clamped(at, 0, keys - 1),
-                    H::min(at, keys - 1));
+  if (skips) { // in whole panels only the first key is clamped, so that they are loaded as vectors
+    H::Expr first = H::clamp(panelAt(bySlot) * panel, 0, H::max(keys - panel, 0));
+    key = H::select(H::likely(bySlot < whole), first + ji, H::min(at, keys - 1));
+  }
   scores(ji, jo, r, t, h, b) = H::undef<float>();
   scores(ji, bySlot, r, t, h, b) = scoreAt(product(ji, r, bySlot, t, h, b), at, key);
   if (!hasHalf)
