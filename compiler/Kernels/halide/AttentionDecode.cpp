@@ -96,15 +96,8 @@ void AttentionDecode::defineSums() {
 H::Func AttentionDecode::define() {
   defineScores();
   defineSums();
-  using EmptyRow = AttentionStage::EmptyRow;
   H::Expr value = weighted(e, m, i, g, b) * (1.0f / rowSum(m, i, g, b));
-  H::Expr empty = isEmptyRow(rowMax(m, i, g, b));
-  if (excludesKeys(attention) && attention.emptyRow == EmptyRow::Zero)
-    value = H::select(empty, 0.0f, value);
-  if (excludesKeys(attention) && attention.emptyRow == EmptyRow::Nan) // as bits: fast-math has none
-    value = H::reinterpret<float>(
-        H::select(empty, H::cast<int32_t>(0x7fc00000), H::reinterpret<int32_t>(value)));
-  result(e, m, i, g, b) = value;
+  result(e, m, i, g, b) = emptyRowValue(attention, rowMax(m, i, g, b), value);
   H::Func attended("attended");
   H::Var h("h");
   attended(e, i, h, b) = result(e, h % group, i, h / group, b);

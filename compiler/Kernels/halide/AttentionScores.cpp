@@ -92,6 +92,18 @@ H::Expr weightOf(const H::Expr &score, const H::Expr &largest) {
 
 H::Expr isEmptyRow(const H::Expr &largest) { return largest <= excludedScore; }
 
+H::Expr emptyRowValue(const AttentionStage &attention, const H::Expr &largest,
+                      const H::Expr &value) {
+  using EmptyRow = AttentionStage::EmptyRow;
+  if (!excludesKeys(attention) || attention.emptyRow == EmptyRow::Mean)
+    return value;
+  if (attention.emptyRow == EmptyRow::Zero)
+    return H::select(isEmptyRow(largest), 0.0f, value);
+  H::Expr nan = H::cast<int32_t>(0x7fc00000); // as bits: fast-math knows none
+  return H::reinterpret<float>(
+      H::select(isEmptyRow(largest), nan, H::reinterpret<int32_t>(value)));
+}
+
 bool readsRows(const Lowering &lowering, const ExprRef &operand) {
   if (operand->kind != Expr::Kind::Load || !lowering.isInput(static_cast<int>(operand->integer)) ||
       operand->operands.empty())

@@ -43,6 +43,11 @@ Halide::Expr weightOf(const Halide::Expr &score, const Halide::Expr &largest);
 /// Whether a row whose largest score is `largest` has no key left.
 Halide::Expr isEmptyRow(const Halide::Expr &largest);
 
+/// S2's Zero and NaN: `value`, or what a row with the largest score `largest` gives when it is
+/// empty. Mean is the variants' own.
+Halide::Expr emptyRowValue(const AttentionStage &attention, const Halide::Expr &largest,
+                           const Halide::Expr &value);
+
 /// A diagonal of the scores (S4) as int32; the sum with a position stays in 32 bits.
 Halide::Expr bandOffset(const Lowering &lowering, const ExprRef &offset, const ScorePlace &place);
 

@@ -126,8 +126,7 @@ TEST(Attention, HeadDimsThatAreNoMultipleOfAVector) {
 
 TEST(Attention, ErrorOfEveryVariantHeadDimAndTarget) {
   int next = 0; // the masks take turns, so that each meets each variant and each target
-  for (auto variant :
-       {Schedule::Variant::Strip, Schedule::Variant::Unfused, Schedule::Variant::Decode})
+  for (auto variant : allVariants)
     for (bool narrow : {false, true})
       for (int64_t headDim : {32, 48, 64, 80, 96, 128}) {
         if (variant != Schedule::Variant::Strip && narrow == (headDim % 32 == 0))
@@ -139,16 +138,12 @@ TEST(Attention, ErrorOfEveryVariantHeadDimAndTarget) {
         LoadedKernel kernel(spec, attentionSchedule(narrow, variant), hostCpu(narrow));
         ASSERT_TRUE(kernel.ok()) << kernel.error;
         checkAccuracy(kernel, spec, {1, 41}, randomInputs(spec, {1, 41}, 3, 2),
-                      spec.print() + (narrow ? "narrow" : "wide") +
-                          (variant == Schedule::Variant::Unfused  ? " unfused"
-                           : variant == Schedule::Variant::Decode ? " decode"
-                                                                  : " strip"));
+                      spec.print() + (narrow ? "narrow " : "wide ") + variantName(variant));
       }
 }
 
 TEST(Attention, SequencesDoNotDependOnTheBatch) {
-  for (auto variant :
-       {Schedule::Variant::Strip, Schedule::Variant::Unfused, Schedule::Variant::Decode})
+  for (auto variant : allVariants)
     for (bool narrow : {false, true}) {
       Self self(2, narrow ? 20 : 32, narrow ? Mask::PerQuery : Mask::Additive);
       checkBits(self.finish(), attentionSchedule(narrow, variant),
