@@ -79,9 +79,9 @@ static void chooseTile(Schedule &schedule, int64_t n, const TargetCpu &target) {
 }
 
 /// Lines of the next panel to fetch in each step (docs/kernels.md has the numbers). On a Zen 5 the
-/// prefetch is what keeps cold weights coming. A Zen 4 makes half as many FMAs a cycle and needs the
-/// bytes half as fast: its own prefetchers keep up and are only disturbed. For other CPUs, and names
-/// of levels, the larger loss decides, which is the one without.
+/// prefetch is what keeps cold weights coming. A Zen 4 makes half as many FMAs a cycle and needs
+/// the bytes half as fast: its own prefetchers keep up and are only disturbed. For other CPUs, and
+/// names of levels, the larger loss decides, which is the one without.
 static int64_t choosePrefetch(const TargetCpu &target) { return target.cpu == "znver4" ? 0 : 1; }
 
 /// The variant by the number of queries. A strip packs K^T, which is read again for each block of
