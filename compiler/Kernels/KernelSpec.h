@@ -178,7 +178,7 @@ struct Schedule {
   int64_t prefetch = 1;  // Gemm: lines of the next panel fetched per k step; 0 none
   enum class Variant { Strip, Unfused, Decode } variant = Variant::Strip; // Attention
   int64_t decodeQueries = 0; // Attention: at most so many queries take Decode instead; 0 never
-  int64_t blockQuery = 32;   // Attention: queries per task
+  int64_t blockQuery = 32;   // Attention: queries whose scores are in flight together
   bool parallel = true;
 
   std::string print() const;

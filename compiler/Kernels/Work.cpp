@@ -94,21 +94,26 @@ static bool hasLoad(const ExprRef &expr) {
   return anyNode(expr, [](const Expr &node) { return node.kind == Expr::Kind::Load; });
 }
 
-/// The factors of a product, however it is nested and cast between floats.
-static void collectFactors(const ExprRef &expr, std::vector<ExprRef> &factors) {
+/// The factors of a product, however it is nested and cast between floats, each node once: x * x of
+/// x * x of ... has as many factors as two to the number of nodes.
+static void collectFactors(const ExprRef &expr, std::set<const Expr *> &seen,
+                           std::vector<ExprRef> &factors) {
+  if (!seen.insert(expr.get()).second)
+    return;
   if (expr->kind == Expr::Kind::Cast && isFloat(expr->operands[0]->type))
-    return collectFactors(expr->operands[0], factors);
+    return collectFactors(expr->operands[0], seen, factors);
   if (expr->kind != Expr::Kind::Binary || expr->binary != BinaryOp::Mul)
     return factors.push_back(expr);
-  collectFactors(expr->operands[0], factors);
-  collectFactors(expr->operands[1], factors);
+  collectFactors(expr->operands[0], seen, factors);
+  collectFactors(expr->operands[1], seen, factors);
 }
 
 static bool isMatrixProduct(const LoopStage &loop) {
   if (loop.reduction != Reduction::Sum || !isFloat(loop.body->type))
     return false;
   std::vector<ExprRef> factors;
-  collectFactors(loop.body, factors);
+  std::set<const Expr *> seen;
+  collectFactors(loop.body, seen, factors);
   std::set<std::vector<bool>> loopsOfFactors;
   for (const ExprRef &factor : factors) {
     if (!hasLoad(factor))

@@ -78,10 +78,9 @@ static void chooseTile(Schedule &schedule, int64_t n, const TargetCpu &target) {
   schedule.tileRows = std::min<int64_t>(8, accumulators / best);
 }
 
-/// Lines of the next panel to fetch in each step. On a Zen 5 the prefetch is what keeps cold
-/// weights coming (32 rows: 75 % of the FMA peak without, 97 % with it). A Zen 4 makes half as many
-/// FMAs a cycle and needs the bytes half as fast: its own prefetchers keep up and are only
-/// disturbed (32 rows: 92 % without, 85 % with it; 128 rows: 96 and 93 %). For other CPUs, and
+/// Lines of the next panel to fetch in each step (docs/kernels.md has the numbers). On a Zen 5 the
+/// prefetch is what keeps cold weights coming. A Zen 4 makes half as many FMAs a cycle and needs
+/// the bytes half as fast: its own prefetchers keep up and are only disturbed. For other CPUs, and
 /// names of levels, the larger loss decides, which is the one without.
 static int64_t choosePrefetch(const TargetCpu &target) { return target.cpu == "znver4" ? 0 : 1; }
 

@@ -221,8 +221,10 @@ RAPT_API int32_t rapt_num_calls(const rapt_model *model);
 RAPT_API rapt_status rapt_describe_call(const rapt_model *model, int32_t index,
                                         rapt_call_info *info);
 
-/* From now on runs on this workspace record when each call began and ended: one clock read per
- * call, and still no allocation. Errors: RAPT_ERROR_ARGUMENT, _MEMORY. */
+/* From now on runs on this workspace record when each call began and ended, and what each thread
+ * did in parallel loops of more than one task: one clock read per run and per call, two per thread
+ * and loop, and still no allocation. While profiling is on it does nothing more: the record of the
+ * last run stays until the next. Errors: RAPT_ERROR_ARGUMENT, _MEMORY. */
 RAPT_API rapt_status rapt_profile_start(rapt_workspace *workspace);
 
 /* Writes the record of the last run since rapt_profile_start to times[0 .. num_calls), with

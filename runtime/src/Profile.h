@@ -1,8 +1,9 @@
 //===- Profile.h - When the kernels of a run began and ended -----------------*- C++ -*-===//
 //
-// One clock read per kernel call: a call begins where the one before it ended, so that nothing
-// between two calls is lost. Two more for each thread that takes part in a parallel loop. All
-// memory is taken when profiling starts; a run only writes it.
+// One clock read per run and kernel call: a call begins where the one before it ended, so that
+// nothing between two calls is lost. Two more for each thread that takes part in a parallel loop,
+// and one or more for a thread that comes too late for a task. A loop of one task runs without the
+// pool and is not recorded. All memory is taken when profiling starts; a run only writes it.
 //===------------------------------------------------------------------------------------===//
 #ifndef RAPT_RUNTIME_PROFILE_H
 #define RAPT_RUNTIME_PROFILE_H

@@ -9,7 +9,8 @@
  *
  * Bandwidth: a round reads one chunk of a memory many times as large, each thread its own part in
  * order, with as many independent sums as hide the latency of the addition. The next round reads
- * the next chunk, so none is in a cache when its turn comes.
+ * the next chunk; each comes back after all the others, 240 MB, so that it is in no cache smaller
+ * than that. Where the caches together are larger, the result is partly theirs.
  *===------------------------------------------------------------------------------------===*/
 #define _GNU_SOURCE
 #include "MachinePeak.h"
@@ -34,6 +35,7 @@ struct team {
   int threads, rounds;
   const void *memory;
   cpu_set_t usable; /* cores that the process may use */
+  volatile float sink[RAPT_PEAK_MAX_THREADS]; /* results, so that they are computed */
   double begin[RAPT_PEAK_MAX_THREADS][MAX_ROUNDS], end[RAPT_PEAK_MAX_THREADS][MAX_ROUNDS];
 };
 
@@ -42,8 +44,6 @@ struct member {
   int thread;
   pthread_t handle;
 };
-
-static volatile float sink;
 
 static double seconds(void) {
   struct timespec t;
@@ -74,7 +74,7 @@ static void *run_member(void *argument) {
   for (int round = 0; round < team->rounds; ++round) {
     pthread_barrier_wait(&team->barrier);
     team->begin[me->thread][round] = seconds();
-    sink = team->work(team, me->thread, round);
+    team->sink[me->thread] = team->work(team, me->thread, round);
     team->end[me->thread][round] = seconds();
   }
   return NULL;

@@ -103,7 +103,10 @@ struct Peaks {
     printf("peaks: ");
     if (gflops > 0)
       printf("%.1f GFLOP/s of multiply-adds with %s, ", gflops, wide ? "AVX-512" : "AVX2");
-    printf("%.1f GB/s read from memory\n", gigabytes);
+    if (gigabytes > 0)
+      printf("%.1f GB/s read from memory\n", gigabytes);
+    else
+      printf("reading from memory not measured\n");
   }
 };
 } // namespace

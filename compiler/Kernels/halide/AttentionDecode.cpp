@@ -96,15 +96,8 @@ void AttentionDecode::defineSums() {
 H::Func AttentionDecode::define() {
   defineScores();
   defineSums();
-  using EmptyRow = AttentionStage::EmptyRow;
   H::Expr value = weighted(e, m, i, g, b) * (1.0f / rowSum(m, i, g, b));
-  H::Expr empty = isEmptyRow(rowMax(m, i, g, b));
-  if (excludesKeys(attention) && attention.emptyRow == EmptyRow::Zero)
-    value = H::select(empty, 0.0f, value);
-  if (excludesKeys(attention) && attention.emptyRow == EmptyRow::Nan) // as bits: fast-math has none
-    value = H::reinterpret<float>(
-        H::select(empty, H::cast<int32_t>(0x7fc00000), H::reinterpret<int32_t>(value)));
-  result(e, m, i, g, b) = value;
+  result(e, m, i, g, b) = emptyRowValue(attention, rowMax(m, i, g, b), value);
   H::Func attended("attended");
   H::Var h("h");
   attended(e, i, h, b) = result(e, h % group, i, h / group, b);
@@ -123,7 +116,11 @@ void AttentionDecode::reduce(H::Func func, H::Func out, H::Var task) {
 }
 
 void AttentionDecode::announceScratch() {
-  Extent rows = Extent{group, {}} * attention.queries;
+  // Beside another variant it runs for few queries only.
+  const Schedule &schedule = lowering.schedule;
+  bool isForFew = schedule.variant != Schedule::Variant::Decode && schedule.decodeQueries > 0;
+  Extent rows =
+      Extent{group, {}} * (isForFew ? Extent{schedule.decodeQueries, {}} : attention.queries);
   auto add = [&](const Extent &count) { addScratch(recipe, {count}, 4); };
   for (const Extent &perRow : {attention.keys, Extent{block, {}}}) // scores, weights
     add(rows * perRow * Extent{2, {}});

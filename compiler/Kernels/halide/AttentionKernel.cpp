@@ -160,9 +160,10 @@ void AttentionKernel::defineScores() {
     bySlot.where(bySlot < full);
   defineProduct(product, {ji, r, jo, t, h, b}, panelAt(jo), jo < full);
   H::Expr at = panelAt(bySlot) * panel + ji, key = H::min(H::likely(at), keys - 1);
-  if (skips) // no clamp in whole panels
-    key = H::select(H::likely(bySlot < whole), H::unsafe_promise_clamped(at, 0, keys - 1),
-                    H::min(at, keys - 1));
+  if (skips) { // in whole panels only the first key is clamped, so that they are loaded as vectors
+    H::Expr first = H::clamp(panelAt(bySlot) * panel, 0, H::max(keys - panel, 0));
+    key = H::select(H::likely(bySlot < whole), first + ji, H::min(at, keys - 1));
+  }
   scores(ji, jo, r, t, h, b) = H::undef<float>();
   scores(ji, bySlot, r, t, h, b) = scoreAt(product(ji, r, bySlot, t, h, b), at, key);
   if (!hasHalf)
@@ -211,9 +212,7 @@ H::Func AttentionKernel::define() {
   // Nothing at all may have been added; a row that is not empty has a weight of 1.
   H::Expr factor = 1.0f / (skips ? H::max(total, 0.5f) : total);
   H::Expr empty = isEmptyRow(rowMax(r, t, h, b));
-  if (!canBeEmpty) {
-    result(d, r, t, h, b) = sum * factor;
-  } else if (means) {
+  if (means) {
     H::RDom inBlock(0, block, "in_block"), all(0, keys, "all");
     H::Expr row = H::min(inBlock, queries - 1 - t * block);
     emptyBlock(t, h, b) = H::cast<uint8_t>(0);
@@ -223,15 +222,11 @@ H::Func AttentionKernel::define() {
     meanValue(d, t, h, b) = 0.0f;
     meanValue(d, t, h, b) += valueAt(all);
     result(d, r, t, h, b) = H::select(empty, meanValue(d, t, h, b) * (1.0f / keys), sum * factor);
-  } else if (attention.emptyRow == AttentionStage::EmptyRow::Mean) {
+  } else if (canBeEmpty && attention.emptyRow == AttentionStage::EmptyRow::Mean) {
     // Every key of such a row has weight 1, excluded ones too.
     result(d, r, t, h, b) = sum * H::select(empty, 1.0f / keys, factor);
-  } else if (attention.emptyRow == AttentionStage::EmptyRow::Zero) {
-    result(d, r, t, h, b) = sum * H::select(empty, 0.0f, factor);
-  } else { // NaN as an integer: fast-math knows none
-    H::Expr nan = H::cast<int32_t>(0x7fc00000);
-    result(d, r, t, h, b) =
-        H::reinterpret<float>(H::select(empty, nan, H::reinterpret<int32_t>(sum * factor)));
+  } else {
+    result(d, r, t, h, b) = emptyRowValue(attention, rowMax(r, t, h, b), sum * factor);
   }
   H::Func attended("attended");
   H::Var i("i");

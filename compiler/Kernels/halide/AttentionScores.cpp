@@ -25,12 +25,12 @@ static H::Expr translate(const Lowering &lowering, const ExprRef &expr, const Sc
   return lowering.translate(expr, {place.b, place.h, place.row, place.key});
 }
 
-/// The bias without infinities. A loaded -infinity is told by its bits, which fast-math leaves
-/// alone; constants in a computed bias were made finite when they were translated.
+/// The bias without infinities. The -infinity of an input is told by its bits, which fast-math
+/// leaves alone; constants in a computed bias were made finite when they were translated.
 static H::Expr biasOf(const Lowering &lowering, const ExprRef &expr, const ScorePlace &place) {
   H::Expr bias = translate(lowering, expr, place);
   const Expr &source = expr->kind == Expr::Kind::Cast ? *expr->operands[0] : *expr;
-  if (source.kind != Expr::Kind::Load)
+  if (source.kind != Expr::Kind::Load || !lowering.isInput(static_cast<int>(source.integer)))
     return snap(bias);
   H::Expr isInfinite = H::reinterpret<uint32_t>(bias) == H::Expr(0xff800000u);
   return H::select(isInfinite, -FLT_MAX, H::max(bias, Lowering::lowestFinite));
@@ -65,11 +65,16 @@ H::Expr scoreOf(const Lowering &lowering, const AttentionStage &attention, const
     float cap = static_cast<float>(attention.softcap);
     score = tanhAny(score * (1.0f / cap)) * cap;
   }
-  if (attention.bias && usesLoop(attention.bias, 2))
+  if (attention.bias && usesLoop(attention.bias, 2)) {
+    // Both may exclude the key, and the sum would be infinite. Beside this bias `ofKey` has none:
+    // it is 0 or excludes.
     score = snap(score + biasOf(lowering, attention.bias, place));
-  score += ofKey;
-  if (excludesKeys(attention))
-    score = snap(score);
+    score = H::select(ofKey <= excludedScore, -FLT_MAX, score);
+  } else {
+    score += ofKey;
+    if (excludesKeys(attention))
+      score = snap(score);
+  }
   auto exclude = [&](const H::Expr &isSeen) { score = H::select(isSeen, score, -FLT_MAX); };
   if (attention.mask && usesLoop(attention.mask, 2))
     exclude(translate(lowering, attention.mask, place));
@@ -86,6 +91,18 @@ H::Expr weightOf(const H::Expr &score, const H::Expr &largest) {
 }
 
 H::Expr isEmptyRow(const H::Expr &largest) { return largest <= excludedScore; }
+
+H::Expr emptyRowValue(const AttentionStage &attention, const H::Expr &largest,
+                      const H::Expr &value) {
+  using EmptyRow = AttentionStage::EmptyRow;
+  if (!excludesKeys(attention) || attention.emptyRow == EmptyRow::Mean)
+    return value;
+  if (attention.emptyRow == EmptyRow::Zero)
+    return H::select(isEmptyRow(largest), 0.0f, value);
+  H::Expr nan = H::cast<int32_t>(0x7fc00000); // as bits: fast-math knows none
+  return H::reinterpret<float>(
+      H::select(isEmptyRow(largest), nan, H::reinterpret<int32_t>(value)));
+}
 
 bool readsRows(const Lowering &lowering, const ExprRef &operand) {
   if (operand->kind != Expr::Kind::Load || !lowering.isInput(static_cast<int>(operand->integer)) ||

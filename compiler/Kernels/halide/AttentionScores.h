@@ -4,7 +4,8 @@
 // variants of attention, which differ in their loops only.
 //
 // No infinity exists inside, because fast-math may assume that there is none: an excluded key
-// scores -FLT_MAX, and a finite bias is at least half of that, so that the two cannot be confused.
+// scores -FLT_MAX, and a finite bias is at least half of that, so that the two cannot be confused;
+// what excludes a key is never added to what does so already.
 // A row whose maximum is the score of an excluded key is empty; in any other row such a key weighs
 // exactly 0.
 //
@@ -41,6 +42,11 @@ Halide::Expr weightOf(const Halide::Expr &score, const Halide::Expr &largest);
 
 /// Whether a row whose largest score is `largest` has no key left.
 Halide::Expr isEmptyRow(const Halide::Expr &largest);
+
+/// S2's Zero and NaN: `value`, or what a row with the largest score `largest` gives when it is
+/// empty. Mean is the variants' own.
+Halide::Expr emptyRowValue(const AttentionStage &attention, const Halide::Expr &largest,
+                           const Halide::Expr &value);
 
 /// A diagonal of the scores (S4) as int32; the sum with a position stays in 32 bits.
 Halide::Expr bandOffset(const Lowering &lowering, const ExprRef &offset, const ScorePlace &place);

@@ -8,11 +8,12 @@
 //            out(n, m, ...) = epilogue(tile(n % nr, m, ..., n / nr)).
 // SCHEDULE   a register tile of tileRows x nr that runs through all of K at once (8 x 48 in 24 zmm:
 //            24 FMAs for 3 loads and 8 broadcasts); panel by panel, all rows inside, so that a
-//            panel stays in L2; the next panel is fetched meanwhile. Blocking K or packing A never
-//            won; taller and wider tiles spill or divide the usual sizes worse. The epilogue reads
-//            the tile through a copy (24 stores, free) because its row loop must not be unrolled:
-//            then every row runs the same code and, as sums of the epilogue keep their order, a
-//            row's bits do not depend on the batch.
+//            panel stays in L2; the next panel is fetched meanwhile where the schedule says so
+//            (docs/kernels.md has the numbers). Blocking K or packing A never won; taller and wider
+//            tiles spill or divide the usual sizes worse. The epilogue reads the tile through a
+//            copy (24 stores, free) because its row loop must not be unrolled: then every row runs
+//            the same code and, as sums of the epilogue keep their order, a row's bits do not
+//            depend on the batch.
 //
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/Gemm.h"

@@ -83,7 +83,8 @@ TEST(Accuracy, ExpOfAttentionIsWithinFourUlp) {
   sweep(x, -1e-6f, -86.99f, 4001);
   sweep(x, -86.9f, -87.0f, 31);
   for (bool narrow : {false, true})
-    for (auto variant : {Schedule::Variant::Strip, Schedule::Variant::Unfused}) {
+    for (auto variant :
+         {Schedule::Variant::Strip, Schedule::Variant::Unfused, Schedule::Variant::Decode}) {
       Builder b(1);
       int q = b.input({dim(0)}), k = b.input({fixed(2)});
       AttentionStage stage;
