@@ -25,14 +25,24 @@ static H::Expr translate(const Lowering &lowering, const ExprRef &expr, const Sc
   return lowering.translate(expr, {place.b, place.h, place.row, place.key});
 }
 
-/// The bias without infinities. The -infinity of an input is told by its bits, which fast-math
-/// leaves alone; constants in a computed bias were made finite when they were translated.
+/// Whether `value`, as it lies in memory, is -infinity: by its bits, which fast-math leaves alone. A
+/// narrow type is looked at before it is widened, because widening is arithmetic.
+static H::Expr isMinusInfinity(const H::Expr &value) {
+  if (value.type().bits() == 16)
+    return H::reinterpret<uint16_t>(value) ==
+           H::cast<uint16_t>(value.type().is_bfloat() ? 0xff80 : 0xfc00);
+  return H::reinterpret<uint32_t>(value) == H::Expr(0xff800000u);
+}
+
+/// The bias without infinities; constants in a computed bias were made finite when they were
+/// translated.
 static H::Expr biasOf(const Lowering &lowering, const ExprRef &expr, const ScorePlace &place) {
   H::Expr bias = translate(lowering, expr, place);
-  const Expr &source = expr->kind == Expr::Kind::Cast ? *expr->operands[0] : *expr;
-  if (source.kind != Expr::Kind::Load || !lowering.isInput(static_cast<int>(source.integer)))
+  const ExprRef &source = expr->kind == Expr::Kind::Cast ? expr->operands[0] : expr;
+  if (source->kind != Expr::Kind::Load || !isFloat(source->type) ||
+      source->type == ScalarType::F64 || !lowering.isInput(static_cast<int>(source->integer)))
     return snap(bias);
-  H::Expr isInfinite = H::reinterpret<uint32_t>(bias) == H::Expr(0xff800000u);
+  H::Expr isInfinite = isMinusInfinity(translate(lowering, source, place));
   return H::select(isInfinite, -FLT_MAX, H::max(bias, Lowering::lowestFinite));
 }
 
@@ -100,8 +110,7 @@ H::Expr emptyRowValue(const AttentionStage &attention, const H::Expr &largest,
   if (attention.emptyRow == EmptyRow::Zero)
     return H::select(isEmptyRow(largest), 0.0f, value);
   H::Expr nan = H::cast<int32_t>(0x7fc00000); // as bits: fast-math knows none
-  return H::reinterpret<float>(
-      H::select(isEmptyRow(largest), nan, H::reinterpret<int32_t>(value)));
+  return H::reinterpret<float>(H::select(isEmptyRow(largest), nan, H::reinterpret<int32_t>(value)));
 }
 
 bool readsRows(const Lowering &lowering, const ExprRef &operand) {
