@@ -25,8 +25,8 @@ static H::Expr translate(const Lowering &lowering, const ExprRef &expr, const Sc
   return lowering.translate(expr, {place.b, place.h, place.row, place.key});
 }
 
-/// Whether `value`, as it lies in memory, is -infinity: by its bits, which fast-math leaves alone. A
-/// narrow type is looked at before it is widened, because widening is arithmetic.
+/// Whether `value`, as it lies in memory, is -infinity: by its bits, which fast-math leaves alone.
+/// A narrow type is looked at before it is widened, because widening is arithmetic.
 static H::Expr isMinusInfinity(const H::Expr &value) {
   if (value.type().bits() == 16)
     return H::reinterpret<uint16_t>(value) ==
