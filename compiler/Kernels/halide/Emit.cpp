@@ -8,6 +8,7 @@
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/halide/Emit.h"
 #include "compiler/Kernels/halide/Compile.h"
+#include "compiler/Kernels/halide/PipeIo.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -108,27 +109,6 @@ bool unpack(const std::string &bytes, KernelObject &object, std::string &error) 
   if (!reader.ok && error.empty())
     error = "the kernel compiler gave no complete answer";
   return compiled && reader.ok;
-}
-
-void writeAll(int file, const std::string &bytes) {
-  for (size_t done = 0; done < bytes.size();) {
-    ssize_t count = write(file, bytes.data() + done, bytes.size() - done);
-    if (count < 0 && errno != EINTR)
-      return;
-    done += count > 0 ? count : 0;
-  }
-}
-
-std::string readAll(int file) {
-  std::string bytes;
-  char block[65536];
-  for (;;) {
-    ssize_t count = read(file, block, sizeof block);
-    if (count > 0)
-      bytes.append(block, count);
-    else if (count == 0 || errno != EINTR)
-      return bytes;
-  }
 }
 
 } // namespace

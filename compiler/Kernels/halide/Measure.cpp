@@ -7,6 +7,7 @@
 #include "compiler/Kernels/halide/Measure.h"
 
 #include "compiler/Kernels/Work.h"
+#include "compiler/Kernels/halide/PipeIo.h"
 #include "runtime/include/rapt_abi.h"
 
 #include <HalideRuntime.h>
@@ -302,27 +303,6 @@ std::vector<std::vector<double>> takeTurns(const std::vector<Runnable> &kernels,
   return rounds;
 }
 
-void writeAll(int file, const void *bytes, size_t count) {
-  for (size_t done = 0; done < count;) {
-    ssize_t written = write(file, static_cast<const char *>(bytes) + done, count - done);
-    if (written < 0 && errno != EINTR)
-      return;
-    done += written > 0 ? written : 0;
-  }
-}
-
-std::string readAll(int file) {
-  std::string bytes;
-  char block[4096];
-  for (;;) {
-    ssize_t count = read(file, block, sizeof block);
-    if (count > 0)
-      bytes.append(block, count);
-    else if (count == 0 || errno != EINTR)
-      return bytes;
-  }
-}
-
 } // namespace
 
 bool measureKernels(const std::vector<Runnable> &kernels, const std::vector<int64_t> &dims,
@@ -357,10 +337,10 @@ bool measureKernels(const std::vector<Runnable> &kernels, const std::vector<int6
     std::string text;
     std::vector<std::vector<double>> rounds = takeTurns(kernels, dims, seconds, coldBytes, text);
     // The answer is 'r' and numbers, or 'e' and a text.
-    writeAll(ends[1], rounds.empty() ? "e" : "r", 1);
-    writeAll(ends[1], text.data(), rounds.empty() ? text.size() : 0);
+    writeAll(ends[1], rounds.empty() ? "e" + text : "r");
     for (const std::vector<double> &round : rounds)
-      writeAll(ends[1], round.data(), round.size() * sizeof(double));
+      writeAll(ends[1],
+               {reinterpret_cast<const char *>(round.data()), round.size() * sizeof(double)});
     _exit(0);
   }
   close(ends[1]);
