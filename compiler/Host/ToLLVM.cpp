@@ -153,18 +153,39 @@ private:
     };
     check(call.getInputs(), call.getInputShapes());
     check(call.getOuts(), call.getResultShapes());
-    if (isHalide)
+    if (isHalide) {
+      for (const std::vector<kernels::Extent> &sum : object->second.innerElements)
+        checkSum(call, sum, message);
       addScratch(call, object->second);
+    }
+  }
+
+  /// Fails when a tensor inside of the kernel has more elements than Halide counts.
+  void checkSum(kernel::CallOp call, ArrayRef<kernels::Extent> sum, StringRef message) {
+    auto products = llvm::map_to_vector(sum, [&](auto &term) { return productOf(call, term); });
+    if (products.size() == 1)
+      return checkElements(products[0], halideLimit, message);
+    if (llvm::is_contained(checkedSums, products))
+      return;
+    Value total = code.number(0);
+    for (const Product &product : products)
+      total = code.add(total, roomFor(product));
+    checkedSums.push_back(std::move(products));
+    require(total, code.number(0), code.number(halideLimit), message);
+  }
+
+  static Product productOf(kernel::CallOp call, const kernels::Extent &extent) {
+    Product product{extent.factor, {}};
+    for (int dim : extent.dims)
+      product.multiply(call.getDims()[dim]);
+    return product;
   }
 
   /// Scratch memory of a call: the sum of its terms; of the model: the largest of its calls.
   void addScratch(kernel::CallOp call, const kernels::ObjectInfo &info) {
     Value sum;
     for (const kernels::Extent &term : info.scratchBytes) {
-      Product product{term.factor, {}};
-      for (int dim : term.dims)
-        product.multiply(call.getDims()[dim]);
-      Value bytes = roomFor(product);
+      Value bytes = roomFor(productOf(call, term));
       sum = sum ? code.add(sum, bytes) : bytes;
     }
     if (sum)
@@ -193,6 +214,7 @@ private:
 
   const Objects &objects;
   SmallVector<std::pair<Product, int64_t>> checked;
+  SmallVector<SmallVector<Product>> checkedSums;
   Value scratch;
 };
 

@@ -212,6 +212,9 @@ struct KernelObject {
   Extent rows;
   /// Scratch that one thread needs at most: the sum of the terms, in bytes.
   std::vector<Extent> scratchBytes;
+  /// For each tensor inside of the kernel its elements at most, the sum of the terms: Halide counts
+  /// them in 32 bits, as those of inputs and outputs.
+  std::vector<std::vector<Extent>> innerElements;
   std::string object; // ELF bytes
 };
 

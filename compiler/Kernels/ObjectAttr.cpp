@@ -111,6 +111,8 @@ DictionaryAttr rapt::kernels::objectToAttr(MLIRContext *context, const KernelObj
         {b.getNamedAttr("symbol", b.getStringAttr(variant.symbol)),
          b.getNamedAttr("tile_rows", b.getI64IntegerAttr(variant.tileRows))});
   });
+  auto inner =
+      llvm::map_to_vector(object.innerElements, [&](auto &sum) { return toAttr(b, sum); });
   SmallVector<Attribute> tensors;
   for (int i = 0; i < spec.numInputs; ++i)
     tensors.push_back(toAttr(b, spec.tensors[i]));
@@ -119,6 +121,7 @@ DictionaryAttr rapt::kernels::objectToAttr(MLIRContext *context, const KernelObj
   return b.getDictionaryAttr({b.getNamedAttr("variants", b.getArrayAttr(variants)),
                               b.getNamedAttr("rows", toAttr(b, object.rows)),
                               b.getNamedAttr("scratch", toAttr(b, object.scratchBytes)),
+                              b.getNamedAttr("inner", b.getArrayAttr(inner)),
                               b.getNamedAttr("tensors", b.getArrayAttr(tensors))});
 }
 
@@ -137,13 +140,18 @@ FailureOr<ObjectInfo> rapt::kernels::objectFromAttr(Operation *kernel, Dictionar
       info.variants.size() == 1 || (info.variants.size() > 1 && info.variants[0].tileRows > 0);
   info.rows = reader.extent(reader.get<DenseI64ArrayAttr>(attr, "rows"));
   info.scratchBytes = reader.extents(reader.get<ArrayAttr>(attr, "scratch"));
+  if (auto inner = reader.get<ArrayAttr>(attr, "inner"))
+    for (Attribute sum : inner) {
+      reader.valid &= isa<ArrayAttr>(sum);
+      info.innerElements.push_back(reader.extents(dyn_cast<ArrayAttr>(sum)));
+    }
   if (auto tensors = reader.get<ArrayAttr>(attr, "tensors"))
     for (Attribute tensor : tensors)
       info.tensors.push_back(reader.tensor(tensor));
   if (!reader.valid || info.tensors.size() != numTensors)
     return kernel->emitOpError()
-           << "expects `object` to hold variants in ascending order, rows, scratch "
-              "and "
+           << "expects `object` to hold variants in ascending order, rows, scratch, "
+              "inner and "
            << numTensors << " tensors over " << numDims << " dims, but it is " << attr;
   return info;
 }

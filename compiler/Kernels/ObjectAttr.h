@@ -6,6 +6,7 @@
 //   {variants = [{symbol = "k_m4", tile_rows = 4}, {symbol = "k_m8", tile_rows = 8}],
 //    rows = array<i64: 1, 0, 1>,                    factor, then dim numbers
 //    scratch = [array<i64: 4096, 0>],               bytes, summed up
+//    inner = [[array<i64: 64, 0>, array<i64: 32>]], elements of each tensor inside, summed up
 //    tensors = [{type = "f32", shape = [array<i64: 1, 0>, array<i64: 384>], panel = 0}, ...]}
 //
 //===-------------------------------------------------------------------------------------===//
@@ -26,6 +27,7 @@ struct ObjectInfo {
   std::vector<KernelObject::Variant> variants;
   Extent rows;
   std::vector<Extent> scratchBytes;
+  std::vector<std::vector<Extent>> innerElements;
   std::vector<Tensor> tensors; // inputs, then outputs
 };
 

@@ -121,13 +121,16 @@ void AttentionDecode::announceScratch() {
   bool isForFew = schedule.variant != Schedule::Variant::Decode && schedule.decodeQueries > 0;
   Extent rows =
       Extent{group, {}} * (isForFew ? Extent{schedule.decodeQueries, {}} : attention.queries);
-  auto add = [&](const Extent &count) { addScratch(recipe, {count}, 4); };
+  auto add = [&](const Extent &count) { addScratchBytes(recipe, count * Extent{4, {}}); };
   for (const Extent &perRow : {attention.keys, Extent{block, {}}}) // scores, weights
     add(rows * perRow * Extent{2, {}});
+  recipe.innerElements.push_back({rows * attention.keys, rows * Extent{block, {}}});
+  int64_t width = std::max(attention.headDim, attention.valueDim);
+  recipe.innerElements.push_back({rows * Extent{width, {}}});
   // query_rows, weighted, attended_rows, row_max, row_sum
   add(rows * Extent{attention.headDim + 2 * attention.valueDim + 2, {}});
   add(Extent{block * (attention.headDim + attention.valueDim), {}}); // key_rows, value_rows
-  addScratch(recipe, {Extent{4096, {}}}, 4);                         // tiles, padding
+  add(Extent{4096, {}});                                             // tiles, padding
 }
 
 void AttentionDecode::scheduleSums(H::Func out, H::Var task) {

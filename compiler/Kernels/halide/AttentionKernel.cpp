@@ -254,6 +254,11 @@ void AttentionKernel::announceScratch() {
     addTerm(count * paddedKeys, bytes);
     addTerm(count * Extent{panel, {}}, bytes);
   };
+  // The largest tensors: packed keys and values, and below scores and what goes along a query.
+  std::vector<std::vector<Extent>> &inner = recipe.innerElements;
+  Extent width{std::max(headDim, paddedValue), {}}, wide = outer * width;
+  inner.push_back({wide * paddedKeys, wide * Extent{panel, {}}});
+  inner.emplace_back();
   perKey(outer * Extent{headDim, {}}, 4);
   perKey(outer, 4);
   if (packValues)
@@ -261,7 +266,12 @@ void AttentionKernel::announceScratch() {
   std::vector<Extent> rowTerms = {Extent{block, {}}};
   if (!strip) // the last block's tiles are rounded up
     rowTerms = {attention.queries, Extent{block + 4 * rows, {}}};
+  for (const Extent &count : rowTerms)
+    inner.back().push_back(outer * count * width);
+  inner.emplace_back();
   for (const Extent &count : rowTerms) {
+    inner.back().push_back(outer * count * paddedKeys);
+    inner.back().push_back(outer * count * Extent{panel, {}});
     perKey(outer * count, 8); // scores, weights
     // query_rows, result, row_max, row_sum, mean_value
     addTerm(outer * count * Extent{headDim + 2 * paddedValue + 3, {}}, 4);

@@ -82,7 +82,9 @@ private:
                      const Halide::Expr &panelIndex, const Halide::Expr &isThere);
   void defineScores();
   void defineSums();
-  void addTerm(const Extent &count, int64_t bytes) { addScratch(recipe, {count}, bytes); }
+  void addTerm(const Extent &count, int64_t bytes) {
+    addScratchBytes(recipe, count * Extent{bytes, {}});
+  }
   void reduce(Halide::Func func, const Place &place);
   void announceScratch();
   void scheduleOperands(const Place &perHead, const Place &perBlock);

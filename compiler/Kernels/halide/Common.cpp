@@ -115,9 +115,14 @@ void reduceInLanes(Lowering &lowering, H::Func func, H::RVar r, const Extent &si
 }
 
 void addScratch(Recipe &recipe, const std::vector<Extent> &shape, int64_t elementBytes) {
-  Extent bytes{elementBytes, {}};
+  Extent elements{1, {}};
   for (const Extent &extent : shape)
-    bytes = bytes * extent;
+    elements = elements * extent;
+  recipe.innerElements.push_back({elements});
+  addScratchBytes(recipe, elements * Extent{elementBytes, {}});
+}
+
+void addScratchBytes(Recipe &recipe, const Extent &bytes) {
   recipe.scratch.push_back(bytes);
   recipe.scratch.push_back(Extent{384, {}});
 }

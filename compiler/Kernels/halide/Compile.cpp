@@ -160,6 +160,21 @@ static std::vector<Extent> largerOf(const std::vector<Extent> &a, const std::vec
   return result;
 }
 
+/// What `elements` says that `all` does not.
+static void addElements(std::vector<std::vector<Extent>> &all,
+                        const std::vector<std::vector<Extent>> &elements) {
+  auto same = [](const Extent &a, const Extent &b) {
+    return a.factor == b.factor && a.dims == b.dims;
+  };
+  for (const std::vector<Extent> &sum : elements) {
+    auto isSum = [&](const std::vector<Extent> &other) {
+      return std::equal(sum.begin(), sum.end(), other.begin(), other.end(), same);
+    };
+    if (std::none_of(all.begin(), all.end(), isSum))
+      all.push_back(sum);
+  }
+}
+
 static void compileVariants(const KernelSpec &spec, const Schedule &schedule, const TargetCpu &cpu,
                             const std::string &prefix, KernelObject &result) {
   // Gemm and Attention keep fast-math (without it no FMA is formed); infinities do not occur in
@@ -182,6 +197,7 @@ static void compileVariants(const KernelSpec &spec, const Schedule &schedule, co
       throw H::CompileError("the prefetch pass found no loop in " + symbol);
     result.variants.push_back({symbol, height});
     result.scratchBytes = largerOf(result.scratchBytes, recipe.scratch);
+    addElements(result.innerElements, recipe.innerElements);
   }
   result.object = objectBytes(modules.size() == 1 ? modules[0] : H::link_modules(prefix, modules));
 }

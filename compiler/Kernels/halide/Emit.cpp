@@ -90,6 +90,12 @@ std::string pack(bool compiled, const KernelObject &object, const std::string &e
   writer.integer(object.scratchBytes.size());
   for (const Extent &extent : object.scratchBytes)
     writer.extent(extent);
+  writer.integer(object.innerElements.size());
+  for (const std::vector<Extent> &sum : object.innerElements) {
+    writer.integer(sum.size());
+    for (const Extent &extent : sum)
+      writer.extent(extent);
+  }
   writer.string(object.object);
   return std::move(writer.bytes);
 }
@@ -105,6 +111,11 @@ bool unpack(const std::string &bytes, KernelObject &object, std::string &error) 
   object.rows = reader.extent();
   for (int64_t left = reader.integer(); reader.ok && left > 0; --left)
     object.scratchBytes.push_back(reader.extent());
+  for (int64_t left = reader.integer(); reader.ok && left > 0; --left) {
+    object.innerElements.emplace_back();
+    for (int64_t terms = reader.integer(); reader.ok && terms > 0; --terms)
+      object.innerElements.back().push_back(reader.extent());
+  }
   object.object = reader.string();
   if (!reader.ok && error.empty())
     error = "the kernel compiler gave no complete answer";

@@ -16,6 +16,7 @@ namespace rapt::kernels::halide {
 struct Recipe {
   std::vector<Halide::Func> outputs;
   std::vector<Extent> scratch;
+  std::vector<std::vector<Extent>> innerElements; ///< as KernelObject's
   /// Custom lowering pass and the number of places it must have changed; null where none is used.
   Halide::Internal::IRMutator *pass = nullptr;
   const int *passHits = nullptr;
@@ -52,9 +53,12 @@ Halide::Var fuseIntoTasks(Lowering &lowering, Halide::Func out, size_t firstOute
 void reduceInLanes(Lowering &lowering, Halide::Func func, Halide::RVar r, const Extent &size,
                    Halide::Func consumer, Halide::Var at);
 
-/// product of `shape` elements of `elementBytes` each as a scratch term, with what alignment and
-/// padding may add.
+/// Announces a tensor of `shape` inside of the kernel: its elements, and its bytes, `elementBytes`
+/// each, as a scratch term, with what alignment and padding may add.
 void addScratch(Recipe &recipe, const std::vector<Extent> &shape, int64_t elementBytes);
+
+/// Only the bytes, of one tensor or a few.
+void addScratchBytes(Recipe &recipe, const Extent &bytes);
 
 /// Number of places that read the result of `stage`: later stages, counted per load, and outputs.
 int countUses(const KernelSpec &spec, const Stage &stage);

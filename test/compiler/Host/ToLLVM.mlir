@@ -22,6 +22,11 @@
 // CHECK: llvm.icmp "ugt"
 // CHECK: llvm.icmp "sgt"
 // CHECK: llvm.zext %{{.*}} : i64 to i128
+// What the kernel has inside: 32 * n * n + 64 * n elements.
+// CHECK: llvm.trunc %{{.*}} : i128 to i64
+// CHECK: %[[INNER:.*]] = llvm.add
+// CHECK: llvm.add %[[INNER]]
+// CHECK: llvm.icmp "ugt"
 // CHECK-NOT: llvm.call @
 // CHECK: llvm.store %{{.*}}, %[[PLAN]] : i64, !llvm.ptr
 
@@ -47,7 +52,7 @@ module {
   }
   kernel.func @lin dims 1 shapes [array<i64: 0>, array<i64>] -> [array<i64: 0>] panels [0, 4] schedule(<gemm {}>) attributes {object = {
       variants = [{symbol = "lin_m4", tile_rows = 4 : i64}, {symbol = "lin_m8", tile_rows = 8 : i64}],
-      rows = array<i64: 1, 0>, scratch = [array<i64: 1024>, array<i64: 8, 0>],
+      rows = array<i64: 1, 0>, scratch = [array<i64: 1024>, array<i64: 8, 0>], inner = [[array<i64: 32, 0, 0>, array<i64: 64, 0>]],
       tensors = [{type = "f32", shape = [array<i64: 1, 0>, array<i64: 3>], panel = 0 : i64},
                  {type = "f32", shape = [array<i64: 3>, array<i64: 5>], panel = 4 : i64},
                  {type = "f32", shape = [array<i64: 1, 0>, array<i64: 5>], panel = 0 : i64}]}} {
