@@ -230,8 +230,7 @@ bool Compilation::scheduleStage() {
 bool Compilation::attentionIsAsAsked() {
   if (!options.attention)
     return true;
-  std::string asked =
-      std::string("--attention=") + kernels::variantName(*options.attention);
+  std::string asked = std::string("--attention=") + kernels::variantName(*options.attention);
   int sites = 0;
   bool valid = true;
   module->walk([&](attn::SdpaOp site) {

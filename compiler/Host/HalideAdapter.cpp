@@ -16,6 +16,8 @@
 
 #include "compiler/Host/Code.h"
 
+#include "llvm/ADT/StringSet.h"
+
 using namespace mlir;
 using namespace rapt;
 using namespace rapt::host;
@@ -80,8 +82,10 @@ public:
     types.append(numTensors, code.pointer());
     halideTypes.append(numTensors, code.pointer());
     auto halideType = LLVM::LLVMFunctionType::get(code.status(), halideTypes);
+    llvm::StringSet<> declared;
     for (const kernels::KernelObject::Variant &variant : info.variants)
-      LLVM::LLVMFuncOp::create(code, variant.symbol, halideType);
+      if (declared.insert(variant.symbol).second)
+        LLVM::LLVMFuncOp::create(code, variant.symbol, halideType);
     auto function = LLVM::LLVMFuncOp::create(code, kernel.getSymName(),
                                              LLVM::LLVMFunctionType::get(code.status(), types),
                                              LLVM::Linkage::Internal);
@@ -144,22 +148,31 @@ private:
     return buffer;
   }
 
-  /// tile = ceil(rows / ceil(rows / largest tile)): rows spread evenly, so that the last tile of
-  /// few rows does not cost as much as a full one. The first variant that holds `tile` rows is
-  /// called.
+  /// Calls the variant that kernels::variantFor names. A tile is what rows fill when they are
+  /// spread evenly, so that a last tile of few rows does not cost as much as a full one.
   void callVariant(ArrayRef<Value> operands) {
     auto call = [&](const kernels::KernelObject::Variant &variant) {
       return LLVM::CallOp::create(code, code.status(), variant.symbol, operands).getResult();
     };
-    if (info.variants.size() > 1) {
-      Value rows = code.max(evaluate(info.rows), code.number(1));
+    Value rows, tile;
+    if (info.variants.size() > 1)
+      rows = code.max(evaluate(info.rows), code.number(1));
+    if (int64_t largest = info.variants.back().maxTile; rows && largest > 0) {
       auto ceilDiv = [&](Value a, Value b) {
         return code.div(code.sub(code.add(a, b), code.number(1)), b);
       };
-      Value tile = ceilDiv(rows, ceilDiv(rows, code.number(info.variants.back().tileRows)));
-      for (const auto &variant : ArrayRef(info.variants).drop_back())
-        code.returnIf(code.is(Code::Compare::sle, tile, code.number(variant.tileRows)),
-                      [&] { return call(variant); });
+      tile = ceilDiv(rows, ceilDiv(rows, code.number(largest)));
+    }
+    auto isUpTo = [&](Value value, int64_t limit) {
+      return code.is(Code::Compare::sle, value, code.number(limit));
+    };
+    for (const auto &variant : ArrayRef(info.variants).drop_back()) {
+      Value suits = code.number(code.getI1Type(), 1);
+      if (tile && variant.maxTile > 0)
+        suits = isUpTo(tile, variant.maxTile);
+      if (variant.maxRows > 0)
+        suits = LLVM::AndOp::create(code, suits, isUpTo(rows, variant.maxRows));
+      code.returnIf(suits, [&] { return call(variant); });
     }
     LLVM::ReturnOp::create(code, call(info.variants.back()));
   }

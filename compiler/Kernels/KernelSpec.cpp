@@ -398,6 +398,18 @@ std::optional<Schedule::Variant> variantOf(const std::string &name) {
   return std::nullopt;
 }
 
+const KernelObject::Variant &variantFor(const std::vector<KernelObject::Variant> &variants,
+                                        int64_t rows) {
+  rows = std::max<int64_t>(rows, 1);
+  int64_t largest = std::max<int64_t>(variants.back().maxTile, 1);
+  int64_t tiles = (rows + largest - 1) / largest, tile = (rows + tiles - 1) / tiles;
+  for (const KernelObject::Variant &variant : variants)
+    if ((variant.maxTile == 0 || tile <= variant.maxTile) &&
+        (variant.maxRows == 0 || rows <= variant.maxRows))
+      return variant;
+  return variants.back();
+}
+
 std::string Schedule::print() const {
   static const char *const recipes[] = {"reference", "gemm",      "attention",
                                         "rows",      "pointwise", "loops"};
@@ -405,7 +417,7 @@ std::string Schedule::print() const {
       std::string(recipes[static_cast<int>(recipe)]) + " vector=" + std::to_string(vector);
   if (recipe == Recipe::Gemm)
     text += " tile_rows=" + std::to_string(tileRows) + " tile_cols=" + std::to_string(tileCols) +
-            " prefetch=" + std::to_string(prefetch);
+            " prefetch=" + std::to_string(prefetch) + " even_rows=" + std::to_string(evenRows);
   if (recipe == Recipe::Attention)
     text += std::string(" variant=") + variantName(variant) +
             " block_query=" + std::to_string(blockQuery) +

@@ -176,6 +176,7 @@ struct Schedule {
   int64_t tileRows = 8;  // Gemm: largest register tile; smaller ones are made for few rows
   int64_t tileCols = 48; // Gemm: panel width nr, a multiple of `vector`
   int64_t prefetch = 1;  // Gemm: lines of the next panel fetched per k step; 0 none
+  int64_t evenRows = 0;  // Gemm: up to so many rows, tiles of two heights share them out exactly
   enum class Variant { Strip, Unfused, Decode } variant = Variant::Strip; // Attention
   int64_t decodeQueries = 0; // Attention: at most so many queries take Decode instead; 0 never
   int64_t blockQuery = 32;   // Attention: queries whose scores are in flight together
@@ -203,13 +204,16 @@ struct TargetCpu {
 /// *output0, ...) with the dims that the spec has, buffers dense in the layout of the spec's
 /// tensors, Halide's dim 0 innermost, every `min` 0. A panel-packed input is (nr, K, ceil(N/nr)).
 struct KernelObject {
+  /// What a call needs for this variant; 0 is no limit.
   struct Variant {
     std::string symbol;
-    int64_t tileRows = 0;
+    int64_t maxTile = 0; ///< rows of a tile when all rows are spread evenly over the fewest tiles
+    int64_t maxRows = 0;
   };
-  std::vector<Variant> variants; // ascending tileRows; one with tileRows 0 where nothing is chosen
-  /// With several variants: tile = ceil(rows / ceil(rows / maxTile)), maxTile the last variant's.
-  Extent rows;
+  /// The first that suits is called (variantFor); the last has no limit on rows, and its maxTile is
+  /// the largest. A symbol may stand here more than once.
+  std::vector<Variant> variants;
+  Extent rows; ///< what the limits are about; 1 where there is nothing to choose
   /// Scratch that one thread needs at most: the sum of the terms, in bytes.
   std::vector<Extent> scratchBytes;
   /// For each tensor inside of the kernel its elements at most, the sum of the terms: Halide counts
@@ -217,6 +221,10 @@ struct KernelObject {
   std::vector<std::vector<Extent>> innerElements;
   std::string object; // ELF bytes
 };
+
+/// The variant for `rows` rows: the host's code chooses the same (HalideAdapter.cpp).
+const KernelObject::Variant &variantFor(const std::vector<KernelObject::Variant> &variants,
+                                        int64_t rows);
 
 } // namespace rapt::kernels
 

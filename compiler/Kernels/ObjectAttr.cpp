@@ -97,7 +97,8 @@ struct Reader {
   KernelObject::Variant variant(Attribute attr) {
     auto dictionary = dyn_cast<DictionaryAttr>(attr);
     auto symbol = get<StringAttr>(dictionary, "symbol");
-    return {symbol ? symbol.str() : "", integer(dictionary, "tile_rows")};
+    return {symbol ? symbol.str() : "", integer(dictionary, "max_tile"),
+            integer(dictionary, "max_rows")};
   }
 };
 
@@ -107,12 +108,11 @@ DictionaryAttr rapt::kernels::objectToAttr(MLIRContext *context, const KernelObj
                                            const KernelSpec &spec) {
   Builder b(context);
   auto variants = llvm::map_to_vector(object.variants, [&](auto &variant) -> Attribute {
-    return b.getDictionaryAttr(
-        {b.getNamedAttr("symbol", b.getStringAttr(variant.symbol)),
-         b.getNamedAttr("tile_rows", b.getI64IntegerAttr(variant.tileRows))});
+    return b.getDictionaryAttr({b.getNamedAttr("symbol", b.getStringAttr(variant.symbol)),
+                                b.getNamedAttr("max_tile", b.getI64IntegerAttr(variant.maxTile)),
+                                b.getNamedAttr("max_rows", b.getI64IntegerAttr(variant.maxRows))});
   });
-  auto inner =
-      llvm::map_to_vector(object.innerElements, [&](auto &sum) { return toAttr(b, sum); });
+  auto inner = llvm::map_to_vector(object.innerElements, [&](auto &sum) { return toAttr(b, sum); });
   SmallVector<Attribute> tensors;
   for (int i = 0; i < spec.numInputs; ++i)
     tensors.push_back(toAttr(b, spec.tensors[i]));
@@ -129,15 +129,13 @@ FailureOr<ObjectInfo> rapt::kernels::objectFromAttr(Operation *kernel, Dictionar
                                                     int64_t numDims, size_t numTensors) {
   Reader reader{numDims};
   ObjectInfo info;
-  int64_t last = -1;
   if (auto variants = reader.get<ArrayAttr>(attr, "variants"))
-    for (Attribute variant : variants) {
+    for (Attribute variant : variants)
       info.variants.push_back(reader.variant(variant));
-      reader.valid &= info.variants.back().tileRows > last;
-      last = info.variants.back().tileRows;
-    }
-  reader.valid &=
-      info.variants.size() == 1 || (info.variants.size() > 1 && info.variants[0].tileRows > 0);
+  reader.valid &= !info.variants.empty() && info.variants.back().maxRows == 0;
+  for (const KernelObject::Variant &variant : info.variants)
+    reader.valid &= variant.maxTile >= 0 && variant.maxRows >= 0 &&
+                    variant.maxTile <= info.variants.back().maxTile;
   info.rows = reader.extent(reader.get<DenseI64ArrayAttr>(attr, "rows"));
   info.scratchBytes = reader.extents(reader.get<ArrayAttr>(attr, "scratch"));
   if (auto inner = reader.get<ArrayAttr>(attr, "inner"))
@@ -150,8 +148,8 @@ FailureOr<ObjectInfo> rapt::kernels::objectFromAttr(Operation *kernel, Dictionar
       info.tensors.push_back(reader.tensor(tensor));
   if (!reader.valid || info.tensors.size() != numTensors)
     return kernel->emitOpError()
-           << "expects `object` to hold variants in ascending order, rows, scratch, "
-              "inner and "
+           << "expects `object` to hold variants, the last one for any rows and the "
+              "largest tile, rows, scratch, inner and "
            << numTensors << " tensors over " << numDims << " dims, but it is " << attr;
   return info;
 }

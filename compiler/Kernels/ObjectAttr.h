@@ -3,7 +3,7 @@
 // kernel.func's `object` attribute: how to call into a kernel's object code. The ELF bytes stay
 // outside of the IR.
 //
-//   {variants = [{symbol = "k_m4", tile_rows = 4}, {symbol = "k_m8", tile_rows = 8}],
+//   {variants = [{symbol = "k_m4", max_tile = 4, max_rows = 0}, {symbol = "k_m8", ...}],
 //    rows = array<i64: 1, 0, 1>,                    factor, then dim numbers
 //    scratch = [array<i64: 4096, 0>],               bytes, summed up
 //    inner = [[array<i64: 64, 0>, array<i64: 32>]], elements of each tensor inside, summed up

@@ -32,6 +32,7 @@ kernel::ScheduleAttr rapt::kernels::toAttr(MLIRContext *context, const Schedule 
     number("tile_rows", schedule.tileRows);
     number("tile_cols", schedule.tileCols);
     number("prefetch", schedule.prefetch);
+    number("even_rows", schedule.evenRows);
   }
   if (schedule.recipe == R::Attention) {
     params.set("variant", builder.getStringAttr(variantName(schedule.variant)));
@@ -59,6 +60,7 @@ Schedule rapt::kernels::fromAttr(kernel::ScheduleAttr attr) {
   number("tile_rows", schedule.tileRows);
   number("tile_cols", schedule.tileCols);
   number("prefetch", schedule.prefetch);
+  number("even_rows", schedule.evenRows);
   number("block_query", schedule.blockQuery);
   number("decode_queries", schedule.decodeQueries);
   if (auto parallel = params.getAs<BoolAttr>("parallel"))

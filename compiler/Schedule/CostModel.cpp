@@ -76,13 +76,9 @@ static void chooseTile(Schedule &schedule, int64_t n, const TargetCpu &target) {
   best = std::min(best, (n + v - 1) / v);
   schedule.tileCols = best * v;
   schedule.tileRows = std::min<int64_t>(8, accumulators / best);
+  // Beyond that, the rows that overlapping tiles compute twice are few, and rows become parallel.
+  schedule.evenRows = 16 * schedule.tileRows - 1;
 }
-
-/// Lines of the next panel to fetch in each step (docs/kernels.md has the numbers). On a Zen 5 the
-/// prefetch is what keeps cold weights coming. A Zen 4 makes half as many FMAs a cycle and needs
-/// the bytes half as fast: its own prefetchers keep up and are only disturbed. For other CPUs, and
-/// names of levels, the larger loss decides, which is the one without.
-static int64_t choosePrefetch(const TargetCpu &target) { return target.cpu == "znver4" ? 0 : 1; }
 
 /// The variant by the number of queries. A strip packs K^T, which is read again for each block of
 /// queries, and computes whole register tiles of queries: up to a tile, its time hardly depends on
@@ -123,7 +119,6 @@ Schedule rapt::chooseSchedule(const KernelSpec &spec, const std::vector<bool> &w
     // tile.
     schedule.recipe = Schedule::Recipe::Gemm;
     chooseTile(schedule, spec.tensors[weight].shape[1].factor, target);
-    schedule.prefetch = choosePrefetch(target);
   } else {
     schedule.recipe = isRows(spec) ? Schedule::Recipe::Rows : Schedule::Recipe::Loops;
   }

@@ -109,6 +109,7 @@ struct Parameter {
 constexpr Parameter kNumbers[] = {{"gemm", "tile_rows", 1, 16, false},
                                   {"gemm", "tile_cols", 1, 8, true},
                                   {"gemm", "prefetch", 0, 8, false},
+                                  {"gemm", "even_rows", 0, 1024, false},
                                   {"attention", "block_query", 1, 512, false}};
 constexpr std::pair<StringLiteral, StringLiteral> kOthers[] = {
     {"gemm", "parallel"}, {"attention", "parallel"}, {"attention", "variant"}};

@@ -83,7 +83,7 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   auto allowed = [&](StringRef name) -> bool {
     if (name == "vector" || name == "parallel")
       return recipe != Recipe::Reference;
-    if (name == "tile_rows" || name == "tile_cols" || name == "prefetch")
+    if (name == "tile_rows" || name == "tile_cols" || name == "prefetch" || name == "even_rows")
       return recipe == Recipe::Gemm;
     return recipe == Recipe::Attention &&
            (name == "variant" || name == "block_query" || name == "decode_queries");
@@ -105,7 +105,7 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                            << param.getValue();
     } else {
       auto number = dyn_cast<IntegerAttr>(param.getValue());
-      int64_t least = name == "prefetch" || name == "decode_queries" ? 0 : 1;
+      int64_t least = name == "prefetch" || name == "even_rows" || name == "decode_queries" ? 0 : 1;
       if (!number || number.getInt() < least || number.getInt() > 4096)
         return emitError() << "expects parameter '" << name << "' to be an integer from " << least
                            << " to 4096, but it is " << param.getValue();

@@ -45,7 +45,8 @@ def Kernel_ScheduleAttr : AttrDef<Kernel_Dialect, "Schedule"> {
 
     - every recipe: `vector` (f32 lanes), `parallel` (bool)
     - `gemm`: `tile_rows`, `tile_cols` (register tile; the second is the weight's panel width),
-      `prefetch` (lines of the next panel fetched per step)
+      `prefetch` (lines of the next panel fetched per step), `even_rows` (so many rows or fewer are
+      shared out exactly between tiles of two heights)
     - `attention`: `variant` ("strip", "unfused" or "decode"), `block_query`, `decode_queries` (so many
       queries or fewer take the decode variant, when the kernel runs)
 

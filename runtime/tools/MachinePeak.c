@@ -34,7 +34,7 @@ struct team {
   float (*work)(const struct team *team, int thread, int round);
   int threads, rounds;
   const void *memory;
-  cpu_set_t usable; /* cores that the process may use */
+  cpu_set_t usable;                           /* cores that the process may use */
   volatile float sink[RAPT_PEAK_MAX_THREADS]; /* results, so that they are computed */
   double begin[RAPT_PEAK_MAX_THREADS][MAX_ROUNDS], end[RAPT_PEAK_MAX_THREADS][MAX_ROUNDS];
 };

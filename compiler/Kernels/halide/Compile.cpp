@@ -14,6 +14,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <set>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -66,31 +67,32 @@ static std::string objectBytes(const H::Module &module) {
   return bytes;
 }
 
-/// The height that stands for all numbers of queries above schedule.decodeQueries.
-static constexpr int anyHeight = INT32_MAX;
-
-/// Whether an attention kernel of tile height `tileRows` is for a few queries.
-static bool isDecode(const Schedule &schedule, int tileRows) {
-  return schedule.variant == Schedule::Variant::Decode ||
-         (tileRows > 0 && tileRows <= schedule.decodeQueries);
-}
+namespace {
+/// One function of a kernel: when it is called, and what its recipe makes of it.
+struct Plan {
+  std::string suffix; // of the symbol
+  int64_t maxTile = 0, maxRows = 0;
+  RowTile tile;        // Gemm
+  bool decode = false; // Attention
+};
+} // namespace
 
 /// Builds the pipeline of one variant with the schedule's recipe. Pointwise and Rows give way to
 /// Loops where they do not fit; a Gemm that is none is an error, because its weight is packed for
 /// it.
 static Recipe buildVariant(std::unique_ptr<Lowering> &lowering, const KernelSpec &spec,
-                           const Schedule &schedule, const TargetCpu &cpu, int tileRows) {
+                           const Schedule &schedule, const TargetCpu &cpu, const Plan &plan) {
   lowering = std::make_unique<Lowering>(spec, schedule, cpu);
   Recipe recipe;
   bool built = false;
   switch (schedule.recipe) {
   case Schedule::Recipe::Gemm:
-    if (!buildGemm(*lowering, tileRows, recipe))
+    if (!buildGemm(*lowering, plan.tile, recipe))
       throw H::CompileError("the schedule is for a gemm, which the spec is not: " +
                             schedule.print());
     return recipe;
   case Schedule::Recipe::Attention:
-    built = buildAttention(*lowering, isDecode(schedule, tileRows), recipe);
+    built = buildAttention(*lowering, plan.decode, recipe);
     break;
   case Schedule::Recipe::Rows:
     built = buildRows(*lowering, recipe);
@@ -115,32 +117,54 @@ static Recipe buildVariant(std::unique_ptr<Lowering> &lowering, const KernelSpec
   return recipe;
 }
 
-/// The register tiles that are compiled: one for a static number of rows, all up to the largest for
-/// a dynamic one. {0} where the kernel has no tile. Attention with a dynamic number of queries may
-/// have two kernels: the heights are then those numbers.
-static std::vector<int> tileHeights(const KernelSpec &spec, const Schedule &schedule,
-                                    Extent &rows) {
+/// The register tiles of a gemm: one for a static number of rows, all up to the largest for a
+/// dynamic one. Rows of one or two tiles mostly wait for weights: even tiles would gain nothing
+/// there, and the next panel is fetched only with more. Even ones only for the two largest heights,
+/// as others do not serve more rows.
+static std::vector<Plan> gemmPlans(const Schedule &schedule, const Extent &rows) {
+  int largest = static_cast<int>(schedule.tileRows);
+  bool fetch = schedule.prefetch > 0;
+  auto plan = [](int height, int64_t maxRows, const RowTile &tile) {
+    std::string suffix = "_r" + std::to_string(height) + (tile.evenUpTo ? "_even" : "") +
+                         (tile.fetch ? "_fetch" : "");
+    return Plan{suffix, height, maxRows, tile, false};
+  };
+  if (rows.isStatic()) {
+    int64_t blocks = (rows.factor + largest - 1) / largest;
+    int height = static_cast<int>((rows.factor + blocks - 1) / blocks);
+    bool few = blocks <= 2, even = rows.factor <= schedule.evenRows && rows.factor % height != 0;
+    return {plan(height, 0, {height, even && !few ? rows.factor : 0, fetch && !few})};
+  }
+  std::vector<Plan> plans;
+  for (int height = 1; height <= largest; ++height) {
+    bool high = height > 1 && height >= largest - 1;
+    plans.push_back(plan(height, high ? 2 * height : 0, {height, 0, false}));
+    if (high && schedule.evenRows > 2 * height)
+      plans.push_back(plan(height, schedule.evenRows, {height, schedule.evenRows, fetch}));
+  }
+  plans.push_back(plan(largest, 0, {largest, 0, fetch}));
+  return plans;
+}
+
+/// The functions that are compiled, and in `rows` what their limits are about. Attention with a
+/// dynamic number of queries may have two kernels.
+static std::vector<Plan> plansFor(const KernelSpec &spec, const Schedule &schedule, Extent &rows) {
+  Plan only;
+  only.decode = schedule.variant == Schedule::Variant::Decode;
+  if (schedule.recipe == Schedule::Recipe::Gemm) {
+    std::optional<Extent> found = gemmRows(spec, schedule);
+    if (!found)
+      return {only}; // buildVariant says so
+    rows = *found;
+    return gemmPlans(schedule, rows);
+  }
   if (schedule.recipe == Schedule::Recipe::Attention && schedule.decodeQueries > 0)
     for (const Stage &stage : spec.stages)
       if (stage.attention) {
         rows = stage.attention->queries;
-        return {static_cast<int>(schedule.decodeQueries), anyHeight};
+        return {{"_few", 0, schedule.decodeQueries, {}, true}, {"_many", 0, 0, {}, false}};
       }
-  if (schedule.recipe != Schedule::Recipe::Gemm)
-    return {0};
-  std::optional<Extent> found = gemmRows(spec, schedule);
-  if (!found)
-    return {0}; // buildVariant says so
-  rows = *found;
-  int64_t largest = schedule.tileRows;
-  if (rows.isStatic()) {
-    int64_t blocks = (rows.factor + largest - 1) / largest;
-    return {static_cast<int>((rows.factor + blocks - 1) / blocks)};
-  }
-  std::vector<int> heights;
-  for (int height = 1; height <= largest; ++height)
-    heights.push_back(height);
-  return heights;
+  return {only};
 }
 
 /// A bound for both sums of terms, as the variants run one at a time: of the factors for each
@@ -183,19 +207,22 @@ static void compileVariants(const KernelSpec &spec, const Schedule &schedule, co
       schedule.recipe == Schedule::Recipe::Gemm || schedule.recipe == Schedule::Recipe::Attention;
   H::Target target = halideTarget(cpu, !fast && needsStrictFloat(spec));
   std::vector<H::Module> modules;
-  for (int height : tileHeights(spec, schedule, result.rows)) {
+  std::set<std::string> symbols; // two plans may differ only in when they are called
+  for (const Plan &plan : plansFor(spec, schedule, result.rows)) {
+    std::string symbol = prefix + plan.suffix;
+    result.variants.push_back({symbol, plan.maxTile, plan.maxRows});
+    if (!symbols.insert(symbol).second)
+      continue;
     std::unique_ptr<Lowering> lowering;
-    Recipe recipe = buildVariant(lowering, spec, schedule, cpu, height);
+    Recipe recipe = buildVariant(lowering, spec, schedule, cpu, plan);
     H::Pipeline pipeline(recipe.outputs);
     if (recipe.pass)
       pipeline.add_custom_lowering_pass(recipe.pass);
-    std::string symbol = height ? prefix + "_r" + std::to_string(height) : prefix;
     modules.push_back(pipeline.compile_to_module(lowering->arguments(), symbol, target,
                                                  H::LinkageType::ExternalPlusArgv));
     // A pass that matches loop names and finds none would silently do nothing.
-    if (recipe.passHits && *recipe.passHits == 0)
+    if (recipe.pass && !recipe.pass->foundAll())
       throw H::CompileError("the prefetch pass found no loop in " + symbol);
-    result.variants.push_back({symbol, height});
     result.scratchBytes = largerOf(result.scratchBytes, recipe.scratch);
     addElements(result.innerElements, recipe.innerElements);
   }

@@ -84,7 +84,8 @@ std::string pack(bool compiled, const KernelObject &object, const std::string &e
   writer.integer(object.variants.size());
   for (const KernelObject::Variant &variant : object.variants) {
     writer.string(variant.symbol);
-    writer.integer(variant.tileRows);
+    writer.integer(variant.maxTile);
+    writer.integer(variant.maxRows);
   }
   writer.extent(object.rows);
   writer.integer(object.scratchBytes.size());
@@ -105,8 +106,10 @@ bool unpack(const std::string &bytes, KernelObject &object, std::string &error) 
   bool compiled = reader.integer();
   error = reader.string();
   for (int64_t left = reader.integer(); reader.ok && left > 0; --left) {
-    std::string symbol = reader.string();
-    object.variants.push_back({symbol, reader.integer()});
+    KernelObject::Variant &variant = object.variants.emplace_back();
+    variant.symbol = reader.string();
+    variant.maxTile = reader.integer();
+    variant.maxRows = reader.integer();
   }
   object.rows = reader.extent();
   for (int64_t left = reader.integer(); reader.ok && left > 0; --left)

@@ -14,6 +14,9 @@
 //            copy (24 stores, free) because its row loop must not be unrolled: then every row runs
 //            the same code and, as sums of the epilogue keep their order, a row's bits do not
 //            depend on the batch.
+// EVEN       37 rows are 5 tiles of 8, the last one shifted up over rows that are done: 40 rows'
+//            work. Where schedule.evenRows allows, they are 2 tiles of 8 and 3 of 7 instead, into
+//            a buffer of one panel's columns and all rows, from which the epilogue reads.
 //
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/Gemm.h"
@@ -62,120 +65,222 @@ static H::Func makeA(Lowering &lowering, const GemmMatch &match, Recipe &recipe)
   return a;
 }
 
-/// Whether the next panel is fetched: with few rows the kernel waits for memory anyway and
-/// prefetches only cost. One line a step also for a single row block, which leaves part of the
-/// panel unfetched: the three lines that would cover it gain on Zen 5 but lose more on Zen 4.
-static bool wantsPrefetch(const Schedule &schedule, int tileRows) {
-  return schedule.prefetch > 0 && tileRows >= std::min<int64_t>(6, schedule.tileRows);
+namespace {
+class GemmKernel {
+public:
+  GemmKernel(Lowering &lowering, const GemmMatch &match, const RowTile &tile, Recipe &recipe)
+      : lowering(lowering), match(match), loop(match.contraction->loop), height(tile.rows),
+        evenUpTo(tile.evenUpTo), fetch(tile.fetch), recipe(recipe), rank(loop.parallel),
+        nr(static_cast<int>(lowering.schedule.tileCols)),
+        columns(static_cast<int>(loop.loops[rank - 1].factor)),
+        depth(static_cast<int>(loop.loops[rank].factor)), panels((columns + nr - 1) / nr),
+        groupSize(std::max(1, panels / 16)), groups((panels + groupSize - 1) / groupSize),
+        rows(lowering.extent(loop.loops[rank - 2])), blocks((rows + height - 1) / height) {}
+
+  void build() {
+    lowering.inOrder = true;
+    for (const Stage &stage : lowering.spec.stages) {
+      if (&stage != match.contraction)
+        lowering.define(stage);
+      else
+        define(stage);
+    }
+    defineOutputs(lowering, recipe);
+    out = recipe.outputs[0];
+    if (isEven())
+      scheduleEven();
+    else
+      scheduleOverlapping();
+  }
+
+private:
+  bool isEven() const { return evenUpTo > 0; }
+  void define(const Stage &stage);
+  H::Func accumulate(const std::string &name);
+  void addEvenTiles();
+  void scheduleEven();
+  void scheduleOverlapping();
+  void scheduleOut(std::vector<H::VarOrRVar> order, size_t firstTask);
+  void scheduleSums(H::Func acc, int tileRows);
+  void fetchNextPanels(const H::Expr &inTurn, const std::vector<NextPanelPrefetch::Place> &places);
+
+  Lowering &lowering;
+  const GemmMatch &match;
+  const LoopStage &loop;
+  int height;
+  int64_t evenUpTo;
+  bool fetch;
+  Recipe &recipe;
+  int rank, nr, columns, depth, panels;
+  /// About 16 groups of neighbouring panels: a thread that takes a group fetches most panels for
+  /// itself.
+  int groupSize, groups;
+  H::Expr rows, blocks;
+  H::Var ni{"ni"}, no{"no"}, group{"group"}, panel{"panel"};
+
+  H::Func a, out;
+  H::Func acc, tiles; // over (ni, m, outer..., no): sums in registers, and what is read of them
+  H::Func lowAcc;     // even: sums of the tiles of one row less
+  H::RDom tallDom, lowDom; // even: row in a tile, tile
+  H::Expr talls;           // even: tiles of the full height
+};
+} // namespace
+
+/// The sums over k of a panel's columns.
+H::Func GemmKernel::accumulate(const std::string &name) {
+  H::Func sums(name);
+  H::RDom k(0, depth, "k");
+  std::vector<H::Var> coordinates = Lowering::coordinates(rank), args = {ni}; // n, m, outer...
+  std::vector<H::Expr> aIndices = {k};
+  for (int i = 1; i < rank; ++i) {
+    args.push_back(coordinates[i]);
+    aIndices.push_back(coordinates[i]);
+  }
+  args.push_back(no);
+  sums(args) = 0.0f;
+  sums(args) += a(aIndices) * H::cast<float>(lowering.inputs[match.weight](ni, k, no));
+  return sums;
 }
 
-bool buildGemm(Lowering &lowering, int tileRows, Recipe &recipe) {
-  const KernelSpec &spec = lowering.spec;
-  std::optional<GemmMatch> found = match(spec, lowering.schedule);
-  if (!found)
-    return false;
-  const LoopStage &loop = found->contraction->loop;
-  int rank = loop.parallel, nr = static_cast<int>(lowering.schedule.tileCols),
-      lanes = lowering.lanes();
-  int columns = static_cast<int>(loop.loops[rank - 1].factor),
-      depth = static_cast<int>(loop.loops[rank].factor);
-  const Extent &rowExtent = loop.loops[rank - 2];
+void GemmKernel::define(const Stage &stage) {
+  a = makeA(lowering, match, recipe);
+  acc = accumulate("acc");
+  if (isEven())
+    addEvenTiles();
+  else
+    tiles = acc.in();
+  std::vector<H::Var> coordinates = Lowering::coordinates(rank); // n, m, outer...
+  std::vector<H::Expr> at(coordinates.begin(), coordinates.end());
+  at[0] = coordinates[0] % nr;
+  at.push_back(coordinates[0] / nr);
+  H::Func c(stage.name);
+  c(coordinates) = isEven() ? tiles(at) : acc(at);
+  lowering.results[stage.result] = c;
+}
 
-  // ALGORITHM
-  lowering.inOrder = true;
-  H::Func acc("acc"), c(found->contraction->name), a;
-  H::Var ni("ni"), no("no");
-  H::RDom k(0, depth, "k");
-  for (const Stage &stage : spec.stages) {
-    if (&stage != found->contraction) {
-      lowering.define(stage);
-      continue;
-    }
-    a = makeA(lowering, *found, recipe);
-    std::vector<H::Var> coordinates = Lowering::coordinates(rank); // n, m, outer...
-    std::vector<H::Var> args = {ni};
-    std::vector<H::Expr> aIndices = {k};
-    std::vector<H::Expr> cIndices = {coordinates[0] % nr};
-    for (int i = 1; i < rank; ++i) {
-      args.push_back(coordinates[i]);
-      aIndices.push_back(coordinates[i]);
-      cIndices.push_back(coordinates[i]);
-    }
-    args.push_back(no);
-    cIndices.push_back(coordinates[0] / nr);
-    acc(args) = 0.0f;
-    acc(args) += a(aIndices) * H::cast<float>(lowering.inputs[found->weight](ni, k, no));
-    c(coordinates) = acc(cIndices);
-    lowering.results[stage.result] = c;
+void GemmKernel::addEvenTiles() {
+  H::Expr lows = blocks * height - rows;
+  talls = blocks - lows;
+  tallDom = H::RDom(0, height, 0, talls, "tall");
+  lowDom = H::RDom(0, height - 1, 0, lows, "low");
+  lowAcc = accumulate("low_acc");
+  tiles = H::Func("tiles");
+  std::vector<H::Var> args = acc.args();
+  tiles(args) = H::undef<float>();
+  auto update = [&](const H::Func &sums, const H::Expr &row) {
+    std::vector<H::Expr> at(args.begin(), args.end());
+    at[1] = row;
+    tiles(at) = sums(at);
+  };
+  update(acc, tallDom.x + height * tallDom.y);
+  update(lowAcc, talls * height + lowDom.x + (height - 1) * lowDom.y);
+}
+
+/// Loops of the output, innermost first; those from `firstTask` on are one parallel loop.
+void GemmKernel::scheduleOut(std::vector<H::VarOrRVar> order, size_t firstTask) {
+  for (int i = 2; i < rank; ++i)
+    order.push_back(out.args()[i]);
+  order.push_back(group);
+  out.reorder(order).vectorize(ni, lowering.lanes()).unroll(ni);
+  if (!lowering.schedule.parallel)
+    return;
+  H::Var task(order[firstTask].name());
+  for (size_t i = firstTask + 1; i < order.size(); ++i) {
+    H::Var both("task" + std::to_string(i));
+    out.fuse(task, H::Var(order[i].name()), both);
+    task = both;
   }
-  H::Func tile = acc.in();
-  defineOutputs(lowering, recipe);
-  H::Func out = recipe.outputs[0];
+  out.parallel(task);
+}
 
-  // SCHEDULE
+/// A tile in registers, whose loops run through all of K.
+void GemmKernel::scheduleSums(H::Func sums, int tileRows) {
+  H::Var m = sums.args()[1];
+  // One panel: where N is guarded, that is not seen, and a tile of unknown size is in memory.
+  sums.bound_extent(ni, nr)
+      .bound_extent(m, tileRows)
+      .bound_extent(no, 1)
+      .vectorize(ni, lowering.lanes())
+      .unroll(ni)
+      .unroll(m);
+  sums.update()
+      .reorder(ni, m, sums.rvars(0)[0])
+      .vectorize(ni, lowering.lanes())
+      .unroll(ni)
+      .unroll(m);
+}
+
+void GemmKernel::scheduleOverlapping() {
   H::Var n = out.args()[0], m = out.args()[1];
-  H::Var mo("mo"), mi("mi"), group("group"), panel("panel"), chunk("chunk"), block("block");
-  int panels = (columns + nr - 1) / nr;
-  // About 16 groups of neighbouring panels: a thread that takes a group fetches most panels for
-  // itself.
-  int groupSize = std::max(1, panels / 16), groups = (panels + groupSize - 1) / groupSize;
-  H::Expr blocks = (lowering.extent(rowExtent) + tileRows - 1) / tileRows;
+  H::Var mo("mo"), mi("mi"), chunk("chunk"), block("block");
   // Row chunks only where the groups alone are few tasks, or rows are very many: each
   // chunk walks all panels again. A chunk has 8 blocks or more.
   H::Expr chunks = H::max(1, H::min(H::max(16 / groups, blocks / 64), blocks / 8));
   H::Expr chunkBlocks = H::Internal::simplify((blocks + chunks - 1) / chunks);
-
   out.split(n, no, ni, nr,
             columns % nr == 0 ? H::TailStrategy::RoundUp : H::TailStrategy::GuardWithIf)
       // Shifting the last tile up instead of guarding its rows keeps every row in the same code; it
-      // recomputes at most tileRows - 1 rows and needs tileRows <= rows, which the caller chooses.
-      .split(m, mo, mi, tileRows, H::TailStrategy::ShiftInwards)
+      // recomputes at most height - 1 rows and needs height <= rows, which the caller chooses.
+      .split(m, mo, mi, height, H::TailStrategy::ShiftInwards)
       .split(no, group, panel, groupSize, H::TailStrategy::GuardWithIf)
       .split(mo, chunk, block, chunkBlocks, H::TailStrategy::GuardWithIf);
-  std::vector<H::VarOrRVar> order = {ni, mi, block, panel, chunk};
-  for (int i = 2; i < rank; ++i)
-    order.push_back(out.args()[i]);
-  order.push_back(group);
-  out.reorder(order).vectorize(ni, lanes).unroll(ni);
-  if (lowering.schedule.parallel) {
-    H::Var task = chunk;
-    for (size_t i = 5; i < order.size(); ++i) {
-      H::Var both("task" + std::to_string(i));
-      out.fuse(task, H::Var(order[i].name()), both);
-      task = both;
-    }
-    out.parallel(task);
-  }
-  // One panel: where N is guarded, that is not seen, and a tile of unknown size is in memory.
-  for (H::Func func : {tile, acc})
-    func.compute_at(out, block)
-        .bound_extent(func.args()[0], nr)
-        .bound_extent(func.args()[1], tileRows)
-        .bound_extent(func.args().back(), 1)
-        .vectorize(func.args()[0], lanes)
-        .unroll(func.args()[0])
-        .unroll(func.args()[1]);
-  acc.update().reorder(ni, acc.args()[1], k).vectorize(ni, lanes).unroll(ni).unroll(acc.args()[1]);
-  recipe.scratch.push_back(Extent{2 * (tileRows * nr * 4 + 384), {}});
+  scheduleOut({ni, mi, block, panel, chunk}, 4);
+  acc.compute_at(out, block);
+  scheduleSums(acc, height);
+  tiles.compute_at(out, block)
+      .bound_extent(ni, nr)
+      .bound_extent(tiles.args()[1], height)
+      .bound_extent(no, 1)
+      .vectorize(tiles.args()[0], lowering.lanes())
+      .unroll(tiles.args()[0])
+      .unroll(tiles.args()[1]);
+  recipe.scratch.push_back(Extent{2 * (height * nr * 4 + 384), {}});
+  fetchNextPanels(chunkBlocks, {{acc.name(), "block", 0}});
+}
 
+void GemmKernel::scheduleEven() {
+  H::Var n = out.args()[0], m = out.args()[1];
+  out.split(n, no, ni, nr,
+            columns % nr == 0 ? H::TailStrategy::RoundUp : H::TailStrategy::GuardWithIf)
+      .split(no, group, panel, groupSize, H::TailStrategy::GuardWithIf);
+  scheduleOut({ni, m, panel}, 3);
+  tiles.compute_at(out, panel).bound_extent(ni, nr).bound(m, 0, rows).bound_extent(no, 1);
+  auto schedule = [&](int update, const H::RDom &dom, const H::Func &sums, int tileRows) {
+    tiles.update(update)
+        .reorder(ni, dom.x, dom.y)
+        .vectorize(ni, lowering.lanes())
+        .unroll(ni)
+        .unroll(dom.x);
+    H::Func(sums).compute_at(tiles, dom.y);
+    scheduleSums(sums, tileRows);
+  };
+  schedule(0, tallDom, acc, height);
+  schedule(1, lowDom, lowAcc, height - 1);
+  recipe.scratch.push_back(Extent{evenUpTo * nr * 4 + 2 * (height * nr * 4 + 384), {}});
+  fetchNextPanels(blocks, {{acc.name(), "tall$y", 0}, {lowAcc.name(), "low$y", talls}});
+}
+
+/// `inTurn`: row blocks that read a panel one after the other.
+void GemmKernel::fetchNextPanels(const H::Expr &inTurn,
+                                 const std::vector<NextPanelPrefetch::Place> &places) {
   // The fetched lines are counted in floats.
-  bool isFloat = spec.tensors[found->weight].type == ScalarType::F32;
-  if (wantsPrefetch(lowering.schedule, tileRows) && panels > 1 && isFloat) {
-    auto *pass = new NextPanelPrefetch; // the pipeline deletes it
-    pass->accumulator = acc.name();
-    pass->weight = lowering.inputs[found->weight].name();
-    pass->groupVar = "group", pass->panelVar = "panel", pass->chunkVar = "chunk",
-    pass->blockVar = "block";
-    pass->groupSize = groupSize;
-    pass->chunkBlocks = chunkBlocks;
-    pass->blocks = blocks;
-    pass->panelFloats = nr * depth;
-    pass->reduction = depth;
-    pass->linesPerStep = static_cast<int>(lowering.schedule.prefetch);
-    recipe.pass = pass;
-    recipe.passHits = &pass->hits;
-  }
-  return true;
+  bool isFloat = lowering.spec.tensors[match.weight].type == ScalarType::F32;
+  if (!fetch || panels == 1 || !isFloat)
+    return;
+  recipe.pass = new NextPanelPrefetch;
+  recipe.pass->places = places;
+  recipe.pass->weight = lowering.inputs[match.weight].name();
+  recipe.pass->blocks = inTurn;
+  recipe.pass->width = nr;
+  recipe.pass->reduction = depth;
+  recipe.pass->linesPerStep = static_cast<int>(lowering.schedule.prefetch);
+}
+
+bool buildGemm(Lowering &lowering, const RowTile &tile, Recipe &recipe) {
+  std::optional<GemmMatch> found = match(lowering.spec, lowering.schedule);
+  if (found)
+    GemmKernel(lowering, *found, tile, recipe).build();
+  return found.has_value();
 }
 
 } // namespace rapt::kernels::halide

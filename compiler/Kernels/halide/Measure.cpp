@@ -235,18 +235,9 @@ public:
   }
 
 private:
-  /// As the host's code chooses it (KernelObject::rows).
   static std::string variant(const KernelObject &object, const std::vector<int64_t> &dims) {
-    const KernelObject::Variant *chosen = &object.variants.back();
-    if (object.variants.size() > 1) {
-      auto rows = static_cast<int64_t>(ExtentSum(object.rows).evaluate(dims));
-      int64_t blocks = (rows + chosen->tileRows - 1) / chosen->tileRows;
-      int64_t tile = (rows + blocks - 1) / std::max<int64_t>(1, blocks);
-      for (const KernelObject::Variant &candidate : object.variants)
-        if (candidate.tileRows == tile)
-          chosen = &candidate;
-    }
-    return chosen->symbol;
+    auto rows = static_cast<int64_t>(ExtentSum(object.rows).evaluate(dims));
+    return variantFor(object.variants, rows).symbol;
   }
 
   void add(const Tensor &tensor, const std::vector<int64_t> &dims, bool fill) {

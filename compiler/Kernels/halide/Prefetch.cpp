@@ -1,11 +1,16 @@
 //===- Prefetch.cpp - Fetching the next weight panel while this one is used ----*- C++ -*-===//
 //
 // In:  a lowered Halide statement with the loops that Gemm.cpp names. Out: the same with prefetch
-//      intrinsics in the reduction loop. `hits` counts the places that were changed.
+//      intrinsics in the reduction loops of its accumulators.
+//
+// Which panel a loop reads is taken from its own loads: the loops around it may be fused, and then
+// no variable says it.
 //
 //===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Kernels/halide/Prefetch.h"
+
+#include <algorithm>
 
 namespace rapt::kernels::halide {
 
@@ -18,6 +23,32 @@ static bool endsWith(const std::string &text, const std::string &end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
+namespace {
+/// Where the first load of `weight` begins.
+class FindLoad : public IRVisitor {
+public:
+  explicit FindLoad(const std::string &weight) : weight(weight) {}
+  Expr index;
+
+protected:
+  using IRVisitor::visit;
+  void visit(const Load *load) override {
+    IRVisitor::visit(load);
+    if (load->name != weight || index.defined())
+      return;
+    const Ramp *ramp = load->index.as<Ramp>();
+    index = ramp ? ramp->base : load->index;
+  }
+
+private:
+  const std::string &weight;
+};
+} // namespace
+
+bool NextPanelPrefetch::foundAll() const {
+  return std::all_of(places.begin(), places.end(), [](const Place &place) { return place.hits; });
+}
+
 Expr NextPanelPrefetch::valueOf(const std::string &var) const {
   for (auto name = enclosing.rbegin(); name != enclosing.rend(); ++name)
     if (endsWith(*name, "." + var))
@@ -25,28 +56,29 @@ Expr NextPanelPrefetch::valueOf(const std::string &var) const {
   return 0;
 }
 
-Stmt NextPanelPrefetch::visit(const LetStmt *let) {
-  enclosing.push_back(let->name);
-  Stmt result = IRMutator::visit(let);
-  enclosing.pop_back();
-  return result;
-}
-
 Stmt NextPanelPrefetch::visit(const For *loop) {
   enclosing.push_back(loop->name);
   Stmt result = IRMutator::visit(loop);
   enclosing.pop_back();
   // The accumulator's update is its stage 1; its only loop left is the reduction.
-  if (loop->name.rfind(accumulator + ".s1.", 0) != 0 || !result.as<For>())
+  auto place = std::find_if(places.begin(), places.end(), [&](const Place &p) {
+    return loop->name.rfind(p.accumulator + ".s1.", 0) == 0;
+  });
+  if (place == places.end() || !result.as<For>())
     return result;
-  ++hits;
   loop = result.as<For>();
-  Expr panel = valueOf(groupVar) * groupSize + valueOf(panelVar);
-  Expr block = valueOf(chunkVar) * chunkBlocks + valueOf(blockVar);
-  Expr step = Halide::max(1, (panelFloats / reduction + blocks - 1) / blocks); // floats per k step
-  // The offset may lie past the last panel: a prefetch never faults.
-  Expr offset = (panel + 1) * panelFloats +
-                (block * reduction + Variable::make(Halide::Int(32), loop->name)) * step;
+  FindLoad load(weight);
+  loop->body.accept(&load);
+  if (!load.index.defined())
+    return result;
+  ++place->hits;
+  Expr k = Variable::make(Halide::Int(32), loop->name);
+  Expr block = valueOf(place->blockVar) + place->firstBlock;
+  Expr share = Halide::max(1, (width + blocks - 1) / blocks); // floats per k step
+  // From this step's line to that of the share. It may lie past the last panel: a prefetch never
+  // faults.
+  Expr ahead = width * (reduction - k) + (block * reduction + k) * share;
+  Expr offset = load.index + ahead;
   Stmt body = loop->body;
   for (int line = 0; line < linesPerStep; ++line) {
     std::vector<Expr> args = {Variable::make(Halide::Handle(), weight),

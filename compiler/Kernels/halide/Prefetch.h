@@ -12,23 +12,30 @@
 
 namespace rapt::kernels::halide {
 
-/// Inserts prefetches into the reduction loop of `accumulator`. The loops of the output are found
-/// by the names of their variables: panel = `groupVar` * groupSize + `panelVar`, row block =
-/// `chunkVar` * chunkBlocks + `blockVar`; a variable whose loop was simplified away counts as zero.
+/// Inserts prefetches into the reduction loops that read panels of `weight`. Step k of row block b
+/// fetches what lies one panel further than where the share of (b, k) begins in this one.
 class NextPanelPrefetch : public Halide::Internal::IRMutator {
 public:
-  std::string accumulator, weight, groupVar, panelVar, chunkVar, blockVar;
-  Halide::Expr groupSize, chunkBlocks;
-  Halide::Expr blocks;  ///< row blocks in all, among which the panel's lines are divided
-  int panelFloats = 0;  ///< nr * K
+  /// An accumulator, and the row block that it computes: the value of the innermost enclosing loop
+  /// variable `blockVar`, or zero where that loop was simplified away, and firstBlock.
+  struct Place {
+    std::string accumulator, blockVar;
+    Halide::Expr firstBlock;
+    int hits = 0; ///< loops changed
+  };
+  std::vector<Place> places;
+  std::string weight;
+  Halide::Expr blocks;  ///< row blocks that read a panel one after the other
+  int width = 0;        ///< floats of a panel for one k
   int reduction = 0;    ///< K
   int linesPerStep = 1; ///< prefetches in each step
-  int hits = 0;         ///< loops changed
+
+  /// Whether each place was found: a pass that looks for names and finds none changes nothing.
+  bool foundAll() const;
 
 protected:
   using IRMutator::visit;
   Halide::Internal::Stmt visit(const Halide::Internal::For *loop) override;
-  Halide::Internal::Stmt visit(const Halide::Internal::LetStmt *let) override;
 
 private:
   std::vector<std::string> enclosing;

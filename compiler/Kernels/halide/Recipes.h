@@ -8,6 +8,7 @@
 #ifndef RAPT_COMPILER_KERNELS_HALIDE_RECIPES_H
 #define RAPT_COMPILER_KERNELS_HALIDE_RECIPES_H
 
+#include "compiler/Kernels/halide/Prefetch.h"
 #include "compiler/Kernels/halide/Translate.h"
 
 namespace rapt::kernels::halide {
@@ -17,16 +18,22 @@ struct Recipe {
   std::vector<Halide::Func> outputs;
   std::vector<Extent> scratch;
   std::vector<std::vector<Extent>> innerElements; ///< as KernelObject's
-  /// Custom lowering pass and the number of places it must have changed; null where none is used.
-  Halide::Internal::IRMutator *pass = nullptr;
-  const int *passHits = nullptr;
+  NextPanelPrefetch *pass = nullptr; ///< custom lowering pass, which the pipeline deletes
 };
 
 bool buildPointwise(Lowering &lowering, Recipe &recipe);
 bool buildRows(Lowering &lowering, Recipe &recipe);
 bool buildLoops(Lowering &lowering, Recipe &recipe);
-/// `tileRows`: height of the register tile; at most the number of rows.
-bool buildGemm(Lowering &lowering, int tileRows, Recipe &recipe);
+/// The register tile of a Gemm kernel: `rows` high, at most the number of rows, the last one
+/// overlapping the one before it. Even: the first tiles that high, the others one row less, without
+/// overlap, which needs maxRows >= rows > (rows - 1) * blocks where blocks = ceil(rows /
+/// tile.rows).
+struct RowTile {
+  int rows = 0;
+  int64_t evenUpTo = 0; ///< the most rows of an even kernel; 0: not even
+  bool fetch = false;   ///< the next panel while this one is used; schedule.prefetch says how
+};
+bool buildGemm(Lowering &lowering, const RowTile &tile, Recipe &recipe);
 /// The extent of the row loop of a Gemm kernel, or nothing if the spec is no such kernel.
 std::optional<Extent> gemmRows(const KernelSpec &spec, const Schedule &schedule);
 /// `decode`: the variant for a few queries instead of the schedule's.

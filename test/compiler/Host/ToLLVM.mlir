@@ -6,7 +6,8 @@
 
 // The adapter spreads the rows evenly over tiles of at most 8 and calls the smallest variant that fits.
 // CHECK: llvm.func @lin_m4(!llvm.ptr, i32, !llvm.ptr, !llvm.ptr, !llvm.ptr) -> i32
-// CHECK: llvm.func @lin_m8
+// CHECK: llvm.func @lin_m8_even
+// CHECK: llvm.func @lin_m8(
 // CHECK-LABEL: llvm.func internal @lin(
 // CHECK-SAME: !llvm.ptr, %{{.*}}: i64, %{{.*}}: !llvm.ptr, %{{.*}}: !llvm.ptr, %{{.*}}: !llvm.ptr) -> i32
 // CHECK: llvm.trunc %{{.*}} : i64 to i32
@@ -14,6 +15,9 @@
 // CHECK: llvm.sdiv
 // CHECK: llvm.cond_br
 // CHECK: llvm.call @lin_m4(
+// CHECK: llvm.and
+// CHECK: llvm.cond_br
+// CHECK: llvm.call @lin_m8_even(
 // CHECK: llvm.call @lin_m8(
 
 // plan: the dim, the graph's requirement, sizes that Halide counts in 32 bits; nothing is called but fail.
@@ -51,7 +55,9 @@ module {
     return %y, %x : tensor<?x5xf32>, tensor<?x3xf32>
   }
   kernel.func @lin dims 1 shapes [array<i64: 0>, array<i64>] -> [array<i64: 0>] panels [0, 4] schedule(<gemm {}>) attributes {object = {
-      variants = [{symbol = "lin_m4", tile_rows = 4 : i64}, {symbol = "lin_m8", tile_rows = 8 : i64}],
+      variants = [{symbol = "lin_m4", max_tile = 4 : i64, max_rows = 0 : i64},
+                  {symbol = "lin_m8_even", max_tile = 8 : i64, max_rows = 127 : i64},
+                  {symbol = "lin_m8", max_tile = 8 : i64, max_rows = 0 : i64}],
       rows = array<i64: 1, 0>, scratch = [array<i64: 1024>, array<i64: 8, 0>], inner = [[array<i64: 32, 0, 0>, array<i64: 64, 0>]],
       tensors = [{type = "f32", shape = [array<i64: 1, 0>, array<i64: 3>], panel = 0 : i64},
                  {type = "f32", shape = [array<i64: 3>, array<i64: 5>], panel = 4 : i64},

@@ -40,9 +40,9 @@ func.func @main(%x: tensor<4xf32> {onnx.name = "x", onnx.dims = [4]}) -> tensor<
 func.func @main(%x: tensor<4xf32> {onnx.name = "x", onnx.dims = [4]}) -> tensor<4xf32> {
   return %x : tensor<4xf32>
 }
-// expected-error @below {{expects `object` to hold variants in ascending order, rows, scratch, inner and 2 tensors over 0 dims}}
+// expected-error @below {{expects `object` to hold variants, the last one for any rows and the largest tile, rows, scratch, inner and 2 tensors over 0 dims}}
 kernel.func @k dims 0 shapes [array<i64>] -> [array<i64>] panels [0] schedule(<gemm {}>) attributes {object = {
-    variants = [{symbol = "m8", tile_rows = 8 : i64}, {symbol = "m4", tile_rows = 4 : i64}], rows = array<i64: 1>, scratch = [], inner = [], tensors = []}} {
+    variants = [{symbol = "m8", max_tile = 8 : i64, max_rows = 0 : i64}, {symbol = "m4", max_tile = 4 : i64, max_rows = 0 : i64}], rows = array<i64: 1>, scratch = [], inner = [], tensors = []}} {
 ^bb0(%x: tensor<4xf32>):
   kernel.yield %x : tensor<4xf32>
 }

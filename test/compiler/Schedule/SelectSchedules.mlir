@@ -14,7 +14,7 @@ func.func @gemm(%x: tensor<?x384xf32>) -> tensor<?x1536xf32> attributes {kernel.
   // CHECK: %[[W:.*]] = kernel.weight [dense<2.000000e+00> : tensor<384x1536xf32>] {panel = 48 : i64}
   %w = kernel.weight [dense<2.0> : tensor<384x1536xf32>] : tensor<384x1536xf32>
   // CHECK: kernel.region "linear" {{.*}} ins(%{{.*}}, %[[W]])
-  // CHECK-SAME: schedule(<gemm {parallel = true, prefetch = 1 : i64, tile_cols = 48 : i64, tile_rows = 8 : i64, vector = 16 : i64}>)
+  // CHECK-SAME: schedule(<gemm {even_rows = 127 : i64, parallel = true, prefetch = 1 : i64, tile_cols = 48 : i64, tile_rows = 8 : i64, vector = 16 : i64}>)
   %y = kernel.region "linear" dims(%rows) ins(%x, %w) shapes [array<i64: 0>, array<i64>] -> [array<i64: 0>]
       : (tensor<?x384xf32>, tensor<384x1536xf32>) -> tensor<?x1536xf32> {
   ^bb0(%d0: index, %a: tensor<?x384xf32>, %b: tensor<384x1536xf32>):

@@ -69,6 +69,7 @@ TEST(Gemm, DynamicRowsAndColumnsThatAreNoMultipleOfThePanel) {
 TEST(Gemm, TilesStayInRegistersWhereColumnsAreGuarded) {
   // A tile whose size the compiler does not know is memory that the kernel asks for.
   Schedule s = schedule(Recipe::Gemm);
+  s.evenRows = 0;
   for (int64_t prefetch : {0, 1}) {
     s.prefetch = prefetch;
     Linear linear(dim(0), 64, 5 * s.tileCols + 7, s, Linear::Bias, 1);
@@ -80,6 +81,32 @@ TEST(Gemm, TilesStayInRegistersWhereColumnsAreGuarded) {
     };
     EXPECT_TRUE(imports("halide_do_par_for")) << "the list holds what is known to be there";
     EXPECT_FALSE(imports("halide_malloc")) << "prefetch " << prefetch;
+  }
+}
+
+TEST(Gemm, EvenTilesKeepNothingButTheRowsOfAPanel) {
+  for (bool narrow : {false, true}) {
+    Schedule s = schedule(Recipe::Gemm, narrow);
+    Linear linear(dim(0), 64, 5 * s.tileCols + 7, s, Linear::Bias, 1);
+    LoadedKernel kernel(linear.b.spec, s, hostCpu(narrow));
+    ASSERT_TRUE(kernel.ok()) << kernel.error;
+    std::vector<int64_t> dims = {37};
+    kernel.run(dims, randomInputs(linear.b.spec, dims));
+    int64_t panel = 37 * s.tileCols * 4, tile = s.tileRows * s.tileCols * 4;
+    EXPECT_GE(kernel.scratchUsed, panel);
+    EXPECT_LT(kernel.scratchUsed, panel + tile);
+  }
+}
+
+TEST(Gemm, AnyNumberOfRows) { // shared out by tiles of two heights, and by overlapping ones
+  for (bool narrow : {false, true}) {
+    Schedule s = schedule(Recipe::Gemm, narrow);
+    s.evenRows = 50;
+    Linear linear(dim(0), 8, s.tileCols + 3, s, Linear::Residual, 1);
+    std::vector<std::vector<int64_t>> dims;
+    for (int64_t rows = 1; rows <= 60; ++rows)
+      dims.push_back({rows});
+    checkAll(linear.b.spec, s, dims, 1e-5);
   }
 }
 

@@ -294,17 +294,8 @@ struct LoadedKernel::Call {
 };
 
 void *LoadedKernel::variant(const std::vector<int64_t> &dims) const {
-  const KernelObject::Variant *chosen = &object.variants.back();
-  if (object.variants.size() > 1) {
-    int64_t rows = evaluate(object.rows, dims), largest = object.variants.back().tileRows;
-    int64_t blocks = (rows + largest - 1) / largest, tile = (rows + blocks - 1) / blocks;
-    for (const KernelObject::Variant &candidate : object.variants)
-      if (candidate.tileRows >= tile) {
-        chosen = &candidate;
-        break;
-      }
-  }
-  return dlsym(handle, (chosen->symbol + "_argv").c_str());
+  const std::string &symbol = variantFor(object.variants, evaluate(object.rows, dims)).symbol;
+  return dlsym(handle, (symbol + "_argv").c_str());
 }
 
 std::vector<Values> LoadedKernel::run(const std::vector<int64_t> &dims,

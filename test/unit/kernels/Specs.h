@@ -93,6 +93,7 @@ inline Schedule schedule(Schedule::Recipe recipe, bool narrow = false) {
     result.tileRows = 6;
     result.tileCols = 16;
   }
+  result.evenRows = 16 * result.tileRows - 1;
   return result;
 }
 
