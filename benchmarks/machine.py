@@ -99,7 +99,7 @@ def waiting_seconds(pid):
 
 
 def memory_map(pid, path=""):
-    """{rss, pss, private, shared} in bytes of a process, or only of its mappings of the file `path`."""
+    """{rss, pss, private, shared} in bytes of a process, or only of its mappings of files whose path ends so."""
     names = {"Rss": "rss", "Pss": "pss", "Private_Clean": "private", "Private_Dirty": "private",
              "Shared_Clean": "shared", "Shared_Dirty": "shared"}
     total, counted = dict.fromkeys(names.values(), 0), True

@@ -77,7 +77,7 @@ class Engine:
         if path != self._path:
             self._bound = self._session = None
             self._session, self._path = rapt.InferenceSession(path, threads=self._threads), path
-        return {"artifact": path, "compile_seconds": seconds}
+        return {"artifact": os.path.basename(path), "compile_seconds": seconds}
 
     def bind(self, feeds):
         self._bound = self._session.bind(feeds)
@@ -96,6 +96,6 @@ class Engine:
             session = rapt.InferenceSession(self._path, threads=self._threads)
             seconds.append(time.perf_counter() - begin)
             del session
-        return {"artifact": self._path, "artifact_bytes": os.path.getsize(self._path),
+        return {"artifact": os.path.basename(self._path), "artifact_bytes": os.path.getsize(self._path),
                 "weights_bytes": self._session.weights_bytes,
                 "workspace_bytes": self._session.workspace_bytes(self._bound.inputs), "open_seconds": seconds}
