@@ -106,8 +106,8 @@ rapt_status rapt_describe_call(const rapt_model *model, int32_t index, rapt_call
 rapt_status rapt_profile_start(rapt_workspace *workspace) {
   if (!workspace)
     return fail(RAPT_ERROR_ARGUMENT, "rapt_profile_start: the workspace pointer is null");
-  Hold hold(workspace);
-  if (!hold)
+  WorkspaceLock lock(workspace);
+  if (!lock)
     return inUse();
   if (!workspace->profile.isOn() &&
       !workspace->profile.create(workspace->model->abi, workspace->numThreads))
@@ -122,8 +122,8 @@ rapt_status rapt_profile_read(rapt_workspace *workspace, rapt_call_time *times, 
   if (!workspace || (num_calls && !times))
     return fail(RAPT_ERROR_ARGUMENT, "rapt_profile_read: the %s pointer is null",
                 workspace ? "times" : "workspace");
-  Hold hold(workspace);
-  if (!hold)
+  WorkspaceLock lock(workspace);
+  if (!lock)
     return inUse();
   if (!workspace->profile.isOn())
     return fail(RAPT_ERROR_ARGUMENT, "rapt_profile_read: rapt_profile_start was not called");
@@ -141,8 +141,8 @@ rapt_status rapt_profile_threads(rapt_workspace *workspace, rapt_thread_time *ti
                 !workspace ? "workspace"
                 : !count   ? "count"
                            : "times");
-  Hold hold(workspace);
-  if (!hold)
+  WorkspaceLock lock(workspace);
+  if (!lock)
     return inUse();
   if (!workspace->profile.isOn())
     return fail(RAPT_ERROR_ARGUMENT, "rapt_profile_threads: rapt_profile_start was not called");
@@ -153,8 +153,8 @@ rapt_status rapt_profile_threads(rapt_workspace *workspace, rapt_thread_time *ti
 rapt_status rapt_profile_stop(rapt_workspace *workspace) {
   if (!workspace)
     return fail(RAPT_ERROR_ARGUMENT, "rapt_profile_stop: the workspace pointer is null");
-  Hold hold(workspace);
-  if (!hold)
+  WorkspaceLock lock(workspace);
+  if (!lock)
     return inUse();
   workspace->contexts[0].abi.after_call = nullptr;
   for (int i = 0; i < workspace->numThreads; ++i)

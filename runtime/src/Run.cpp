@@ -16,8 +16,8 @@ rapt_status rapt_workspace_reserve(rapt_workspace *workspace, const rapt_tensor 
                                    int32_t num_inputs) {
   if (!workspace)
     return fail(RAPT_ERROR_ARGUMENT, "rapt_workspace_reserve: the workspace pointer is null");
-  Hold hold(workspace);
-  if (!hold)
+  WorkspaceLock lock(workspace);
+  if (!lock)
     return inUse();
   rapt_abi_plan plan;
   Binding &binding = workspace->binding;
@@ -32,8 +32,8 @@ rapt_status rapt_run(rapt_workspace *workspace, const rapt_tensor *inputs, int32
                      const rapt_tensor *outputs, int32_t num_outputs) {
   if (!workspace)
     return fail(RAPT_ERROR_ARGUMENT, "rapt_run: the workspace pointer is null");
-  Hold hold(workspace);
-  if (!hold)
+  WorkspaceLock lock(workspace);
+  if (!lock)
     return inUse();
   const rapt_model *model = workspace->model;
   Binding &binding = workspace->binding;

@@ -29,11 +29,11 @@ struct rapt_workspace {
 namespace rapt {
 
 /// Holds a workspace for one call, or finds that another thread does.
-class Hold {
+class WorkspaceLock {
 public:
-  explicit Hold(rapt_workspace *workspace)
+  explicit WorkspaceLock(rapt_workspace *workspace)
       : workspace(workspace), held(!workspace->busy.exchange(true, std::memory_order_acquire)) {}
-  ~Hold() {
+  ~WorkspaceLock() {
     if (held)
       workspace->busy.store(false, std::memory_order_release);
   }

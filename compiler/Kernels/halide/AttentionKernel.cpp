@@ -50,12 +50,12 @@ AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &atten
   packValues = valueDim % lanes != 0 || !readsRows(lowering, attention.value) ||
                (attention.keys.isStatic() && attention.keys.factor >= 1024);
   canBeEmpty = excludesKeys(attention);
-  tiled = attention.mask && usesLoop(attention.mask, 2);
-  skips = tiled || attention.causalOffset || attention.windowOffset;
+  hasTileList = attention.mask && usesLoop(attention.mask, 2);
+  skipsTiles = hasTileList || attention.causalOffset || attention.windowOffset;
   fullPanels = H::Internal::simplify((keys + panel - lanes - 1) / panel);
   hasRest = !H::Internal::is_const_zero(H::Internal::simplify(keys % panel));
   hasHalf = !H::Internal::is_const_zero(H::Internal::simplify(panels - fullPanels));
-  means = skips && attention.emptyRow == AttentionStage::EmptyRow::Mean;
+  needsMean = skipsTiles && attention.emptyRow == AttentionStage::EmptyRow::Mean;
 }
 
 H::Expr AttentionKernel::offset(const ExprRef &expr) const {
@@ -93,7 +93,7 @@ void AttentionKernel::defineOperands() {
   H::Expr wholePanels = H::Internal::simplify(keys / panel);
   auto keyAt = [&](const H::Expr &key) { return translate(attention.key, kvHead, key, d); };
   byTaskPanel = H::RDom(0, wholePanels, "by_task_panel");
-  if (skips && strip)
+  if (skipsTiles && strip)
     restrictTask(byTaskPanel, byTaskPanel);
   keyPanels(ji, d, jo, c, h, b) = H::undef<float>();
   keyRows(d, j, h, b) = keyAt(j);
@@ -106,7 +106,7 @@ void AttentionKernel::defineOperands() {
     keyPanels(rest, d, H::min(wholePanels, panels - 1), c, h, b) =
         keyAt(wholePanels * panel + rest);
   }
-  if (!skips || !strip || !packValues) {
+  if (!skipsTiles || !strip || !packValues) {
     valueRows(d, j, c, h, b) = valueAt(packValues ? H::min(j, keys - 1) : H::Expr(j));
     return;
   }
@@ -119,7 +119,7 @@ void AttentionKernel::defineOperands() {
 
 void AttentionKernel::defineSums() {
   H::Expr chunk = strip ? H::Expr(t / blocksOfTask) : H::Expr(0);
-  if (!skips) {
+  if (!skipsTiles) {
     H::RDom rj(0, keys, "rj");
     weighted(di, r, dt, t, h, b) += weights(rj % panel, rj / panel, r, t, h, b) *
                                     valueRows(dt * valueTile + di, rj, chunk, h, b);
@@ -139,7 +139,7 @@ void AttentionKernel::defineProduct(H::Func product, const std::vector<H::Var> &
                                     const H::Expr &panelIndex, const H::Expr &isThere) {
   H::RDom rd(0, headDim, "rd");
   H::Expr chunk = strip ? H::Expr(t / blocksOfTask) : H::Expr(0);
-  if (skips) {
+  if (skipsTiles) {
     // Nothing is written elsewhere, so that Halide ends the loop over slots behind the last.
     H::RDom once(0, 1, "once");
     once.where(isThere);
@@ -156,11 +156,11 @@ void AttentionKernel::defineProduct(H::Func product, const std::vector<H::Var> &
 void AttentionKernel::defineScores() {
   H::Expr full = slotsBelow(fullPanels), whole = slotsBelow(keys / panel);
   bySlot = H::RDom(0, fullPanels, "by_slot");
-  if (skips)
+  if (skipsTiles)
     bySlot.where(bySlot < full);
   defineProduct(product, {ji, r, jo, t, h, b}, panelAt(jo), jo < full);
   H::Expr at = panelAt(bySlot) * panel + ji, key = H::min(H::likely(at), keys - 1);
-  if (skips) { // in whole panels only the first key is clamped, so that they are loaded as vectors
+  if (skipsTiles) { // in whole panels only the first key is clamped: they are loaded as vectors
     H::Expr first = H::clamp(panelAt(bySlot) * panel, 0, H::max(keys - panel, 0));
     key = H::select(H::likely(bySlot < whole), first + ji, H::min(at, keys - 1));
   }
@@ -169,7 +169,7 @@ void AttentionKernel::defineScores() {
   if (!hasHalf)
     return;
   half = H::RDom(0, lanes, 0, panels - fullPanels, "half");
-  if (skips)
+  if (skipsTiles)
     half.where(full + half.y < slotsBelow(panels));
   H::Expr slot = H::unsafe_promise_clamped(full + half.y, 0, panels - 1),
           last = H::min(fullPanels, panels - 1);
@@ -181,12 +181,12 @@ void AttentionKernel::defineScores() {
 }
 
 H::Func AttentionKernel::define() {
-  if (tiled)
+  if (hasTileList)
     defineTiles();
   defineOperands();
   over = H::RDom(0, panel, 0, panels, "over");
   allSlots = H::RDom(0, panels, "all_slots");
-  if (skips) {
+  if (skipsTiles) {
     over.where(over.y < slotsBelow(panels));
     allSlots.where(allSlots < slotsBelow(panels));
   }
@@ -196,7 +196,7 @@ H::Func AttentionKernel::define() {
   };
   rowMax(r, t, h, b) = -FLT_MAX;
   rowMax(r, t, h, b) = H::max(rowMax(r, t, h, b), scores(over.x, over.y, r, t, h, b));
-  if (skips) {
+  if (skipsTiles) {
     weights(ji, jo, r, t, h, b) = H::undef<float>();
     weights(ji, allSlots, r, t, h, b) = weightAt(allSlots);
   } else {
@@ -210,9 +210,9 @@ H::Func AttentionKernel::define() {
   H::Expr sum = weighted(d % valueTile, r, d / valueTile, t, h, b);
   H::Expr total = rowSum(r, t, h, b);
   // Nothing at all may have been added; a row that is not empty has a weight of 1.
-  H::Expr factor = 1.0f / (skips ? H::max(total, 0.5f) : total);
+  H::Expr factor = 1.0f / (skipsTiles ? H::max(total, 0.5f) : total);
   H::Expr empty = isEmptyRow(rowMax(r, t, h, b));
-  if (means) {
+  if (needsMean) {
     H::RDom inBlock(0, block, "in_block"), all(0, keys, "all");
     H::Expr row = H::min(inBlock, queries - 1 - t * block);
     emptyBlock(t, h, b) = H::cast<uint8_t>(0);
@@ -276,7 +276,7 @@ void AttentionKernel::announceScratch() {
     // query_rows, result, row_max, row_sum, mean_value
     addTerm(outer * count * Extent{headDim + 2 * paddedValue + 3, {}}, 4);
   }
-  if (tiled) { // a flag a key; for each panel and block a flag and two numbers, and a flag a task
+  if (hasTileList) { // a flag a key and a task; a flag and two numbers a panel and block
     perKey(outer, 1 + (9 * blocksOfTask + panel) / panel);
     if (!strip)
       perKey(outer * attention.queries, 1);
@@ -308,7 +308,7 @@ void AttentionKernel::scheduleOperands(const Place &perHead, const Place &perBlo
   keyBias.vectorize(j, lanes, roundUp);
   if (packValues) {
     perHead(valueRows);
-    if (skips && strip)
+    if (skipsTiles && strip)
       valueRows.update().reorder(d, byTaskKey.x, byTaskKey.y).vectorize(d, lanes, roundUp);
     else
       valueRows.vectorize(d, lanes, roundUp);
@@ -368,14 +368,14 @@ void AttentionKernel::schedule(H::Func out, H::Var task, H::Var blockLoop) {
   reduce(rowMax, perBlock);
   perBlock(weights);
   weights.bound_extent(ji, panel);
-  if (skips)
+  if (skipsTiles)
     weights.update().reorder(ji, allSlots, r).vectorize(ji, panel);
   else
     weights.vectorize(ji, panel);
   reduce(rowSum, perBlock);
-  if (tiled)
+  if (hasTileList)
     scheduleTiles(perHead);
-  if (means) {
+  if (needsMean) {
     perBlock(emptyBlock);
     perBlock(meanValue);
     meanValue.vectorize(d, lanes, roundUp);

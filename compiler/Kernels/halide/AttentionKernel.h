@@ -42,11 +42,11 @@ private:
   Halide::Expr queries, keys, panels;
   Halide::Expr fullPanels; ///< panels that are computed in whole; a last one may be half empty
   bool strip, packValues, canBeEmpty;
-  bool skips;   ///< tiles of excluded scores are left out
-  bool tiled;   ///< the mask says which, by `seenTiles`
-  bool hasRest; ///< a last panel may be short
-  bool hasHalf; ///< a last panel may be half empty
-  bool means; ///< the mean of all values is needed beside the sum over the tiles that are computed
+  bool skipsTiles;  ///< tiles of excluded scores are left out
+  bool hasTileList; ///< the mask says which, by `seenTiles`
+  bool hasRest;     ///< a last panel may be short
+  bool hasHalf;     ///< a last panel may be half empty
+  bool needsMean;   ///< of all values, beside the sum over the tiles that are computed
 
   Halide::Var d{"d"}, r{"r"}, t{"t"}, c{"c"}, j{"j"}, h{"h"}, b{"b"}, ji{"ji"}, jo{"jo"}, di{"di"},
       dt{"dt"}, it{"it"}, ii{"ii"};

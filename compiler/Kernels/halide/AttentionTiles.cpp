@@ -23,9 +23,9 @@ std::pair<H::Expr, H::Expr> AttentionKernel::band(const H::Expr &first, int coun
 
 /// Slots that block t fills with panels below `limit`, which are the first ones.
 H::Expr AttentionKernel::slotsBelow(const H::Expr &limit) const {
-  if (!skips)
+  if (!skipsTiles)
     return limit;
-  if (tiled)
+  if (hasTileList)
     return seenBefore(limit, t, h, b);
   auto [begin, end] = band(t * block, block);
   return H::max(H::min(end, limit) - begin, 0);
@@ -33,9 +33,10 @@ H::Expr AttentionKernel::slotsBelow(const H::Expr &limit) const {
 
 /// The panel in a slot of the strip of scores.
 H::Expr AttentionKernel::panelAt(const H::Expr &slot) const {
-  if (!skips)
+  if (!skipsTiles)
     return slot;
-  H::Expr at = tiled ? H::Expr(seenPanel(slot, t, h, b)) : band(t * block, block).first + slot;
+  H::Expr at =
+      hasTileList ? H::Expr(seenPanel(slot, t, h, b)) : band(t * block, block).first + slot;
   return H::unsafe_promise_clamped(at, 0, panels - 1);
 }
 
@@ -43,7 +44,7 @@ H::Expr AttentionKernel::panelAt(const H::Expr &slot) const {
 void AttentionKernel::restrictTask(H::RDom &domain, const H::Expr &panelIndex) const {
   auto [begin, end] = band(c * block * blocksOfTask, block * blocksOfTask);
   domain.where(panelIndex >= begin && panelIndex < end);
-  if (tiled)
+  if (hasTileList)
     domain.where(seenPanels(panelIndex, c, h, b) != 0);
 }
 
