@@ -491,6 +491,7 @@ llvm::Expected<KernelSpec> rapt::kernels::buildSpec(Block &body, int64_t numDims
   if (auto error = builder.run(inputShapes, inputPanels))
     return std::move(error);
   dropUnitDims(builder.spec);
+  dropRemainders(builder.spec);
   mergeLeadingLoops(builder.spec);
   addRowOfVectorProduct(builder.spec);
   return std::move(builder.spec);

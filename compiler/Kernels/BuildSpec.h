@@ -22,6 +22,9 @@ llvm::Expected<KernelSpec> buildSpec(mlir::Block &body, int64_t numDims,
 /// Takes dims and loops of static size one out of the spec.
 void dropUnitDims(KernelSpec &spec);
 
+/// Takes remainders and quotients of loops that end before they wrap out of the spec.
+void dropRemainders(KernelSpec &spec);
+
 /// Merges the leading loops that every stage has in common and every tensor is indexed by together,
 /// so that [batch, seq, 384] becomes [batch * seq, 384]: one long row loop tiles better than two
 /// short ones, and models of different rank share their kernels.

@@ -1,4 +1,4 @@
-//===- Gemm.cpp - Is a kernel a matrix product with a packed weight? -----------*- C++ -*-===//
+//===- Gemm.cpp - Is a kernel a matrix product? --------------------------------*- C++ -*-===//
 //
 // In:  a spec in normal form (unit dims dropped, leading loops merged). Matching changes nothing;
 //      the row is added once, at the end of the normal form, so that every later reader sees the
@@ -69,27 +69,54 @@ static bool readsInPlace(const KernelSpec &spec, size_t first, const ExprRef &ex
                      [&](const ExprRef &operand) { return readsInPlace(spec, first, operand); });
 }
 
+/// Whether what follows `contraction` stays on its tile: the same loops, the sum read at the same
+/// place.
+static bool staysOnTile(const KernelSpec &spec, const Stage &contraction) {
+  const LoopStage &loop = contraction.loop;
+  std::vector<Extent> tile(loop.loops.begin(), loop.loops.begin() + loop.parallel);
+  for (int output : spec.outputs)
+    if (output < spec.numInputs || spec.tensors[output].shape != tile)
+      return false;
+  size_t first = &contraction - spec.stages.data();
+  for (size_t i = first + 1; i < spec.stages.size(); ++i)
+    if (spec.stages[i].loop.loops != tile || !readsInPlace(spec, first, spec.stages[i].loop.body))
+      return false;
+  return true;
+}
+
 std::optional<GemmMatch> matchGemm(const KernelSpec &spec,
                                    const std::function<bool(int)> &isWeight) {
   const Stage *contraction = onlyReduction(spec);
   if (!contraction || contraction->loop.parallel < 2)
     return std::nullopt;
-  const LoopStage &loop = contraction->loop;
-  std::optional<int> side = weightSide(spec, loop, isWeight);
-  if (!side)
+  std::optional<int> side = weightSide(spec, contraction->loop, isWeight);
+  if (!side || !staysOnTile(spec, *contraction))
     return std::nullopt;
-  // What follows must stay on the tile: the same loops, the sum read at the same place.
-  std::vector<Extent> tile(loop.loops.begin(), loop.loops.begin() + loop.parallel);
-  for (int output : spec.outputs)
-    if (output < spec.numInputs || spec.tensors[output].shape != tile)
-      return std::nullopt;
-  size_t first = contraction - spec.stages.data();
-  for (size_t i = first + 1; i < spec.stages.size(); ++i)
-    if (spec.stages[i].loop.loops != tile || !readsInPlace(spec, first, spec.stages[i].loop.body))
-      return std::nullopt;
-  const std::vector<ExprRef> &factors = loop.body->operands;
+  const std::vector<ExprRef> &factors = contraction->loop.body->operands;
   return GemmMatch{contraction, factors[1 - *side],
                    static_cast<int>(stored(factors[*side])->integer)};
+}
+
+std::optional<ProductMatch> matchProduct(const KernelSpec &spec) {
+  const Stage *contraction = onlyReduction(spec);
+  if (!contraction || contraction->loop.parallel < 2)
+    return std::nullopt;
+  const LoopStage &loop = contraction->loop;
+  const ExprRef &body = loop.body;
+  int n = loop.parallel - 1;
+  if (loop.reduction != Reduction::Sum || body->type != ScalarType::F32 ||
+      body->kind != Expr::Kind::Binary || body->binary != BinaryOp::Mul ||
+      !staysOnTile(spec, *contraction))
+    return std::nullopt;
+  for (int side : {1, 0}) {
+    const ExprRef &a = body->operands[1 - side], &b = body->operands[side];
+    if (usesLoop(a, n) || !usesLoop(b, n))
+      continue;
+    for (int m = n - 1; m >= 0; --m)
+      if (usesLoop(a, m) && !usesLoop(b, m))
+        return ProductMatch{contraction, a, b, m};
+  }
+  return std::nullopt;
 }
 
 namespace {

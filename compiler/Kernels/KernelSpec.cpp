@@ -411,10 +411,12 @@ const KernelObject::Variant &variantFor(const std::vector<KernelObject::Variant>
 }
 
 std::string Schedule::print() const {
-  static const char *const recipes[] = {"reference", "gemm",      "attention",
+  static const char *const recipes[] = {"reference", "gemm",      "matmul", "attention",
                                         "rows",      "pointwise", "loops"};
   std::string text =
       std::string(recipes[static_cast<int>(recipe)]) + " vector=" + std::to_string(vector);
+  if (recipe == Recipe::Matmul)
+    text += " tile_rows=" + std::to_string(tileRows) + " tile_cols=" + std::to_string(tileCols);
   if (recipe == Recipe::Gemm)
     text += " tile_rows=" + std::to_string(tileRows) + " tile_cols=" + std::to_string(tileCols) +
             " prefetch=" + std::to_string(prefetch) + " even_rows=" + std::to_string(evenRows);

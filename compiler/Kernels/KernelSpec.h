@@ -167,14 +167,15 @@ struct Schedule {
   enum class Recipe {
     Reference, // linalg -> loops -> LLVM, no Halide
     Gemm,      // one Sum contraction against a panel-packed weight, pointwise stages on its tile
+    Matmul,    // one Sum contraction of two operands, packed by the kernel, and the same stages
     Attention, // one attention stage, views and pointwise before and after it
     Rows,      // reductions along the innermost dim(s), pointwise around them, one pass per row
     Pointwise, // no reduction
     Loops,     // anything else: each stage on its own, vectorised innermost, parallel outermost
   } recipe = Recipe::Loops;
   int64_t vector = 16;   // f32 lanes
-  int64_t tileRows = 8;  // Gemm: largest register tile; smaller ones are made for few rows
-  int64_t tileCols = 48; // Gemm: panel width nr, a multiple of `vector`
+  int64_t tileRows = 8;  // Gemm, Matmul: largest register tile; smaller ones are made for few rows
+  int64_t tileCols = 48; // Gemm, Matmul: panel width nr, a multiple of `vector`
   int64_t prefetch = 1;  // Gemm: lines of the next panel fetched per k step; 0 none
   int64_t evenRows = 0;  // Gemm: up to so many rows, tiles of two heights share them out exactly
   enum class Variant { Strip, Unfused, Decode } variant = Variant::Strip; // Attention

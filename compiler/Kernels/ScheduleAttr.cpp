@@ -15,8 +15,9 @@ using R = Schedule::Recipe;
 
 static constexpr std::pair<R, kernel::Recipe> kRecipes[] = {
     {R::Reference, kernel::Recipe::Reference}, {R::Gemm, kernel::Recipe::Gemm},
-    {R::Attention, kernel::Recipe::Attention}, {R::Rows, kernel::Recipe::Rows},
-    {R::Pointwise, kernel::Recipe::Pointwise}, {R::Loops, kernel::Recipe::Loops}};
+    {R::Matmul, kernel::Recipe::Matmul},       {R::Attention, kernel::Recipe::Attention},
+    {R::Rows, kernel::Recipe::Rows},           {R::Pointwise, kernel::Recipe::Pointwise},
+    {R::Loops, kernel::Recipe::Loops}};
 
 kernel::ScheduleAttr rapt::kernels::toAttr(MLIRContext *context, const Schedule &schedule) {
   Builder builder(context);
@@ -28,9 +29,11 @@ kernel::ScheduleAttr rapt::kernels::toAttr(MLIRContext *context, const Schedule 
     number("vector", schedule.vector);
     params.set("parallel", builder.getBoolAttr(schedule.parallel));
   }
-  if (schedule.recipe == R::Gemm) {
+  if (schedule.recipe == R::Gemm || schedule.recipe == R::Matmul) {
     number("tile_rows", schedule.tileRows);
     number("tile_cols", schedule.tileCols);
+  }
+  if (schedule.recipe == R::Gemm) {
     number("prefetch", schedule.prefetch);
     number("even_rows", schedule.evenRows);
   }

@@ -80,6 +80,41 @@ static void chooseTile(Schedule &schedule, int64_t n, const TargetCpu &target) {
   schedule.evenRows = 16 * schedule.tileRows - 1;
 }
 
+/// Whether packing the right operand of a product pays: it costs about as much as a few rows, and
+/// panels that are mostly empty or sums that are short leave nothing for the tile. Dynamic extents
+/// are taken for large.
+static bool isLargeProduct(const KernelSpec &spec) {
+  std::optional<ProductMatch> match = matchProduct(spec);
+  if (!match)
+    return false;
+  const LoopStage &loop = match->contraction->loop;
+  auto isLess = [](const Extent &extent, int64_t least) {
+    return extent.isStatic() && extent.factor < least;
+  };
+  Extent depth = {1, {}};
+  for (size_t i = loop.parallel; i < loop.loops.size(); ++i)
+    depth = depth * loop.loops[i];
+  return !isLess(loop.loops[match->m], 4) && !isLess(loop.loops[loop.parallel - 1], 8) &&
+         !isLess(depth, 8);
+}
+
+/// The tile of a product, whose panels are as wide as the kernel wants them: the width that leaves
+/// the fewest columns empty. One vector a row of the panel makes as many loads as sums.
+static void chooseProductTile(Schedule &schedule, const LoopStage &loop, const TargetCpu &target) {
+  const Extent &n = loop.loops[loop.parallel - 1];
+  bool manyRegisters = target.vectorRegisters >= 32;
+  int64_t best = manyRegisters ? 3 : 2;
+  auto cost = [&](int64_t vectors) {
+    int64_t width = vectors * schedule.vector, columns = (n.factor + width - 1) / width * width;
+    return double(columns) * (vectors > 1 ? 1 + 0.03 * double(3 - vectors) : 1.3);
+  };
+  for (int64_t vectors = best - 1; n.isStatic() && vectors >= 1; --vectors)
+    if (cost(vectors) < cost(best))
+      best = vectors;
+  schedule.tileCols = best * schedule.vector;
+  schedule.tileRows = std::min<int64_t>(8, (manyRegisters ? 24 : 12) / best);
+}
+
 /// The variant by the number of queries. A strip packs K^T, which is read again for each block of
 /// queries, and computes whole register tiles of queries: up to a tile, its time hardly depends on
 /// their number. Decode packs nothing, and its time grows with each query once keys and values come
@@ -119,6 +154,9 @@ Schedule rapt::chooseSchedule(const KernelSpec &spec, const std::vector<bool> &w
     // tile.
     schedule.recipe = Schedule::Recipe::Gemm;
     chooseTile(schedule, spec.tensors[weight].shape[1].factor, target);
+  } else if (isLargeProduct(spec) && !needsStrictFloat(spec)) {
+    schedule.recipe = Schedule::Recipe::Matmul;
+    chooseProductTile(schedule, matchProduct(spec)->contraction->loop, target);
   } else {
     schedule.recipe = isRows(spec) ? Schedule::Recipe::Rows : Schedule::Recipe::Loops;
   }

@@ -83,7 +83,9 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   auto allowed = [&](StringRef name) -> bool {
     if (name == "vector" || name == "parallel")
       return recipe != Recipe::Reference;
-    if (name == "tile_rows" || name == "tile_cols" || name == "prefetch" || name == "even_rows")
+    if (name == "tile_rows" || name == "tile_cols")
+      return recipe == Recipe::Gemm || recipe == Recipe::Matmul;
+    if (name == "prefetch" || name == "even_rows")
       return recipe == Recipe::Gemm;
     return recipe == Recipe::Attention &&
            (name == "variant" || name == "block_query" || name == "decode_queries");

@@ -33,7 +33,8 @@ def Kernel_Dialect : Dialect {
 def Kernel_Recipe : I32EnumAttr<"Recipe", "the family of loop nests a kernel is made with", [
     I32EnumAttrCase<"Reference", 0, "reference">, I32EnumAttrCase<"Gemm", 1, "gemm">,
     I32EnumAttrCase<"Attention", 2, "attention">, I32EnumAttrCase<"Rows", 3, "rows">,
-    I32EnumAttrCase<"Pointwise", 4, "pointwise">, I32EnumAttrCase<"Loops", 5, "loops">]> {
+    I32EnumAttrCase<"Pointwise", 4, "pointwise">, I32EnumAttrCase<"Loops", 5, "loops">,
+    I32EnumAttrCase<"Matmul", 6, "matmul">]> {
   let cppNamespace = "::rapt::kernel";
 }
 
@@ -44,8 +45,9 @@ def Kernel_ScheduleAttr : AttrDef<Kernel_Dialect, "Schedule"> {
     `#kernel.schedule<gemm {tile_cols = 48 : i64, tile_rows = 8 : i64, vector = 16 : i64}>`
 
     - every recipe: `vector` (f32 lanes), `parallel` (bool)
-    - `gemm`: `tile_rows`, `tile_cols` (register tile; the second is the weight's panel width),
-      `prefetch` (lines of the next panel fetched per step), `even_rows` (so many rows or fewer are
+    - `gemm`, `matmul`: `tile_rows`, `tile_cols` (register tile; the second is the panel width of the
+      weight or right operand)
+    - `gemm`: `prefetch` (lines of the next panel fetched per step), `even_rows` (so many rows or fewer are
       shared out exactly between tiles of two heights)
     - `attention`: `variant` ("strip", "unfused" or "decode"), `block_query`, `decode_queries` (so many
       queries or fewer take the decode variant, when the kernel runs)

@@ -48,9 +48,9 @@ AttentionDecode::AttentionDecode(Lowering &lowering, const AttentionStage &atten
   queries = lowering.extent(attention.queries);
   keys = lowering.extent(attention.keys);
   blocks = H::Internal::simplify((keys + block - 1) / block);
-  stagesQueries = !readsRows(lowering, attention.query);
-  stagesKeys = !readsRows(lowering, attention.key);
-  stagesValues = !readsRows(lowering, attention.value);
+  stagesQueries = !readsRows(lowering, attention.query, 3);
+  stagesKeys = !readsRows(lowering, attention.key, 3);
+  stagesValues = !readsRows(lowering, attention.value, 3);
 }
 
 /// Behind the last key comes the last key again, which then weighs nothing.

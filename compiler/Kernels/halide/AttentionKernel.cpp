@@ -47,7 +47,7 @@ AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &atten
   strip = lowering.schedule.variant == Schedule::Variant::Strip;
   // Values with a short last vector are copied and padded; long static ones copied because their
   // rows are pages apart.
-  packValues = valueDim % lanes != 0 || !readsRows(lowering, attention.value) ||
+  packValues = valueDim % lanes != 0 || !readsRows(lowering, attention.value, 3) ||
                (attention.keys.isStatic() && attention.keys.factor >= 1024);
   canBeEmpty = excludesKeys(attention);
   hasTileList = attention.mask && usesLoop(attention.mask, 2);
@@ -289,7 +289,7 @@ void AttentionKernel::scheduleOperands(const Place &perHead, const Place &perBlo
   perHead(keyPanels);
   keyPanels.bound_extent(ji, panel);
   H::Stage packed = keyPanels.update();
-  if (lanes == 16 && headDim % 4 == 0 && readsRows(lowering, attention.key)) {
+  if (lanes == 16 && headDim % 4 == 0 && readsRows(lowering, attention.key, 3)) {
     // 16 pieces of 4 are loaded and transposed in registers. With 8 lanes this gains nothing.
     packed.split(d, dt, di, 4).split(ji, it, ii, lanes).reorder(ii, di, it, dt, byTaskPanel);
     packed.vectorize(ii).unroll(di);

@@ -113,21 +113,4 @@ H::Expr emptyRowValue(const AttentionStage &attention, const H::Expr &largest,
   return H::reinterpret<float>(H::select(isEmptyRow(largest), nan, H::reinterpret<int32_t>(value)));
 }
 
-bool readsRows(const Lowering &lowering, const ExprRef &operand) {
-  if (operand->kind != Expr::Kind::Load || !lowering.isInput(static_cast<int>(operand->integer)) ||
-      operand->operands.empty())
-    return false;
-  for (size_t i = 0; i + 1 < operand->operands.size(); ++i)
-    if (usesLoop(operand->operands[i], 3))
-      return false;
-  const Expr *last = operand->operands.back().get(); // d, or a sum with d as its last or first term
-  while (last->kind == Expr::Kind::Binary && last->binary == BinaryOp::Add) {
-    bool right = usesLoop(last->operands[1], 3);
-    if (right && usesLoop(last->operands[0], 3))
-      return false;
-    last = last->operands[right ? 1 : 0].get();
-  }
-  return last->kind == Expr::Kind::Loop && last->integer == 3;
-}
-
 } // namespace rapt::kernels::halide

@@ -51,10 +51,6 @@ Halide::Expr emptyRowValue(const AttentionStage &attention, const Halide::Expr &
 /// A diagonal of the scores (S4) as int32; the sum with a position stays in 32 bits.
 Halide::Expr bandOffset(const Lowering &lowering, const ExprRef &offset, const ScorePlace &place);
 
-/// Whether `operand`, key or value over (b, kv head, j, d), is a tensor read as it is with
-/// consecutive d side by side.
-bool readsRows(const Lowering &lowering, const ExprRef &operand);
-
 } // namespace rapt::kernels::halide
 
 #endif // RAPT_COMPILER_KERNELS_HALIDE_ATTENTIONSCORES_H

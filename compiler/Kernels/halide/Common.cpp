@@ -127,6 +127,24 @@ void addScratchBytes(Recipe &recipe, const Extent &bytes) {
   recipe.scratch.push_back(Extent{384, {}});
 }
 
+bool readsRows(const Lowering &lowering, const ExprRef &operand, int row) {
+  if (operand->kind != Expr::Kind::Load || !lowering.isInput(static_cast<int>(operand->integer)) ||
+      operand->operands.empty())
+    return false;
+  for (size_t i = 0; i + 1 < operand->operands.size(); ++i)
+    if (usesLoop(operand->operands[i], row))
+      return false;
+  // The loop, or a sum with it as its last or first term.
+  const Expr *last = operand->operands.back().get();
+  while (last->kind == Expr::Kind::Binary && last->binary == BinaryOp::Add) {
+    bool right = usesLoop(last->operands[1], row);
+    if (right && usesLoop(last->operands[0], row))
+      return false;
+    last = last->operands[right ? 1 : 0].get();
+  }
+  return last->kind == Expr::Kind::Loop && last->integer == row;
+}
+
 int countUses(const KernelSpec &spec, const Stage &stage) {
   int uses = 0;
   for (const Stage &other : spec.stages)

@@ -5,6 +5,7 @@
 //
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/halide/Compile.h"
+#include "compiler/Kernels/Gemm.h"
 #include "compiler/Kernels/halide/Emit.h"
 #include "compiler/Kernels/halide/Recipes.h"
 
@@ -77,9 +78,9 @@ struct Plan {
 };
 } // namespace
 
-/// Builds the pipeline of one variant with the schedule's recipe. Pointwise and Rows give way to
-/// Loops where they do not fit; a Gemm that is none is an error, because its weight is packed for
-/// it.
+/// Builds the pipeline of one variant with the schedule's recipe. Matmul, Pointwise and Rows give
+/// way to Loops where they do not fit; a Gemm that is none is an error, because its weight is
+/// packed for it.
 static Recipe buildVariant(std::unique_ptr<Lowering> &lowering, const KernelSpec &spec,
                            const Schedule &schedule, const TargetCpu &cpu, const Plan &plan) {
   lowering = std::make_unique<Lowering>(spec, schedule, cpu);
@@ -91,6 +92,9 @@ static Recipe buildVariant(std::unique_ptr<Lowering> &lowering, const KernelSpec
       throw H::CompileError("the schedule is for a gemm, which the spec is not: " +
                             schedule.print());
     return recipe;
+  case Schedule::Recipe::Matmul:
+    built = buildMatmul(*lowering, plan.tile.rows, recipe);
+    break;
   case Schedule::Recipe::Attention:
     built = buildAttention(*lowering, plan.decode, recipe);
     break;
@@ -146,6 +150,26 @@ static std::vector<Plan> gemmPlans(const Schedule &schedule, const Extent &rows)
   return plans;
 }
 
+/// The same of a product of two operands. Tiles of other heights than these gain little: packing
+/// takes most of the time of few rows.
+static std::vector<Plan> matmulPlans(const Schedule &schedule, const Extent &rows) {
+  int64_t largest = schedule.tileRows;
+  auto plan = [](int64_t height, int64_t maxRows) {
+    int tile = static_cast<int>(height);
+    return Plan{"_r" + std::to_string(height), 0, maxRows, {tile, 0, false}, false};
+  };
+  if (rows.isStatic()) {
+    int64_t blocks = (rows.factor + largest - 1) / largest;
+    return {plan((rows.factor + blocks - 1) / blocks, 0)};
+  }
+  std::vector<Plan> plans;
+  for (int64_t height : {int64_t{1}, largest / 2})
+    if (height < largest && (plans.empty() || height > 1))
+      plans.push_back(plan(height, height == 1 && largest > 3 ? largest / 2 - 1 : largest - 1));
+  plans.push_back(plan(largest, 0));
+  return plans;
+}
+
 /// The functions that are compiled, and in `rows` what their limits are about. Attention with a
 /// dynamic number of queries may have two kernels.
 static std::vector<Plan> plansFor(const KernelSpec &spec, const Schedule &schedule, Extent &rows) {
@@ -158,6 +182,11 @@ static std::vector<Plan> plansFor(const KernelSpec &spec, const Schedule &schedu
     rows = *found;
     return gemmPlans(schedule, rows);
   }
+  if (schedule.recipe == Schedule::Recipe::Matmul)
+    if (std::optional<ProductMatch> product = matchProduct(spec)) {
+      rows = product->contraction->loop.loops[product->m];
+      return matmulPlans(schedule, rows);
+    }
   if (schedule.recipe == Schedule::Recipe::Attention && schedule.decodeQueries > 0)
     for (const Stage &stage : spec.stages)
       if (stage.attention) {
@@ -201,10 +230,11 @@ static void addElements(std::vector<std::vector<Extent>> &all,
 
 static void compileVariants(const KernelSpec &spec, const Schedule &schedule, const TargetCpu &cpu,
                             const std::string &prefix, KernelObject &result) {
-  // Gemm and Attention keep fast-math (without it no FMA is formed); infinities do not occur in
-  // them.
-  bool fast =
-      schedule.recipe == Schedule::Recipe::Gemm || schedule.recipe == Schedule::Recipe::Attention;
+  // Gemm, Matmul and Attention keep fast-math (without it no FMA is formed); infinities do not
+  // occur in them.
+  using Recipe = Schedule::Recipe;
+  bool fast = schedule.recipe == Recipe::Gemm || schedule.recipe == Recipe::Matmul ||
+              schedule.recipe == Recipe::Attention;
   H::Target target = halideTarget(cpu, !fast && needsStrictFloat(spec));
   std::vector<H::Module> modules;
   std::set<std::string> symbols; // two plans may differ only in when they are called
@@ -214,7 +244,7 @@ static void compileVariants(const KernelSpec &spec, const Schedule &schedule, co
     if (!symbols.insert(symbol).second)
       continue;
     std::unique_ptr<Lowering> lowering;
-    Recipe recipe = buildVariant(lowering, spec, schedule, cpu, plan);
+    halide::Recipe recipe = buildVariant(lowering, spec, schedule, cpu, plan);
     H::Pipeline pipeline(recipe.outputs);
     if (recipe.pass)
       pipeline.add_custom_lowering_pass(recipe.pass);

@@ -34,6 +34,8 @@ struct RowTile {
   bool fetch = false;   ///< the next panel while this one is used; schedule.prefetch says how
 };
 bool buildGemm(Lowering &lowering, const RowTile &tile, Recipe &recipe);
+/// `tileRows` as above.
+bool buildMatmul(Lowering &lowering, int tileRows, Recipe &recipe);
 /// The extent of the row loop of a Gemm kernel, or nothing if the spec is no such kernel.
 std::optional<Extent> gemmRows(const KernelSpec &spec, const Schedule &schedule);
 /// `decode`: the variant for a few queries instead of the schedule's.
@@ -66,6 +68,10 @@ void addScratch(Recipe &recipe, const std::vector<Extent> &shape, int64_t elemen
 
 /// Only the bytes, of one tensor or a few.
 void addScratchBytes(Recipe &recipe, const Extent &bytes);
+
+/// Whether `operand` is an input that is read as it is, with consecutive steps of Loop(row) side by
+/// side.
+bool readsRows(const Lowering &lowering, const ExprRef &operand, int row);
 
 /// Number of places that read the result of `stage`: later stages, counted per load, and outputs.
 int countUses(const KernelSpec &spec, const Stage &stage);
