@@ -40,6 +40,7 @@ private:
   void defineRows();
   void definePanels();
   void defineSums(const Stage &stage);
+  void schedulePanels(const H::Var &panel);
   void schedule();
 
   Lowering &lowering;
@@ -51,6 +52,8 @@ private:
   std::vector<H::Var> ks; ///< of the reduced loops, innermost first
   H::Var ni{"ni"}, no{"no"};
   H::Func rows; ///< a in memory, where its own order does not suit
+  bool transposes = false;
+  H::Func panelRows{"panel_rows"}, panelColumns{"panel_columns"};
   H::Func panels{"panels"}, acc{"acc"}, tile, out;
 };
 } // namespace
@@ -101,8 +104,36 @@ void MatmulKernel::definePanels() {
   for (int i = 0; i + 1 < rank; ++i)
     if (usesLoop(match.b, i))
       args.push_back(coordinate(i));
-  panels(args) = lowering.translate(match.b, loopsAt(n, {ks.begin(), ks.end()}));
+  H::Expr value = lowering.translate(match.b, loopsAt(n, {ks.begin(), ks.end()}));
   addScratch(recipe, shape, 4);
+  const Extent &depth = loop.loops.back();
+  transposes = lowering.lanes() == 16 && depth.isStatic() && depth.factor % 4 == 0 &&
+               readsRows(lowering, match.b, static_cast<int>(loop.loops.size()) - 1);
+  if (!transposes) {
+    panels(args) = value;
+    return;
+  }
+  std::vector<H::Var> across = args;
+  std::swap(across[0], across[1]);
+  panelRows(across) = value;
+  panelColumns(args) = panelRows(std::vector<H::Expr>(across.begin(), across.end()));
+  panels(args) = panelColumns(std::vector<H::Expr>(args.begin(), args.end()));
+}
+
+/// Where the reduced loop walks memory, 16 pieces of 4 are loaded and transposed in registers.
+void MatmulKernel::schedulePanels(const H::Var &panel) {
+  panels.compute_at(out, panel).bound_extent(ni, nr).bound_extent(no, 1);
+  if (!transposes) {
+    panels.vectorize(ni, lowering.lanes()).unroll(ni);
+    return;
+  }
+  H::Var k = ks[0], it("it"), ii("ii"), kt("kt"), ki("ki");
+  panels.split(k, kt, ki, 4).split(ni, it, ii, lowering.lanes());
+  panels.reorder(ii, ki, it, kt).vectorize(ii).unroll(ki);
+  for (H::Func piece : {panelRows, panelColumns})
+    piece.compute_at(panels, it).bound_extent(k, 4).bound_extent(ni, lowering.lanes());
+  panelRows.vectorize(k).vectorize(ni);
+  panelColumns.vectorize(ni).vectorize(k);
 }
 
 void MatmulKernel::defineSums(const Stage &stage) {
@@ -166,8 +197,7 @@ void MatmulKernel::schedule() {
   if (lowering.schedule.parallel)
     out.parallel(task);
 
-  panels.compute_at(out, panel).bound_extent(ni, nr).bound_extent(no, 1);
-  panels.vectorize(ni, lanes).unroll(ni);
+  schedulePanels(panel);
   for (H::Func func : {tile, acc})
     func.compute_at(out, mo)
         .bound_extent(func.args()[0], nr)
