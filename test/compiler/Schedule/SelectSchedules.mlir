@@ -33,10 +33,10 @@ func.func @gemm(%x: tensor<?x384xf32>) -> tensor<?x1536xf32> attributes {kernel.
   return %y : tensor<?x1536xf32>
 }
 
-// The same with an activation on the right is no gemm: nothing can be packed ahead.
+// With an activation on the right nothing can be packed ahead: the kernel packs it.
 // CHECK-LABEL: func @no_weight
 func.func @no_weight(%x: tensor<4x384xf32>, %w: tensor<384x64xf32>) -> tensor<4x64xf32> {
-  // CHECK: schedule(<loops
+  // CHECK: schedule(<matmul {parallel = true, tile_cols = 32 : i64, tile_rows = 8 : i64, vector = 16 : i64}>)
   %y = kernel.region "matmul" dims() ins(%x, %w) shapes [array<i64>, array<i64>] -> [array<i64>]
       : (tensor<4x384xf32>, tensor<384x64xf32>) -> tensor<4x64xf32> {
   ^bb0(%a: tensor<4x384xf32>, %b: tensor<384x64xf32>):
@@ -53,6 +53,28 @@ func.func @no_weight(%x: tensor<4x384xf32>, %w: tensor<384x64xf32>) -> tensor<4x
     kernel.yield %c : tensor<4x64xf32>
   }
   return %y : tensor<4x64xf32>
+}
+
+// For a few rows that costs more than it gains.
+// CHECK-LABEL: func @few_rows
+func.func @few_rows(%x: tensor<3x384xf32>, %w: tensor<384x64xf32>) -> tensor<3x64xf32> {
+  // CHECK: schedule(<loops
+  %y = kernel.region "matmul" dims() ins(%x, %w) shapes [array<i64>, array<i64>] -> [array<i64>]
+      : (tensor<3x384xf32>, tensor<384x64xf32>) -> tensor<3x64xf32> {
+  ^bb0(%a: tensor<3x384xf32>, %b: tensor<384x64xf32>):
+    %zero = arith.constant 0.0 : f32
+    %e = tensor.empty() : tensor<3x64xf32>
+    %f = linalg.fill ins(%zero : f32) outs(%e : tensor<3x64xf32>) -> tensor<3x64xf32>
+    %c = linalg.generic {indexing_maps = [#mk, #kn, #mn3], iterator_types = ["parallel", "parallel", "reduction"]}
+        ins(%a, %b : tensor<3x384xf32>, tensor<384x64xf32>) outs(%f : tensor<3x64xf32>) {
+    ^bb0(%p: f32, %q: f32, %acc: f32):
+      %r = arith.mulf %p, %q : f32
+      %s = arith.addf %acc, %r : f32
+      linalg.yield %s : f32
+    } -> tensor<3x64xf32>
+    kernel.yield %c : tensor<3x64xf32>
+  }
+  return %y : tensor<3x64xf32>
 }
 
 // One row is a gemm too.
