@@ -251,7 +251,7 @@ static void compileVariants(const KernelSpec &spec, const Schedule &schedule, co
     modules.push_back(pipeline.compile_to_module(lowering->arguments(), symbol, target,
                                                  H::LinkageType::ExternalPlusArgv));
     // A pass that matches loop names and finds none would silently do nothing.
-    if (recipe.pass && !recipe.pass->foundAll())
+    if (recipe.pass && !recipe.pass->foundAny())
       throw H::CompileError("the prefetch pass found no loop in " + symbol);
     result.scratchBytes = largerOf(result.scratchBytes, recipe.scratch);
     addElements(result.innerElements, recipe.innerElements);

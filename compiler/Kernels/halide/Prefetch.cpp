@@ -45,8 +45,8 @@ private:
 };
 } // namespace
 
-bool NextPanelPrefetch::foundAll() const {
-  return std::all_of(places.begin(), places.end(), [](const Place &place) { return place.hits; });
+bool NextPanelPrefetch::foundAny() const {
+  return std::any_of(places.begin(), places.end(), [](const Place &place) { return place.hits; });
 }
 
 Expr NextPanelPrefetch::valueOf(const std::string &var) const {

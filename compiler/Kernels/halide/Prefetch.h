@@ -30,8 +30,9 @@ public:
   int reduction = 0;    ///< K
   int linesPerStep = 1; ///< prefetches in each step
 
-  /// Whether each place was found: a pass that looks for names and finds none changes nothing.
-  bool foundAll() const;
+  /// Whether a place was found: a pass that looks for names and finds none changes nothing. One of
+  /// several may be missing, as tiles of which the number is known to be zero are.
+  bool foundAny() const;
 
 protected:
   using IRMutator::visit;

@@ -110,6 +110,17 @@ TEST(Gemm, AnyNumberOfRows) { // shared out by tiles of two heights, and by over
   }
 }
 
+TEST(Gemm, RowsThatAlwaysFillTiles) { // 14 a batch: no tile is one row less than seven
+  Builder b(1);
+  Schedule s = schedule(Recipe::Gemm);
+  Extent rows = {14, {0}};
+  int x = b.input({rows, fixed(40)}),
+      w = b.input({fixed(40), fixed(96)}, ScalarType::F32, s.tileCols);
+  b.spec.outputs = {b.reduce(Reduction::Sum, {rows, fixed(96), fixed(40)}, 2,
+                             b.at(x, {loop(0), loop(2)}) * b.at(w, {loop(2), loop(1)}))};
+  checkAll(b.spec, s, {{1}, {3}, {10}}, 1e-5);
+}
+
 TEST(Gemm, BatchLoopOutsideTheRows) {
   Builder b(2);
   Schedule s = schedule(Recipe::Gemm);
