@@ -96,6 +96,25 @@ double gemmCycles(const KernelSpec &spec, const GemmMatch &match, const Schedule
          elementwiseCycles(spec, match.contraction, lanes, dims);
 }
 
+/// As a gemm's, and the panels that the kernel packs: loads, shuffles and stores.
+double matmulCycles(const KernelSpec &spec, const ProductMatch &match, const Schedule &schedule,
+                    double lanes, const std::vector<int64_t> &dims) {
+  constexpr double kPack = 4; // cycles a vector
+  const LoopStage &loop = match.contraction->loop;
+  double rows = sizeOf(loop.loops[match.m], dims);
+  double columns = sizeOf(loop.loops[loop.parallel - 1], dims), depth = 1;
+  for (size_t i = loop.parallel; i < loop.loops.size(); ++i)
+    depth *= sizeOf(loop.loops[i], dims);
+  double products = points(loop, dims) / std::max(1.0, rows * columns * depth);
+  double blocks = std::ceil(rows / double(schedule.tileRows));
+  double tile = blocks > 0 ? std::ceil(rows / blocks) : 0;
+  double vectors = std::ceil(double(schedule.tileCols) / lanes);
+  double panels = std::ceil(columns / double(schedule.tileCols));
+  double step = std::max({tile * vectors / kFmas, (tile + vectors) / kLoads, kLatency});
+  return products * panels * depth * (blocks * step + vectors * kPack) +
+         elementwiseCycles(spec, match.contraction, lanes, dims);
+}
+
 double attentionCycles(const KernelSpec &spec, const Schedule &schedule, double lanes, double flops,
                        const std::vector<int64_t> &dims) {
   double cycles = elementwiseCycles(spec, nullptr, lanes, dims);
@@ -152,6 +171,9 @@ Prediction rapt::predict(const KernelSpec &spec, const Schedule &schedule, const
   double computing;
   if (schedule.recipe == Schedule::Recipe::Gemm && match)
     computing = gemmCycles(spec, *match, schedule, target, lanes, dims);
+  else if (auto product = matchProduct(spec);
+           schedule.recipe == Schedule::Recipe::Matmul && product)
+    computing = matmulCycles(spec, *product, schedule, lanes, dims);
   else if (schedule.recipe == Schedule::Recipe::Attention)
     computing = attentionCycles(spec, schedule, lanes, result.flops, dims);
   else if (schedule.recipe == Schedule::Recipe::Reference)
