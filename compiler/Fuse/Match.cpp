@@ -65,7 +65,7 @@ Value squared(Value value) {
   if (auto mul = value.getDefiningOp<onnx::MulOp>())
     return mul.getA() == mul.getB() ? mul.getA() : Value();
   auto pow = value.getDefiningOp<onnx::PowOp>();
-  return pow && isScalar(pow.getB(), 2.0) ? pow.getA() : Value();
+  return pow && scalarConstant(pow.getB()) == 2.0 ? pow.getA() : Value();
 }
 
 Product product(Value value) {

@@ -28,10 +28,17 @@ using rapt::fuse::product;
 
 namespace {
 
-/// `value` is coefficient * x^power, x^power written with Mul and Pow.
+/// How far a constant may be from what it stands for: exporters round it to the type of `value`.
+double toleranceOf(Value value) {
+  Type type = fuse::tensorType(value).getElementType();
+  return type.isBF16() ? 0x1p-8 : type.isF16() ? 0x1p-11 : 1e-6;
+}
+
+/// `value` is coefficient * x^power, x^power written with Mul and Pow. Whole exponents only: they
+/// have a value for a negative x, too.
 bool isPower(Value value, Value x, double coefficient, int power) {
   Product p = product(value);
-  if (!closeTo(p.coefficient, coefficient))
+  if (!closeTo(p.coefficient, coefficient, toleranceOf(value)))
     return false;
   double found = 0;
   for (Value factor : p.factors) {
@@ -40,7 +47,7 @@ bool isPower(Value value, Value x, double coefficient, int power) {
     auto square = factor.getDefiningOp<onnx::MulOp>();
     if (factor == x)
       found += 1;
-    else if (exponent && pow.getA() == x)
+    else if (exponent && pow.getA() == x && *exponent == std::floor(*exponent))
       found += *exponent;
     else if (square && square.getA() == x && square.getB() == x)
       found += 2; // x * x, kept whole by product() because something else uses it too
@@ -53,7 +60,7 @@ bool isPower(Value value, Value x, double coefficient, int power) {
 /// sqrt(2 / pi) * (x + 0.044715 x^3), or sqrt(2 / pi) * x * (1 + 0.044715 x^2).
 bool isTanhArgument(Value value, Value x) {
   Product p = product(value);
-  if (!closeTo(p.coefficient, std::sqrt(2.0 / M_PI)))
+  if (!closeTo(p.coefficient, std::sqrt(2.0 / M_PI), toleranceOf(value)))
     return false;
   if (p.factors.size() == 1) {
     auto add = p.factors[0].getDefiningOp<onnx::AddOp>();

@@ -126,3 +126,61 @@ func.func @not_a_tanh_gelu(%x: tensor<4xf32>, %y: tensor<4xf32>) -> (tensor<4xf3
   %15 = onnx.Mul %14, %half : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
   return %7, %15 : tensor<4xf32>, tensor<4xf32>
 }
+
+// The constants of a model in f16 are rounded to it.
+// CHECK-LABEL: func @half_precision
+func.func @half_precision(%x: tensor<4xf16>) -> tensor<4xf16> {
+  %r = onnx.Constant dense<0.70703125> : tensor<f16> : tensor<f16>
+  %one = onnx.Constant dense<1.0> : tensor<f16> : tensor<f16>
+  %half = onnx.Constant dense<0.5> : tensor<f16> : tensor<f16>
+  %0 = onnx.Mul %r, %x : (tensor<f16>, tensor<4xf16>) -> tensor<4xf16>
+  %1 = onnx.Erf %0 : (tensor<4xf16>) -> tensor<4xf16>
+  %2 = onnx.Add %one, %1 : (tensor<f16>, tensor<4xf16>) -> tensor<4xf16>
+  %3 = onnx.Mul %half, %2 : (tensor<f16>, tensor<4xf16>) -> tensor<4xf16>
+  %4 = onnx.Mul %x, %3 : (tensor<4xf16>, tensor<4xf16>) -> tensor<4xf16>
+  // CHECK: onnx.Gelu %arg0
+  // CHECK-NEXT: return
+  return %4 : tensor<4xf16>
+}
+
+// In f32 that constant is another one.
+// CHECK-LABEL: func @rounded_constant_in_f32
+func.func @rounded_constant_in_f32(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %r = onnx.Constant dense<0.70703125> : tensor<f32> : tensor<f32>
+  %one = onnx.Constant dense<1.0> : tensor<f32> : tensor<f32>
+  %half = onnx.Constant dense<0.5> : tensor<f32> : tensor<f32>
+  %0 = onnx.Mul %r, %x : (tensor<f32>, tensor<4xf32>) -> tensor<4xf32>
+  %1 = onnx.Erf %0 : (tensor<4xf32>) -> tensor<4xf32>
+  %2 = onnx.Add %one, %1 : (tensor<f32>, tensor<4xf32>) -> tensor<4xf32>
+  %3 = onnx.Mul %half, %2 : (tensor<f32>, tensor<4xf32>) -> tensor<4xf32>
+  %4 = onnx.Mul %x, %3 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  // CHECK-NOT: onnx.Gelu
+  // CHECK: onnx.Erf
+  // CHECK: return
+  return %4 : tensor<4xf32>
+}
+
+// x^2.5 * x^0.5 is x^3 for positive x only.
+// CHECK-LABEL: func @fractional_exponents
+func.func @fractional_exponents(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %most = onnx.Constant dense<2.5> : tensor<f32> : tensor<f32>
+  %rest = onnx.Constant dense<0.5> : tensor<f32> : tensor<f32>
+  %c = onnx.Constant dense<0.044715> : tensor<f32> : tensor<f32>
+  %s = onnx.Constant dense<0.797884583> : tensor<f32> : tensor<f32>
+  %one = onnx.Constant dense<1.0> : tensor<f32> : tensor<f32>
+  %half = onnx.Constant dense<0.5> : tensor<f32> : tensor<f32>
+  %h = onnx.Mul %half, %x : (tensor<f32>, tensor<4xf32>) -> tensor<4xf32>
+  %p = onnx.Pow %x, %most : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %q = onnx.Pow %x, %rest : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %0 = onnx.Mul %p, %q : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %1 = onnx.Mul %0, %c : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %2 = onnx.Add %x, %1 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %3 = onnx.Mul %2, %s : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %4 = onnx.Tanh %3 : (tensor<4xf32>) -> tensor<4xf32>
+  %5 = onnx.Add %4, %one : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %6 = onnx.Mul %h, %5 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  // CHECK-NOT: onnx.Gelu
+  // CHECK: onnx.Tanh
+  // CHECK: return
+  return %6 : tensor<4xf32>
+}
