@@ -378,11 +378,21 @@ struct HostBufferize : PassWrapper<HostBufferize, OperationPass<ModuleOp>> {
       if (!good(type))
         return function.emitOpError()
                << "expects ranked tensors of ONNX element types, but has " << type;
-    for (Type type :
-         llvm::concat<const Type>(function.getArgumentTypes(), function.getResultTypes()))
-      if (int64_t rank = cast<RankedTensorType>(type).getRank(); rank > RAPT_MAX_RANK)
-        return function.emitOpError() << "has an input or output of rank " << rank
-                                      << ", expected at most " << RAPT_MAX_RANK;
+    auto checkRank = [&](StringRef what, Type type, StringAttr name) -> LogicalResult {
+      int64_t rank = cast<RankedTensorType>(type).getRank();
+      if (rank <= RAPT_MAX_RANK)
+        return success();
+      return emitError(function.getLoc()) << what << (name ? name.getValue() : "") << "' has rank "
+                                          << rank << ", expected at most " << RAPT_MAX_RANK;
+    };
+    for (auto [index, type] : llvm::enumerate(function.getArgumentTypes()))
+      if (failed(checkRank("graph input '", type,
+                           function.getArgAttrOfType<StringAttr>(index, onnx::kNameAttr))))
+        return failure();
+    for (auto [index, type] : llvm::enumerate(function.getResultTypes()))
+      if (failed(checkRank("graph output '", type,
+                           function.getResultAttrOfType<StringAttr>(index, onnx::kNameAttr))))
+        return failure();
     for (Operation &op : function.getBody().front())
       if (isIndexArithmetic(&op))
         for (Value operand : op.getOperands())

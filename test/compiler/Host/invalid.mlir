@@ -21,6 +21,13 @@ func.func @main(%x: tensor<?xf32> {onnx.name = "x", onnx.dims = ["n"]}) -> tenso
 
 // -----
 
+// expected-error @below {{graph input 'x' has rank 9, expected at most 8}}
+func.func @main(%x: tensor<1x1x1x1x1x1x1x1x2xf32> {onnx.name = "x", onnx.dims = [1, 1, 1, 1, 1, 1, 1, 1, 2]}) -> tensor<1x1x1x1x1x1x1x1x2xf32> {
+  return %x : tensor<1x1x1x1x1x1x1x1x2xf32>
+}
+
+// -----
+
 func.func @main(%x: tensor<4xf32> {onnx.name = "x", onnx.dims = [4]}) -> tensor<4xf32> {
   // expected-error @below {{'tensor.empty' op has no place in the host's function at this stage}}
   %y = tensor.empty() : tensor<4xf32>
