@@ -202,7 +202,7 @@ private:
         std::optional<MaskTerm> mask = part.factor > 0 ? booleanMask(part.value) : std::nullopt;
         if (mask)
           exclude(*mask);
-        if (mask || (part.factor > 0 && isFloat(part.value) && takeCausal(part.value, true)))
+        if (mask || (part.factor > 0 && isFloat(part.value) && takeNumbers(part.value)))
           found = true;
         else if (!isZero(part.value))
           rest.push_back(part);
@@ -232,9 +232,26 @@ private:
         offset->constant().has_value() != match.window->constant().has_value())
       return false;
     match.causal = offset;
-    if (match.causal && isFloat(condition))
-      match.sentinel = -HUGE_VAL;
     return match.causal.has_value();
+  }
+
+  /// Numbers of 0 and -infinity that are a diagonal, or a table of two.
+  bool takeNumbers(Value bias) {
+    if (!takeCausal(bias, true) && !takeConstantBand(bias, true))
+      return false;
+    match.sentinel = -HUGE_VAL;
+    return true;
+  }
+
+  bool takeConstantBand(Value condition, bool seenWhenTrue) {
+    if (match.causal || match.window)
+      return false;
+    auto band = constantBand(condition, seenWhenTrue, match.scores.getOutput(), shapes);
+    if (!band)
+      return false;
+    match.window = band->first;
+    match.causal = band->second;
+    return true;
   }
 
   /// A mask that is a diagonal or two: keys up to one, keys from one on, or both around a query.
@@ -251,11 +268,8 @@ private:
         match.window = first;
         return true;
       }
-      if (auto band = constantBand(condition, seenWhenTrue, scores, shapes)) {
-        match.window = band->first;
-        match.causal = band->second;
+      if (takeConstantBand(condition, seenWhenTrue))
         return true;
-      }
     }
     if (takeCausal(condition, seenWhenTrue))
       return true;

@@ -231,7 +231,7 @@ private:
     return shift.isKnown() ? std::optional(shift) : std::nullopt;
   }
 
-  /// A constant whose leading dims are 1: which of its elements are seen.
+  /// A constant that is the same for all leading indices: which of its elements are seen.
   struct Table {
     SmallVector<bool> seen;
     int64_t rows, columns;
@@ -251,8 +251,6 @@ private:
       return std::nullopt;
     int64_t rank = type.getRank(), rows = type.getDimSize(rank - 2),
             columns = type.getDimSize(rank - 1);
-    if (rows * columns != type.getNumElements())
-      return std::nullopt;
     SmallVector<bool> seen;
     if (type.getElementType().isInteger(1)) {
       for (bool element : elements.getValues<bool>())
@@ -273,6 +271,11 @@ private:
     } else {
       return std::nullopt;
     }
+    size_t plane = rows * columns;
+    for (size_t i = plane; i < seen.size(); ++i)
+      if (seen[i] != seen[i - plane])
+        return std::nullopt;
+    seen.truncate(plane);
     return Table{std::move(seen), rows, columns};
   }
 

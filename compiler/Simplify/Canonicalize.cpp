@@ -44,6 +44,7 @@ struct SimplifyCanonicalize : PassWrapper<SimplifyCanonicalize, OperationPass<fu
     addBroadcastPatterns(patterns, shapes);
     addArithmeticPatterns(patterns, shapes);
     addGatherPatterns(patterns, shapes);
+    addGroupPatterns(patterns, shapes);
     addHeadPatterns(patterns, shapes);
     addMaskPatterns(patterns, shapes);
     GreedyRewriteConfig config;

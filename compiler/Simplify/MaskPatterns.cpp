@@ -7,6 +7,8 @@
 
 #include "compiler/Simplify/Rewrite.h"
 
+#include "mlir/IR/IRMapping.h"
+
 using namespace mlir;
 
 namespace rapt {
@@ -40,6 +42,40 @@ struct ReshapeBeforeChoice : ShapePattern<onnx::ReshapeOp> {
     Value condition = reshapeTo(builder, shapes, where.getLoc(), where.getCondition(),
                                 shapes.shapeOf(op.getReshaped()));
     return make<onnx::WhereOp>(builder, where.getLoc(), condition, x, y);
+  }
+};
+
+/// Reshape(And(x, y))  =>  And(Reshape(x), Reshape(y)), where the Reshape only adds or drops dims
+/// of size one; the same for Or and Not
+struct ReshapeBeforeLogic : ShapePattern<onnx::ReshapeOp> {
+  using ShapePattern::ShapePattern;
+  Value replacement(onnx::ReshapeOp op, OpBuilder &builder) const override {
+    Operation *logic = op.getData().getDefiningOp();
+    if (!isa_and_nonnull<onnx::AndOp, onnx::OrOp, onnx::NotOp>(logic))
+      return {};
+    ArrayRef<SymbolicExpr> from = shapes.shape(op.getData());
+    Shape to = shapes.shapeOf(op.getReshaped());
+    SmallVector<std::optional<size_t>> origins; // the dim of `from` that is each dim of `to`
+    size_t next = 0;
+    for (const SymbolicExpr &dim : to) {
+      while (!dim.is(1) && next < from.size() && from[next].is(1))
+        ++next;
+      if (!dim.is(1) && (next == from.size() || from[next] != dim))
+        return {};
+      origins.push_back(dim.is(1) ? std::nullopt : std::optional(next++));
+    }
+    if (!llvm::all_of(from.drop_front(next), [](const SymbolicExpr &dim) { return dim.is(1); }))
+      return {};
+    IRMapping mapping;
+    for (Value operand : logic->getOperands()) {
+      ArrayRef<SymbolicExpr> own = shapes.shape(operand);
+      size_t missing = from.size() - own.size();
+      Shape wanted;
+      for (std::optional<size_t> origin : origins)
+        wanted.push_back(origin && *origin >= missing ? own[*origin - missing] : SymbolicExpr(1));
+      mapping.map(operand, reshapeTo(builder, shapes, operand.getLoc(), operand, wanted));
+    }
+    return builder.clone(*logic, mapping)->getResult(0);
   }
 };
 
@@ -106,7 +142,7 @@ private:
 } // namespace
 
 void addMaskPatterns(RewritePatternSet &patterns, ShapeInference &shapes) {
-  patterns.add<ReshapeBeforeChoice, SumUnsplit>(patterns.getContext(), shapes);
+  patterns.add<ReshapeBeforeLogic, ReshapeBeforeChoice, SumUnsplit>(patterns.getContext(), shapes);
 }
 
 } // namespace rapt

@@ -90,6 +90,7 @@ void addBroadcastPatterns(mlir::RewritePatternSet &patterns, ShapeInference &sha
 void addArithmeticPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addGatherPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addMaskPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
+void addGroupPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addHeadPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 
 } // namespace rapt

@@ -49,14 +49,23 @@ LogicalResult checkDeclared(const ValueInfo &output, Value value, ArrayRef<Symbo
 }
 
 ImportOptions withoutEmptyDims(const Model &model, const ImportOptions &options) {
-  llvm::StringSet<> fixed;
-  for (const ValueInfo &input : model.graph.inputs)
-    for (size_t i = 0; options.values.count(input.name.str()) && i < input.tensor.dims.size(); ++i)
-      fixed.insert(dimName(input, i));
   ImportOptions rest = options;
-  for (const auto &[name, value] : options.dims)
-    if (value == 0 && !fixed.contains(name))
-      rest.dims.erase(name);
+  auto eachEmptyDim = [&](const ValueInfo &input, auto visit) {
+    for (size_t i = 0; i < input.tensor.dims.size(); ++i) {
+      auto given = input.tensor.dims[i].kind == Dim::Value ? options.dims.end()
+                                                           : options.dims.find(dimName(input, i));
+      if (given != options.dims.end() && given->second == 0)
+        visit(given->first);
+    }
+  };
+  for (const ValueInfo &input : model.graph.inputs)
+    if (!options.values.count(input.name.str()))
+      eachEmptyDim(input, [&](const std::string &name) { rest.dims.erase(name); });
+  for (const ValueInfo &input : model.graph.inputs)
+    eachEmptyDim(input, [&](const std::string &name) {
+      if (!rest.dims.count(name))
+        rest.values.erase(input.name.str());
+    });
   return rest;
 }
 

@@ -16,8 +16,8 @@ std::string dimName(const ValueInfo &input, size_t i);
 mlir::LogicalResult checkDeclared(const ValueInfo &output, mlir::Value value,
                                   llvm::ArrayRef<SymbolicExpr> dims, const ShapeInference &shapes);
 
-/// The options without the dims that are given as 0; those of inputs whose elements are given, too,
-/// stay.
+/// The options without the dims of inputs that are given as 0, and without the values of inputs
+/// that have such a dim, too: they hold nothing. A dim of nothing but inputs with values stays.
 ImportOptions withoutEmptyDims(const Model &model, const ImportOptions &options);
 
 /// Error if a symbolic dim of `module` that `given` has and `symbolic` has not, and that is

@@ -148,6 +148,7 @@ LogicalResult Importer::importInput(const ValueInfo &input) {
 
 LogicalResult Importer::fixInput(const ValueInfo &input, Type elementType) {
   SmallVector<int64_t> sizes;
+  std::string dims; // those given by an option, for an error
   for (auto [i, dim] : llvm::enumerate(input.tensor.dims)) {
     if (dim.kind == Dim::Value) {
       sizes.push_back(dim.value);
@@ -160,12 +161,13 @@ LogicalResult Importer::fixInput(const ValueInfo &input, Type elementType) {
                   " is not: expected --dim " + name + "=size, too");
     specialised.insert(name);
     sizes.push_back(given->second);
+    dims += (dims.empty() ? " with dim '" : ", '") + name + "' = " + std::to_string(given->second);
   }
   auto elements =
       parseElements(RankedTensorType::get(sizes, elementType), options.values.at(input.name.str()));
   if (!elements)
     return fail("input " + quoted(input.name) + " is given as " +
-                llvm::toString(elements.takeError()));
+                llvm::toString(elements.takeError()) + dims);
   fixedInputs[input.name] = *elements;
   return success();
 }

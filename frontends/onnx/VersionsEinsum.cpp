@@ -190,6 +190,15 @@ Operand Einsum::contract(const Operand &left, const Operand &right, const Labels
     std::swap(x, y);
     std::swap(rows, columns);
   }
+  // Where the product is transposed in any case, the operands keep the order that they have.
+  Labels direct(batch);
+  llvm::append_range(direct, rows);
+  llvm::append_range(direct, columns);
+  if (direct != inOrder(direct))
+    for (auto [labels, operand] : {std::pair(&rows, &x), {&columns, &y}})
+      llvm::sort(*labels, [&, own = &operand->labels](Label one, Label other) {
+        return rankIn(*own, one) < rankIn(*own, other);
+      });
   // One matrix for all rows: they stay dims of their own.
   if (batch.empty() && rows.size() > 1 && summed.size() == 1 && columns.size() == 1) {
     Labels order(rows), labels(rows);

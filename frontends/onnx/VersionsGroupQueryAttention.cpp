@@ -231,10 +231,11 @@ private:
       return see(windowMask(b, node.queries, node.keys, node.past, left, 0));
     if (!cache.grows)
       return see(windowMask(b, node.queries, node.keys, start, left, 0));
-    // One new token sees all that the padding leaves.
+    // One new token sees all that the padding leaves; more than one begin at P in every row.
+    bool several = staticDim(form().query, 2) > 1;
     if (staticDim(form().query, 2) != 1)
-      see(windowMask(b, node.queries, node.keys, node.past, -1, 0));
-    if (left >= 0)
+      see(windowMask(b, node.queries, node.keys, node.past, several ? left : -1, 0));
+    if (left >= 0 && !several)
       see(windowMask(b, node.queries, node.keys, start, left, -1));
   }
 

@@ -137,3 +137,31 @@ func.func @cached_names(%q: tensor<2x3x?x8xf32> {onnx.dims = [2, 3, "seq", 8]}, 
   %o = onnx.MatMul %w1, %v : (tensor<2x3x?x?xf32>, tensor<2x3x?x8xf32>) -> tensor<2x3x?x8xf32>
   return %o : tensor<2x3x?x8xf32>
 }
+
+// -----
+
+// A stored window, the same for both batch rows, as numbers to be added.
+// CHECK-LABEL: func @stored_numbers
+func.func @stored_numbers(%q: tensor<2x3x3x8xf32>, %k: tensor<2x3x8x4xf32>, %v: tensor<2x3x4x8xf32>) -> tensor<2x3x3x8xf32> {
+  // CHECK: attn.sdpa query(%arg0) key(%{{.*}}) value(%arg2) {causal_offset = 1 : i64, empty_row = #attn.empty_row<nan>, scale = 1.000000e+00 : f64, window_offset = 0 : i64}
+  %m = onnx.Constant dense<[[[[0.0, 0.0, 0xFF800000, 0xFF800000], [0xFF800000, 0.0, 0.0, 0xFF800000], [0xFF800000, 0xFF800000, 0.0, 0.0]]], [[[0.0, 0.0, 0xFF800000, 0xFF800000], [0xFF800000, 0.0, 0.0, 0xFF800000], [0xFF800000, 0xFF800000, 0.0, 0.0]]]]> : tensor<2x1x3x4xf32> : tensor<2x1x3x4xf32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x3x8xf32>, tensor<2x3x8x4xf32>) -> tensor<2x3x3x4xf32>
+  %b = onnx.Add %s, %m : (tensor<2x3x3x4xf32>, tensor<2x1x3x4xf32>) -> tensor<2x3x3x4xf32>
+  %p = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x3x4xf32>) -> tensor<2x3x3x4xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x3x4xf32>, tensor<2x3x4x8xf32>) -> tensor<2x3x3x8xf32>
+  return %o : tensor<2x3x3x8xf32>
+}
+
+// -----
+
+// Batch rows with windows of their own: none of both is the other's.
+// CHECK-LABEL: func @stored_rows_differ
+func.func @stored_rows_differ(%q: tensor<2x3x3x8xf32>, %k: tensor<2x3x8x4xf32>, %v: tensor<2x3x4x8xf32>) -> tensor<2x3x3x8xf32> {
+  // CHECK: attn.sdpa query(%arg0) key(%{{.*}}) value(%arg2) bias(%{{.*}}) {empty_row = #attn.empty_row<nan>, scale = 1.000000e+00 : f64}
+  %m = onnx.Constant dense<[[[[0.0, 0.0, 0xFF800000, 0xFF800000], [0xFF800000, 0.0, 0.0, 0xFF800000], [0xFF800000, 0xFF800000, 0.0, 0.0]]], [[[0.0, 0.0, 0.0, 0xFF800000], [0xFF800000, 0.0, 0.0, 0.0], [0xFF800000, 0xFF800000, 0.0, 0.0]]]]> : tensor<2x1x3x4xf32> : tensor<2x1x3x4xf32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x3x8xf32>, tensor<2x3x8x4xf32>) -> tensor<2x3x3x4xf32>
+  %b = onnx.Add %s, %m : (tensor<2x3x3x4xf32>, tensor<2x1x3x4xf32>) -> tensor<2x3x3x4xf32>
+  %p = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x3x4xf32>) -> tensor<2x3x3x4xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x3x4xf32>, tensor<2x3x4x8xf32>) -> tensor<2x3x3x8xf32>
+  return %o : tensor<2x3x3x8xf32>
+}

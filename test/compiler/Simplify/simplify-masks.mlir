@@ -107,3 +107,27 @@ func.func @used_twice(%s: tensor<8x3x5x5xf32>, %m: tensor<1x4x1x5x5xf32>) -> (te
   %c = onnx.Reshape %b, %join : (tensor<2x4x3x5x5xf32>, tensor<4xi64>) -> tensor<8x3x5x5xf32>
   return %c, %b : tensor<8x3x5x5xf32>, tensor<2x4x3x5x5xf32>
 }
+
+// A dim of size one that a condition gets is one of its parts'.
+// CHECK-LABEL: func @reshape_before_logic
+// CHECK-DAG: %[[A:.*]] = onnx.Reshape %arg0, {{.*}} -> tensor<1x1x5x7xi1>
+// CHECK-DAG: %[[B:.*]] = onnx.Reshape %arg1, {{.*}} -> tensor<4x1x1x7xi1>
+// CHECK: %[[C:.*]] = onnx.And %[[A]], %[[B]] : {{.*}} -> tensor<4x1x5x7xi1>
+// CHECK: onnx.Not %[[C]] : (tensor<4x1x5x7xi1>)
+func.func @reshape_before_logic(%a: tensor<5x7xi1>, %b: tensor<4x1x7xi1>) -> tensor<4x1x5x7xi1> {
+  %c = onnx.And %a, %b : (tensor<5x7xi1>, tensor<4x1x7xi1>) -> tensor<4x5x7xi1>
+  %n = onnx.Not %c : (tensor<4x5x7xi1>) -> tensor<4x5x7xi1>
+  %u = onnx.Unsqueeze %n {axes = array<i64: 1>} : (tensor<4x5x7xi1>) -> tensor<4x1x5x7xi1>
+  return %u : tensor<4x1x5x7xi1>
+}
+
+// Dims that are merged are not dims of the parts.
+// CHECK-LABEL: func @merge_behind_logic
+// CHECK: %[[C:.*]] = onnx.And %arg0, %arg1
+// CHECK: onnx.Reshape %[[C]]
+func.func @merge_behind_logic(%a: tensor<5x7xi1>, %b: tensor<4x1x7xi1>) -> tensor<20x7xi1> {
+  %c = onnx.And %a, %b : (tensor<5x7xi1>, tensor<4x1x7xi1>) -> tensor<4x5x7xi1>
+  %shape = onnx.Constant dense<[20, 7]> : tensor<2xi64> : tensor<2xi64>
+  %r = onnx.Reshape %c, %shape {allowzero = true} : (tensor<4x5x7xi1>, tensor<2xi64>) -> tensor<20x7xi1>
+  return %r : tensor<20x7xi1>
+}
