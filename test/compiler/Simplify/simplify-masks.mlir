@@ -107,3 +107,16 @@ func.func @used_twice(%s: tensor<8x3x5x5xf32>, %m: tensor<1x4x1x5x5xf32>) -> (te
   %c = onnx.Reshape %b, %join : (tensor<2x4x3x5x5xf32>, tensor<4xi64>) -> tensor<8x3x5x5xf32>
   return %c, %b : tensor<8x3x5x5xf32>, tensor<2x4x3x5x5xf32>
 }
+
+// Relative positions along rows and columns: the keys are split, not the batch.
+// CHECK-LABEL: func @keys_split
+// CHECK: %[[R:.*]] = onnx.Reshape {{.*}} -> tensor<4x6x6xf32>
+// CHECK: onnx.Add %arg0, %[[R]] : (tensor<4x6x6xf32>, tensor<4x6x6xf32>) -> tensor<4x6x6xf32>
+func.func @keys_split(%s: tensor<4x6x6xf32>, %rows: tensor<4x2x3x2x1xf32>) -> tensor<4x6x6xf32> {
+  %split = onnx.Constant dense<[4, 2, 3, 2, 3]> : tensor<5xi64> : tensor<5xi64>
+  %merged = onnx.Constant dense<[4, 6, 6]> : tensor<3xi64> : tensor<3xi64>
+  %w = onnx.Reshape %s, %split {allowzero = true} : (tensor<4x6x6xf32>, tensor<5xi64>) -> tensor<4x2x3x2x3xf32>
+  %a = onnx.Add %w, %rows : (tensor<4x2x3x2x3xf32>, tensor<4x2x3x2x1xf32>) -> tensor<4x2x3x2x3xf32>
+  %m = onnx.Reshape %a, %merged {allowzero = true} : (tensor<4x2x3x2x3xf32>, tensor<3xi64>) -> tensor<4x6x6xf32>
+  return %m : tensor<4x6x6xf32>
+}
