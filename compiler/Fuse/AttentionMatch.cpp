@@ -26,6 +26,9 @@ static constexpr double kProduct = 1e8;
 /// Sentinels at or below this take a key's weight to exactly zero beside any real score.
 static constexpr double kSentinel = -1e9;
 
+/// What is left of one where the scores are scaled after they were set to it.
+static constexpr double kScaledSentinel = -1e7;
+
 static bool isSentinel(Value value) {
   std::optional<double> number = scalarConstant(value);
   return number && *number <= kSentinel;
@@ -116,7 +119,7 @@ bool leadsToMatMul(Value value, int depth) {
     return false;
   if (isa<onnx::MatMulOp>(op))
     return true;
-  if (isa<onnx::TanhOp>(op) || isFloatCast(op))
+  if (isa<onnx::TanhOp, onnx::SubOp>(op) || isFloatCast(op))
     return leadsToMatMul(op->getOperand(0), depth + 1);
   if (isa<onnx::AddOp, onnx::MulOp, onnx::DivOp>(op))
     return leadsToMatMul(op->getOperand(0), depth + 1) ||
@@ -124,6 +127,33 @@ bool leadsToMatMul(Value value, int depth) {
   if (auto where = dyn_cast<onnx::WhereOp>(op))
     return leadsToMatMul(where.getX(), depth + 1) || leadsToMatMul(where.getY(), depth + 1);
   return false;
+}
+
+/// The operand of a Mul that has one number for all keys of a row; null if it has none.
+static Value rowScaleOf(Operation *op) {
+  if (!isa<onnx::MulOp>(op))
+    return {};
+  int scores = leadsToMatMul(op->getOperand(0)) ? 0 : 1;
+  Value scale = op->getOperand(1 - scores);
+  ArrayRef<int64_t> dims = tensorType(scale).getShape();
+  return dims.empty() || dims.back() == 1 ? scale : Value();
+}
+
+/// x where `value` is x minus the greatest element of its row and nothing else reads x; else null.
+static Value withoutMaximum(Value value) {
+  auto difference = value.getDefiningOp<onnx::SubOp>();
+  if (!difference || countUses(difference.getA()) != 2)
+    return {};
+  Value scores = difference.getA(), greatest = difference.getB();
+  ArrayRef<int64_t> dims = tensorType(greatest).getShape();
+  int64_t rank = tensorType(scores).getRank();
+  if (auto column = greatest.getDefiningOp<onnx::ReshapeOp>(); column && column->hasOneUse())
+    greatest = column.getData();
+  auto maximum = greatest.getDefiningOp<onnx::ReduceMaxOp>();
+  bool isMaximum = maximum && maximum->hasOneUse() && maximum.getData() == scores &&
+                   llvm::equal(maximum.getAxes(), ArrayRef<int64_t>{rank - 1}) &&
+                   static_cast<int64_t>(dims.size()) == rank && dims.back() == 1;
+  return isMaximum ? scores : Value();
 }
 
 /// One step from `value` towards the scores. Null with a reason when there is none.
@@ -136,6 +166,10 @@ static Value stepUp(Value value, AttentionMatch &match, std::string &reason) {
       number = scalarConstant(op->getOperand(0));
       next = op->getOperand(1);
     }
+    if (Value scale = number || match.rowScale ? Value() : rowScaleOf(op)) {
+      match.rowScale = scale;
+      return op->getOperand(op->getOperand(0) == scale ? 1 : 0);
+    }
     if (!number || !std::isfinite(*number) || *number == 0) {
       reason = "scale is not a constant";
       return {};
@@ -145,6 +179,10 @@ static Value stepUp(Value value, AttentionMatch &match, std::string &reason) {
   }
   if (isFloatCast(op))
     return op->getOperand(0);
+  if (match.rowScale) {
+    reason = "a scale that is no constant comes after more than the product";
+    return {};
+  }
   if (isa<onnx::TanhOp>(op)) {
     if (match.softcap != 0 || !(match.factor > 0)) {
       reason = "tanh of its scores is no softcap";
@@ -181,8 +219,8 @@ static Value stepUp(Value value, AttentionMatch &match, std::string &reason) {
       reason = "a bias is added after scores were set to a finite sentinel";
       return {};
     }
-    if (sentinel > kSentinel) {
-      reason = "masked scores are scaled to more than -1e9";
+    if (sentinel > kScaledSentinel) {
+      reason = "masked scores are scaled to more than -1e7";
       return {};
     }
     // Where every key is excluded, the keys with the greatest sentinel share the weight.
@@ -209,9 +247,9 @@ std::optional<AttentionMatch> matchAttention(onnx::SoftmaxOp softmax, std::strin
                            type.getRank() - 1);
     return std::nullopt;
   }
-  Value value = softmax.getInput();
+  Value value = softmax.getInput(), shifted;
   while (true) {
-    if (!value.hasOneUse()) {
+    if (!value.hasOneUse() && value != shifted) {
       reason = llvm::formatv("scores are used {0} times",
                              std::distance(value.use_begin(), value.use_end()));
       return std::nullopt;
@@ -224,7 +262,11 @@ std::optional<AttentionMatch> matchAttention(onnx::SoftmaxOp softmax, std::strin
       match.scores = matmul;
       break;
     }
-    value = stepUp(value, match, reason);
+    // A softmax does not change with what is added to all of a row; a tanh does, and so does the
+    // finite sentinel of a mask that is applied later.
+    shifted = withoutMaximum(value);
+    bool moves = match.softcap != 0 || !match.masks.empty() || !match.addedMasks.empty();
+    value = shifted && !moves ? shifted : stepUp(value, match, reason);
     if (!value)
       return std::nullopt;
   }

@@ -35,6 +35,7 @@ struct AttentionMatch {
   onnx::MatMulOp scores; // q' k', scalars and transposes still inside
   onnx::MatMulOp output; // the MatMul with v
   double factor = 1.0;   // product of the scalars after the first MatMul
+  mlir::Value rowScale;  // multiplies the product as well, one number for all keys of a row; or null
   double softcap = 0.0;  // softcap * tanh(factor * (q' k') / softcap); 0: none
   bool nanGuard = false; // Where(IsNaN(p), 0, p) stands before the second MatMul
   /// Weights are set to 0 where this excludes a key; it is the mask of the scores, too.

@@ -10,7 +10,7 @@
 // additive mask is boolean too; masks of positions are offsets (AttentionTerms.h). `empty_row`
 // keeps what the graph gives in a row where every key is excluded: -inf gives NaN, or zero behind a
 // guard (docs/semantics.md S2); a finite sentinel gives the mean. Where scores have another reader,
-// attention gets a copy of them (ScoresCopy.h).
+// attention gets a copy of them (ScoresCopy.h). A scale that is a tensor multiplies the queries.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -74,6 +74,8 @@ public:
       reason = "scale is not finite";
       return failure();
     }
+    if (match.rowScale)
+      query = onnx::MulOp::create(builder, loc, query.getType(), query, match.rowScale).getOutput();
     Value bias = joinBiases(), mask = joinMasks();
     auto [causal, window, fromEnd] = bandAttributes();
     RankedTensorType scoreType = tensorType(match.scores.getOutput());
@@ -169,6 +171,8 @@ private:
       terms.push_back(term.value = withoutExpand(term.value));
     for (fuse::MaskTerm &term : match.masks)
       terms.push_back(term.condition = withoutExpand(term.condition));
+    if (match.rowScale)
+      terms.push_back(match.rowScale = withoutExpand(match.rowScale));
     for (Value term : terms) {
       int64_t skipped = rank - tensorType(term).getRank();
       bool fits = skipped >= 0;

@@ -214,8 +214,11 @@ std::optional<SymbolicExpr> startOf(Lowering &lowering, onnx::SliceOp op, int64_
   SymbolicExpr start = content.elements()[i].expr,
                dim = lowering.shape(op.getData())[op.getAxes()[i]];
   SymbolicExpr last = dim - SymbolicExpr(op.getSteps()[i] < 0 ? 1 : 0);
-  if (start.lowerBound() < 0)
-    start = start.upperBound() < 0 ? SymbolicExpr::max(start + dim, 0) : SymbolicExpr();
+  if (start.upperBound() < 0)
+    start = SymbolicExpr::max(start + dim, 0);
+  else if (start.lowerBound() < 0) // for some sizes, where the factor is 1 and not 0
+    start = SymbolicExpr::max(
+        start + dim * SymbolicExpr::max(SymbolicExpr::min(SymbolicExpr(0) - start, 1), 0), 0);
   start = SymbolicExpr::min(start, last);
   return start.isKnown() ? std::optional(start) : std::nullopt;
 }

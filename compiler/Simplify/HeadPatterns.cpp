@@ -107,10 +107,26 @@ struct SplitSoftmax : ShapePattern<onnx::SoftmaxOp> {
     return reshapeLike(builder, shapes, weights, op.getOutput());
   }
 };
+
+/// Reshape(Softmax(s)) : [B * H, I, J] -> [B, H, I, J]  =>  Softmax(Reshape(s)), where s leads to
+/// a batched product
+struct SplitWeights : ShapePattern<onnx::ReshapeOp> {
+  using ShapePattern::ShapePattern;
+  Value replacement(onnx::ReshapeOp op, OpBuilder &builder) const override {
+    auto softmax = op.getData().getDefiningOp<onnx::SoftmaxOp>();
+    Shape merged = shapes.shapeOf(op.getData()), wide = shapes.shapeOf(op.getReshaped());
+    if (!softmax || softmax.getAxis() != 2 || !op.getData().hasOneUse() || !merges(wide, merged) ||
+        !leadsToProduct(softmax.getInput(), shapes, merged[0]))
+      return {};
+    Value scores = split(builder, shapes, softmax.getInput(), wide[0], wide[1]);
+    return make<onnx::SoftmaxOp>(builder, softmax.getLoc(), scores, builder.getI64IntegerAttr(3));
+  }
+};
 } // namespace
 
 void addHeadPatterns(RewritePatternSet &patterns, ShapeInference &shapes) {
-  patterns.add<SplitScores, SplitWeighted, SplitSoftmax>(patterns.getContext(), shapes);
+  patterns.add<SplitScores, SplitWeighted, SplitSoftmax, SplitWeights>(patterns.getContext(),
+                                                                       shapes);
 }
 
 } // namespace rapt

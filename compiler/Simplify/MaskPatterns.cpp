@@ -79,9 +79,10 @@ struct ReshapeBeforeLogic : ShapePattern<onnx::ReshapeOp> {
   }
 };
 
-/// Reshape(Reshape(x) + m)  =>  x + Reshape(Expand(m)), where the inner Reshape splits the first
-/// dim of x and the outer one merges it again: [B*W,H,I,J] -> [B,W,H,I,J] -> [B*W,H,I,J]. The same
-/// for Where(m, number, Reshape(x)) and Where(m, Reshape(x), number). Shifted windows do it.
+/// Reshape(Reshape(x) + m)  =>  x + Reshape(Expand(m)), where the inner Reshape splits dims of x
+/// and the outer one merges them again: [B*W,H,I,J] -> [B,W,H,I,J] -> [B*W,H,I,J]. The same for
+/// Where(m, number, Reshape(x)) and Where(m, Reshape(x), number). Shifted windows do it, and
+/// relative positions along the rows and columns of an image.
 struct SumUnsplit : ShapePattern<onnx::ReshapeOp> {
   using ShapePattern::ShapePattern;
   Value replacement(onnx::ReshapeOp op, OpBuilder &builder) const override {
@@ -91,13 +92,17 @@ struct SumUnsplit : ShapePattern<onnx::ReshapeOp> {
     Shape merged = shapes.shapeOf(op.getReshaped());
     for (OpOperand &operand : sum->getOpOperands()) {
       auto split = operand.get().getDefiningOp<onnx::ReshapeOp>();
-      if (!split || !splitsFirst(split, merged) ||
+      if (!split || !sameShape(shapes.shape(split.getData()), merged) ||
           !sameShape(shapes.shape(split.getReshaped()), shapes.shape(op.getData())))
+        continue;
+      Shape wide = shapes.shapeOf(split.getReshaped());
+      auto groups = groupDims(wide, merged);
+      if (!groups || wide.size() <= merged.size())
         continue;
       SmallVector<Value> operands;
       for (OpOperand &other : sum->getOpOperands())
         operands.push_back(&other == &operand ? split.getData()
-                                              : merge(other.get(), split, merged, builder));
+                                              : merge(other.get(), wide, *groups, builder));
       if (isa<onnx::AddOp>(sum))
         return make<onnx::AddOp>(builder, sum->getLoc(), operands[0], operands[1]);
       if (operand.getOperandNumber() == 0)
@@ -112,31 +117,28 @@ struct SumUnsplit : ShapePattern<onnx::ReshapeOp> {
   }
 
 private:
-  /// From `merged` the Reshape makes its first dim two or more, and keeps the others.
-  bool splitsFirst(onnx::ReshapeOp split, const Shape &merged) const {
-    ArrayRef<SymbolicExpr> wide = shapes.shape(split.getReshaped());
-    return merged.size() > 1 && wide.size() > merged.size() &&
-           sameShape(shapes.shape(split.getData()), merged) &&
-           sameShape(wide.take_back(merged.size() - 1), ArrayRef(merged).drop_front());
-  }
-
-  /// What is broadcast to the split dims, for the merged one.
-  Value merge(Value value, onnx::ReshapeOp split, const Shape &merged, OpBuilder &builder) const {
-    Shape own = shapes.shapeOf(value), wide = shapes.shapeOf(split.getReshaped());
-    size_t leading = wide.size() - merged.size() + 1;
-    if (own.size() < merged.size()) // the split dims have no part in it
+  /// What is broadcast to the dims `wide`, for those that are merged of `groups` of them.
+  Value merge(Value value, const Shape &wide, ArrayRef<SmallVector<int64_t>> groups,
+              OpBuilder &builder) const {
+    Shape own = shapes.shapeOf(value);
+    size_t kept = 0; // dims at the end that stay as they are
+    while (kept < groups.size() && groups[groups.size() - 1 - kept].size() == 1)
+      ++kept;
+    if (own.size() <= kept)
       return value;
     own.insert(own.begin(), wide.size() - own.size(), SymbolicExpr(1));
-    bool same = llvm::all_of(ArrayRef(own).take_front(leading),
-                             [](const SymbolicExpr &dim) { return dim.is(1); });
-    Shape narrow(own.begin() + leading, own.end());
-    narrow.insert(narrow.begin(), same ? SymbolicExpr(1) : merged.front());
-    Location loc = value.getLoc();
-    if (!same) {
-      std::copy(wide.begin(), wide.begin() + leading, own.begin());
-      value = expandTo(builder, shapes, loc, value, own);
+    Shape expanded = own, narrow;
+    for (ArrayRef<int64_t> group : groups) {
+      bool same = llvm::all_of(group, [&](int64_t dim) { return own[dim].is(1); });
+      SymbolicExpr merged(1);
+      for (int64_t dim : group) {
+        expanded[dim] = same ? SymbolicExpr(1) : wide[dim];
+        merged = merged * expanded[dim];
+      }
+      narrow.push_back(merged);
     }
-    return reshapeTo(builder, shapes, loc, value, narrow);
+    Value full = expandTo(builder, shapes, value.getLoc(), value, expanded);
+    return reshapeTo(builder, shapes, value.getLoc(), full, narrow);
   }
 };
 } // namespace

@@ -117,4 +117,25 @@ LogicalResult replaceOrRestore(PatternRewriter &rewriter, Operation *op,
   return failure();
 }
 
+std::optional<SmallVector<SmallVector<int64_t>>> groupDims(ArrayRef<SymbolicExpr> shape,
+                                                           ArrayRef<SymbolicExpr> merged) {
+  SmallVector<SmallVector<int64_t>> groups(merged.size());
+  size_t next = 0;
+  for (size_t i = 0; i < merged.size(); ++i) {
+    SymbolicExpr product(1);
+    while (product != merged[i]) {
+      if (next == shape.size())
+        return std::nullopt;
+      groups[i].push_back(next);
+      product = product * shape[next++];
+    }
+  }
+  for (; next < shape.size(); ++next) { // what is left must have size one
+    if (!shape[next].is(1) || groups.empty())
+      return std::nullopt;
+    groups.back().push_back(next);
+  }
+  return groups;
+}
+
 } // namespace rapt

@@ -85,6 +85,11 @@ bool sameShape(llvm::ArrayRef<SymbolicExpr> a, llvm::ArrayRef<SymbolicExpr> b);
 /// Whether the shape operand `operand` lists the dims of `shape` one by one.
 bool listsShape(ShapeInference &shapes, mlir::Value operand, llvm::ArrayRef<SymbolicExpr> shape);
 
+/// For each dim of `merged` the neighbouring dims of `shape` whose product it is; none if they do
+/// not line up.
+std::optional<llvm::SmallVector<llvm::SmallVector<int64_t>>>
+groupDims(llvm::ArrayRef<SymbolicExpr> shape, llvm::ArrayRef<SymbolicExpr> merged);
+
 void addViewPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addBroadcastPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addArithmeticPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);

@@ -123,29 +123,6 @@ struct MergeTransposes : ShapePattern<onnx::TransposeOp> {
   }
 };
 
-/// For each dim of `merged` the neighbouring dims of `shape` whose product it is; none if they do
-/// not line up.
-std::optional<SmallVector<SmallVector<int64_t>>> groupDims(ArrayRef<SymbolicExpr> shape,
-                                                           ArrayRef<SymbolicExpr> merged) {
-  SmallVector<SmallVector<int64_t>> groups(merged.size());
-  size_t next = 0;
-  for (size_t i = 0; i < merged.size(); ++i) {
-    SymbolicExpr product(1);
-    while (product != merged[i]) {
-      if (next == shape.size())
-        return std::nullopt;
-      groups[i].push_back(next);
-      product = product * shape[next++];
-    }
-  }
-  for (; next < shape.size(); ++next) { // what is left must have size one
-    if (!shape[next].is(1) || groups.empty())
-      return std::nullopt;
-    groups.back().push_back(next);
-  }
-  return groups;
-}
-
 /// Reshape(Transpose(Reshape(x)))  =>  Transpose(x), where the first Reshape merges dims and the
 /// last one splits them again: [B,H,S,D] -> [B*H,S,D] -> [B*H,D,S] -> [B,H,D,S].
 struct TransposeUnmerged : ShapePattern<onnx::ReshapeOp> {

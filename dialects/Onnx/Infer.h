@@ -57,6 +57,10 @@ mlir::LogicalResult checkAxis(mlir::Operation *op, int64_t axis, int64_t rank, b
 mlir::LogicalResult checkAxes(mlir::Operation *op, llvm::ArrayRef<int64_t> axes, int64_t rank);
 /// Error unless `value` has an integer (and not boolean) element type.
 mlir::LogicalResult checkIntegers(mlir::Operation *op, mlir::Value value, llvm::StringRef name);
+/// Error where the size `dim` is negative for all sizes of the inputs; where it is for some, they
+/// are refused when the model runs. `what` names the size.
+mlir::LogicalResult checkSize(ShapeInference &shapes, mlir::Operation *op, const SymbolicExpr &dim,
+                              const llvm::Twine &what);
 
 } // namespace rapt::onnx
 

@@ -31,6 +31,15 @@ LogicalResult checkAxes(Operation *op, ArrayRef<int64_t> axes, int64_t rank) {
   return success();
 }
 
+LogicalResult checkSize(ShapeInference &shapes, Operation *op, const SymbolicExpr &dim,
+                        const Twine &what) {
+  if (dim.upperBound() < 0)
+    return op->emitOpError() << what << " is " << dim.str() << ", expected no negative size";
+  if (dim.lowerBound() < 0 && !shapes.atMost(SymbolicExpr(0), dim))
+    shapes.require(op, SymbolicExpr(0), dim, /*equal=*/false, what);
+  return success();
+}
+
 LogicalResult checkIntegers(Operation *op, Value value, StringRef name) {
   auto type = dyn_cast<IntegerType>(elementTypeOf(value));
   if (type && type.getWidth() > 1)

@@ -80,9 +80,8 @@ LogicalResult inferReshape(ShapeInference &shapes, ReshapeOp op) {
                                 << from.size();
       to.push_back(from[i]);
     } else {
-      if (dim.lowerBound() < 0)
-        return op.emitOpError() << "shape has " << dim.str() << " at " << i
-                                << ", expected -1 or no negative size";
+      if (failed(checkSize(shapes, op, dim, "shape at " + Twine(i))))
+        return failure();
       to.push_back(dim);
     }
     others.push_back(to.back());
@@ -90,9 +89,11 @@ LogicalResult inferReshape(ShapeInference &shapes, ReshapeOp op) {
   SymbolicExpr total = numElements(from);
   if (inferred) {
     SymbolicExpr dim = inferDim(from, others);
-    if (!dim.isKnown() || dim.lowerBound() < 0)
+    if (!dim.isKnown())
       return op.emitOpError() << "shape: no size for -1 makes " << total.str() << " elements from "
                               << numElements(others).str();
+    if (failed(checkSize(shapes, op, dim, "size for -1")))
+      return failure();
     to[*inferred] = dim;
   }
   SymbolicExpr count = numElements(to);
@@ -211,9 +212,8 @@ LogicalResult inferExpand(ShapeInference &shapes, ExpandOp op) {
     // -1 keeps the operand's dim: not in the standard's text, but what exporters write.
     if (dim.is(-1))
       dim = SymbolicExpr(1);
-    if (dim.lowerBound() < 0)
-      return op.emitOpError() << "shape has " << dim.str() << " at " << i
-                              << ", expected no negative size";
+    if (failed(checkSize(shapes, op, dim, "shape at " + Twine(i))))
+      return failure();
   }
   FailureOr<Shape> to = shapes.broadcast(op, {shapes.shapeOf(op.getInput()), *wanted});
   if (failed(to))

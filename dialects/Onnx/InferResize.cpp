@@ -89,9 +89,8 @@ LogicalResult inferResize(ShapeInference &shapes, ResizeOp op) {
                               << (op.getAntialias() ? "1/1024 with antialias" : "0");
     if (shape[axis].is(0) && !size.is(0))
       return op.emitOpError() << "dim " << axis << " is 0, expected elements to take samples of";
-    if (size.lowerBound() < 0)
-      return op.emitOpError() << "size on axis " << axis << " is " << size.str()
-                              << ", expected no negative size";
+    if (failed(checkSize(shapes, op, size, "size on axis " + Twine(axis))))
+      return failure();
     shape[axis] = size;
   }
   if (elementTypeOf(op.getX()).isInteger(1) && op.getMode() != "nearest")

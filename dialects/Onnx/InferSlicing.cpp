@@ -157,8 +157,8 @@ SymbolicExpr clampBound(const SymbolicExpr &bound, const SymbolicExpr &dim, int6
   }
   if (value.upperBound() < 0)
     value = value + dim;
-  else if (value.lowerBound() < 0)
-    return {};
+  else if (value.lowerBound() < 0) // for some sizes: the factor is 1 there, else 0
+    value = value + dim * SymbolicExpr::max(SymbolicExpr::min(SymbolicExpr(0) - value, 1), 0);
   return SymbolicExpr::min(SymbolicExpr::max(value, low), dim + SymbolicExpr(high));
 }
 
@@ -185,9 +185,7 @@ LogicalResult inferSlice(ShapeInference &shapes, SliceOp op) {
     SymbolicExpr to = clampBound(end, dim, step > 0 ? 0 : -1, step > 0 ? 0 : -1);
     if (!from.isKnown() || !to.isKnown())
       return op.emitOpError() << "bounds on axis " << axis << " are " << start.str() << " and "
-                              << end.str()
-                              << ", expected each to be either negative or not for all "
-                              << "sizes of the inputs";
+                              << end.str() << ", expected shorter expressions";
     SymbolicExpr span = step > 0 ? to - from : from - to;
     SymbolicExpr stride(std::abs(step));
     SymbolicExpr count =

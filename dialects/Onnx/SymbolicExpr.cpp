@@ -323,7 +323,39 @@ SymbolicExpr SymbolicExpr::floorDiv(const SymbolicExpr &a, const SymbolicExpr &b
     return SymbolicExpr(*x / *y - (*x % *y < 0));
   if (SymbolicExpr quotient = exactDiv(a, b); quotient.isKnown())
     return quotient;
-  return fromAtom(SymbolicAtom::FloorDiv, a, b);
+  std::optional<int64_t> divisor = b.constant();
+  if (!divisor)
+    return fromAtom(SymbolicAtom::FloorDiv, a, b);
+  // What the divisor divides comes out: (2 * seq + 5) / 2 is seq + 2 and a half rounded down.
+  Poly whole, rest;
+  for (const SymbolicTerm &term : a.terms()) {
+    int64_t quotient = term.coefficient / *divisor, left = term.coefficient % *divisor;
+    if (left < 0) {
+      left += *divisor;
+      --quotient;
+    }
+    bool split = term.factors.empty() || left == 0;
+    if (split && quotient != 0)
+      whole.push_back({quotient, term.factors});
+    if (!split || left != 0)
+      rest.push_back({split ? left : term.coefficient, term.factors});
+  }
+  SymbolicExpr outside = fromTerms(std::move(whole)), inside = fromTerms(std::move(rest));
+  // (x / m + c) / n is (x + m * c) / (m * n), all rounded down: windows of windows.
+  for (const SymbolicTerm &term : inside.terms()) {
+    const SymbolicAtom *atom = term.factors.size() == 1 ? term.factors.front().get() : nullptr;
+    SymbolicExpr other = inside - fromTerms({term});
+    if (!atom || atom->kind != SymbolicAtom::FloorDiv || term.coefficient != 1 ||
+        !atom->rhs.constant() || !other.constant())
+      continue;
+    SymbolicExpr merged = floorDiv(atom->lhs + atom->rhs * other, atom->rhs * b);
+    if (merged.isKnown())
+      return outside + merged;
+  }
+  if (inside.constant()) // a remainder, less than the divisor
+    return outside;
+  SymbolicExpr result = outside + fromAtom(SymbolicAtom::FloorDiv, inside, b);
+  return result.isKnown() ? result : fromAtom(SymbolicAtom::FloorDiv, a, b);
 }
 
 SymbolicExpr SymbolicExpr::mod(const SymbolicExpr &a, const SymbolicExpr &b) {

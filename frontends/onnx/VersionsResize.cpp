@@ -147,6 +147,30 @@ void setSizes(NodeBuilder &b, Value x, ResizeForm &form, ArrayRef<int64_t> sizes
   form.sizes = b.makeInts(result);
 }
 
+/// Sizes that follow from the dims of the model's inputs. Unknown ones are refused by inference.
+void setOpenSizes(NodeBuilder &b, Value x, Value sizes, ResizeForm &form, StringRef policy) {
+  auto type = cast<RankedTensorType>(sizes.getType());
+  if (!type.getElementType().isInteger(64) || type.getRank() != 1)
+    return b.error("input 'sizes' has rank " + Twine(type.getRank()) +
+                   " or no int64, expected int64 of rank 1");
+  if (!type.isDynamicDim(0) && type.getDimSize(0) != static_cast<int64_t>(form.axes.size()))
+    return b.error("'sizes' has " + Twine(type.getDimSize(0)) + " numbers, expected " +
+                   Twine(form.axes.size()));
+  if (policy != "stretch")
+    return b.unsupported("attribute 'keep_aspect_ratio_policy' with sizes that are not constant");
+  ArrayRef<Element> elements = b.elements(sizes);
+  for (auto [i, axis] : llvm::enumerate(form.axes)) {
+    SymbolicExpr dim = b.dim(x, axis);
+    SymbolicExpr size = i < elements.size() ? elements[i].expr : SymbolicExpr();
+    std::optional<int64_t> from = dim.constant(), to = size.constant();
+    bool stays = dim.isKnown() && size.isKnown() && dim == size;
+    form.scales.push_back(stays                                ? 1.0
+                          : from && to && *from > 0 && *to > 0 ? static_cast<double>(*to) / *from
+                                                               : 0);
+  }
+  form.sizes = sizes;
+}
+
 /// Leaves out the axes that stay as they are.
 void dropIdle(NodeBuilder &b, ResizeForm &form) {
   if (form.transformation == "tf_crop_and_resize")
@@ -268,6 +292,8 @@ void upgradeResize(NodeBuilder &b) {
     if (b.stopped() || !checkScales(b, form.scales, form.axes.size()))
       return;
     form.sizes = scaledDims(b, x, form);
+  } else if (!b.isConstant(b.in(3))) {
+    setOpenSizes(b, x, b.in(3), form, policy);
   } else {
     SmallVector<int64_t> sizes = b.constants(3, "sizes");
     if (b.stopped())
@@ -287,8 +313,8 @@ void addResize(std::vector<Operator> &table) {
            "axes must be constant",
            upgradePad},
           {"Resize", 10, "float, int",
-           "scales, sizes and roi must be constant; antialias and "
-           "keep_aspect_ratio_policy need constant dims",
+           "scales and roi must be constant, sizes must follow from constants and input dims; "
+           "antialias and keep_aspect_ratio_policy need constant dims",
            upgradeResize},
           {"Upsample", 7, "float, int", "becomes Resize", upgradeUpsample},
       });

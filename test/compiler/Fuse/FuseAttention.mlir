@@ -151,15 +151,76 @@ func.func @wrong_axis(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf32>, %v: tens
 
 // -----
 
-// A scale that the graph computes.
+// A scale that the graph computes: it multiplies the queries.
 // CHECK-LABEL: func @computed_scale
-func.func @computed_scale(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf32>, %v: tensor<2x3x7x8xf32>, %c: tensor<f32>) -> tensor<2x3x5x8xf32> {
-  // CHECK-NOT: attn.sdpa
-  // CHECK: onnx.Softmax {{.*}}attn.not_fused = "scale is not a constant"
+func.func @computed_scale(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf32>, %v: tensor<2x3x7x8xf32>, %c: tensor<3x1x1xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK: %[[Q:.*]] = onnx.Mul %arg0, %arg3 : (tensor<2x3x5x8xf32>, tensor<3x1x1xf32>)
+  // CHECK: attn.sdpa query(%[[Q]])
   %kt = onnx.Transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<2x3x7x8xf32>) -> tensor<2x3x8x7xf32>
   %s = onnx.MatMul %q, %kt : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
-  %t = onnx.Mul %s, %c : (tensor<2x3x5x7xf32>, tensor<f32>) -> tensor<2x3x5x7xf32>
+  %t = onnx.Mul %s, %c : (tensor<2x3x5x7xf32>, tensor<3x1x1xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %t {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// A scale for each key.
+// CHECK-LABEL: func @scaled_keys
+func.func @scaled_keys(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %c: tensor<7xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK-NOT: attn.sdpa
+  // CHECK: onnx.Softmax {{.*}}attn.not_fused = "scale is not a constant"
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %t = onnx.Mul %s, %c : (tensor<2x3x5x7xf32>, tensor<7xf32>) -> tensor<2x3x5x7xf32>
   // expected-remark@below {{attention not fused: scale is not a constant}}
+  %p = onnx.Softmax %t {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// The scale multiplies the bias as well.
+// CHECK-LABEL: func @scaled_bias
+func.func @scaled_bias(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %c: tensor<3x1x1xf32>, %b: tensor<5x7xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK-NOT: attn.sdpa
+  // CHECK: onnx.Softmax {{.*}}attn.not_fused = "a scale that is no constant comes after more than the product"
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %a = onnx.Add %s, %b : (tensor<2x3x5x7xf32>, tensor<5x7xf32>) -> tensor<2x3x5x7xf32>
+  %t = onnx.Mul %a, %c : (tensor<2x3x5x7xf32>, tensor<3x1x1xf32>) -> tensor<2x3x5x7xf32>
+  // expected-remark@below {{attention not fused: a scale that is no constant comes after more than the product}}
+  %p = onnx.Softmax %t {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// The greatest score is taken off by hand; the softmax does it anyway.
+// CHECK-LABEL: func @without_maximum
+func.func @without_maximum(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK: attn.sdpa
+  // CHECK-NOT: onnx.ReduceMax
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %m = onnx.ReduceMax %s {axes = array<i64: 3>} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x1xf32>
+  %t = onnx.Sub %s, %m : (tensor<2x3x5x7xf32>, tensor<2x3x5x1xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %t {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// The greatest score of a column: it is not the same for all keys of a row.
+// CHECK-LABEL: func @without_maximum_of_columns
+func.func @without_maximum_of_columns(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK-NOT: attn.sdpa
+  // CHECK: attn.not_fused
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %m = onnx.ReduceMax %s {axes = array<i64: 2>} : (tensor<2x3x5x7xf32>) -> tensor<2x3x1x7xf32>
+  %t = onnx.Sub %s, %m : (tensor<2x3x5x7xf32>, tensor<2x3x1x7xf32>) -> tensor<2x3x5x7xf32>
+  // expected-remark@below {{attention not fused: }}
   %p = onnx.Softmax %t {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
   %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
   return %o : tensor<2x3x5x8xf32>

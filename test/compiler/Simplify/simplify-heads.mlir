@@ -168,3 +168,33 @@ func.func @other_dim_split(%q4: tensor<?x4x?x8xf32> {onnx.dims = ["b", 4, "i", 8
   %w = onnx.Reshape %long, %shape {allowzero = true} : (tensor<?x?x?xf32>, tensor<4xi64>) -> tensor<?x4x?x?xf32>
   return %w : tensor<?x4x?x?xf32>
 }
+
+// CLIP-like models: the softmax is on [batch * heads, ...], the product with the values on [batch, heads, ...].
+// CHECK-LABEL: func @softmax_split
+// CHECK: %[[S:.*]] = onnx.MatMul %arg0, %arg1 : (tensor<2x4x5x8xf32>, tensor<2x4x8x6xf32>) -> tensor<2x4x5x6xf32>
+// CHECK: %[[P:.*]] = onnx.Softmax %[[S]] {axis = 3
+// CHECK: onnx.MatMul %[[P]], %arg2 :
+func.func @softmax_split(%q4: tensor<2x4x5x8xf32>, %k4: tensor<2x4x8x6xf32>, %v: tensor<2x4x6x8xf32>) -> tensor<2x4x5x8xf32> {
+  %qs = onnx.Constant dense<[8, 5, 8]> : tensor<3xi64> : tensor<3xi64>
+  %ks = onnx.Constant dense<[8, 8, 6]> : tensor<3xi64> : tensor<3xi64>
+  %ps = onnx.Constant dense<[2, 4, 5, 6]> : tensor<4xi64> : tensor<4xi64>
+  %q = onnx.Reshape %q4, %qs {allowzero = true} : (tensor<2x4x5x8xf32>, tensor<3xi64>) -> tensor<8x5x8xf32>
+  %k = onnx.Reshape %k4, %ks {allowzero = true} : (tensor<2x4x8x6xf32>, tensor<3xi64>) -> tensor<8x8x6xf32>
+  %s = onnx.MatMul %q, %k : (tensor<8x5x8xf32>, tensor<8x8x6xf32>) -> tensor<8x5x6xf32>
+  %p = onnx.Softmax %s {axis = 2 : i64} : (tensor<8x5x6xf32>) -> tensor<8x5x6xf32>
+  %p4 = onnx.Reshape %p, %ps {allowzero = true} : (tensor<8x5x6xf32>, tensor<4xi64>) -> tensor<2x4x5x6xf32>
+  %o = onnx.MatMul %p4, %v : (tensor<2x4x5x6xf32>, tensor<2x4x6x8xf32>) -> tensor<2x4x5x8xf32>
+  return %o : tensor<2x4x5x8xf32>
+}
+
+// Two readers: the softmax is not computed twice.
+// CHECK-LABEL: func @softmax_read_twice
+// CHECK: onnx.Softmax {{.*}} {axis = 2 : i64} : (tensor<8x5x6xf32>)
+// CHECK-NOT: onnx.Softmax
+func.func @softmax_read_twice(%q: tensor<8x5x8xf32>, %k: tensor<8x8x6xf32>) -> (tensor<8x5x6xf32>, tensor<2x4x5x6xf32>) {
+  %ps = onnx.Constant dense<[2, 4, 5, 6]> : tensor<4xi64> : tensor<4xi64>
+  %s = onnx.MatMul %q, %k : (tensor<8x5x8xf32>, tensor<8x8x6xf32>) -> tensor<8x5x6xf32>
+  %p = onnx.Softmax %s {axis = 2 : i64} : (tensor<8x5x6xf32>) -> tensor<8x5x6xf32>
+  %p4 = onnx.Reshape %p, %ps {allowzero = true} : (tensor<8x5x6xf32>, tensor<4xi64>) -> tensor<2x4x5x6xf32>
+  return %p, %p4 : tensor<8x5x6xf32>, tensor<2x4x5x6xf32>
+}

@@ -131,3 +131,16 @@ func.func @merge_behind_logic(%a: tensor<5x7xi1>, %b: tensor<4x1x7xi1>) -> tenso
   %r = onnx.Reshape %c, %shape {allowzero = true} : (tensor<4x5x7xi1>, tensor<2xi64>) -> tensor<20x7xi1>
   return %r : tensor<20x7xi1>
 }
+
+// Relative positions along rows and columns: the keys are split, not the batch.
+// CHECK-LABEL: func @keys_split
+// CHECK: %[[R:.*]] = onnx.Reshape {{.*}} -> tensor<4x6x6xf32>
+// CHECK: onnx.Add %arg0, %[[R]] : (tensor<4x6x6xf32>, tensor<4x6x6xf32>) -> tensor<4x6x6xf32>
+func.func @keys_split(%s: tensor<4x6x6xf32>, %rows: tensor<4x2x3x2x1xf32>) -> tensor<4x6x6xf32> {
+  %split = onnx.Constant dense<[4, 2, 3, 2, 3]> : tensor<5xi64> : tensor<5xi64>
+  %merged = onnx.Constant dense<[4, 6, 6]> : tensor<3xi64> : tensor<3xi64>
+  %w = onnx.Reshape %s, %split {allowzero = true} : (tensor<4x6x6xf32>, tensor<5xi64>) -> tensor<4x2x3x2x3xf32>
+  %a = onnx.Add %w, %rows : (tensor<4x2x3x2x3xf32>, tensor<4x2x3x2x1xf32>) -> tensor<4x2x3x2x3xf32>
+  %m = onnx.Reshape %a, %merged {allowzero = true} : (tensor<4x2x3x2x3xf32>, tensor<3xi64>) -> tensor<4x6x6xf32>
+  return %m : tensor<4x6x6xf32>
+}

@@ -130,6 +130,13 @@ TEST(SymbolicExpr, Division) {
   EXPECT_EQ(SymbolicExpr::floorDiv(seq * two, two), seq);
   EXPECT_EQ(SymbolicExpr::mod(seq * two, two), SymbolicExpr(0));
   EXPECT_EQ(SymbolicExpr::floorDiv(seq + one, two).str(), "floordiv(seq + 1, 2)");
+  EXPECT_EQ(SymbolicExpr::floorDiv(seq - one, two), SymbolicExpr::floorDiv(seq + one, two) - one);
+  EXPECT_EQ(SymbolicExpr::floorDiv(seq * two + SymbolicExpr(5), two), seq + two);
+  // Three convolutions after another.
+  SymbolicExpr five(5), windows = SymbolicExpr::floorDiv(seq - SymbolicExpr(10), five) + one;
+  windows = SymbolicExpr::floorDiv(windows - SymbolicExpr(3), two) + one;
+  windows = SymbolicExpr::floorDiv(windows - SymbolicExpr(3), two) + one;
+  EXPECT_EQ(windows.str(), "floordiv(seq, 20) - 1");
   EXPECT_FALSE(SymbolicExpr::floorDiv(seq, 0).isKnown());
   EXPECT_FALSE(SymbolicExpr::floorDiv(seq, one - seq).isKnown());
   EXPECT_EQ(SymbolicExpr::mod(seq, 4).upperBound(), 3);
