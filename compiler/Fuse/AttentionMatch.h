@@ -36,6 +36,7 @@ struct AttentionMatch {
   onnx::MatMulOp output; // the MatMul with v
   double factor = 1.0;   // product of the scalars after the first MatMul
   double softcap = 0.0;  // softcap * tanh(factor * (q' k') / softcap); 0: none
+  bool keptFinite = false; // Max(scores, lowest float) stands before the softmax
   bool nanGuard = false; // Where(IsNaN(p), 0, p) stands before the second MatMul
   /// Weights are set to 0 where this excludes a key; it is the mask of the scores, too.
   std::optional<MaskTerm> zeroed;

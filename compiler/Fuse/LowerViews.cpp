@@ -214,9 +214,11 @@ std::optional<SymbolicExpr> startOf(Lowering &lowering, onnx::SliceOp op, int64_
   SymbolicExpr start = content.elements()[i].expr,
                dim = lowering.shape(op.getData())[op.getAxes()[i]];
   SymbolicExpr last = dim - SymbolicExpr(op.getSteps()[i] < 0 ? 1 : 0);
-  if (start.lowerBound() < 0)
-    start = start.upperBound() < 0 ? SymbolicExpr::max(start + dim, 0) : SymbolicExpr();
-  start = SymbolicExpr::min(start, last);
+  if (start.upperBound() < 0)
+    start = start + dim;
+  else if (start.lowerBound() < 0) // 1 where it is negative, which only the sizes of a run tell
+    start = start + dim * SymbolicExpr::min(SymbolicExpr::max(SymbolicExpr(0) - start, 0), 1);
+  start = SymbolicExpr::min(SymbolicExpr::max(start, 0), last);
   return start.isKnown() ? std::optional(start) : std::nullopt;
 }
 

@@ -144,7 +144,7 @@ LogicalResult inferSplit(ShapeInference &shapes, SplitOp op) {
 }
 
 /// A bound of a slice of `dim` elements: negative bounds count from the end, then all are clamped
-/// to [low, dim + high]. Unknown when the sign of the bound is.
+/// to [low, dim + high].
 SymbolicExpr clampBound(const SymbolicExpr &bound, const SymbolicExpr &dim, int64_t low,
                         int64_t high) {
   SymbolicExpr value = bound;
@@ -157,8 +157,8 @@ SymbolicExpr clampBound(const SymbolicExpr &bound, const SymbolicExpr &dim, int6
   }
   if (value.upperBound() < 0)
     value = value + dim;
-  else if (value.lowerBound() < 0)
-    return {};
+  else if (value.lowerBound() < 0) // 1 where it is negative, which only the sizes of a run tell
+    value = value + dim * SymbolicExpr::min(SymbolicExpr::max(SymbolicExpr(0) - value, 0), 1);
   return SymbolicExpr::min(SymbolicExpr::max(value, low), dim + SymbolicExpr(high));
 }
 
@@ -183,11 +183,6 @@ LogicalResult inferSlice(ShapeInference &shapes, SliceOp op) {
     // Backwards, "one before the first" is a valid end.
     SymbolicExpr from = clampBound(start, dim, 0, step > 0 ? 0 : -1);
     SymbolicExpr to = clampBound(end, dim, step > 0 ? 0 : -1, step > 0 ? 0 : -1);
-    if (!from.isKnown() || !to.isKnown())
-      return op.emitOpError() << "bounds on axis " << axis << " are " << start.str() << " and "
-                              << end.str()
-                              << ", expected each to be either negative or not for all "
-                              << "sizes of the inputs";
     SymbolicExpr span = step > 0 ? to - from : from - to;
     SymbolicExpr stride(std::abs(step));
     SymbolicExpr count =
