@@ -57,6 +57,10 @@ mlir::LogicalResult checkAxis(mlir::Operation *op, int64_t axis, int64_t rank, b
 mlir::LogicalResult checkAxes(mlir::Operation *op, llvm::ArrayRef<int64_t> axes, int64_t rank);
 /// Error unless `value` has an integer (and not boolean) element type.
 mlir::LogicalResult checkIntegers(mlir::Operation *op, mlir::Value value, llvm::StringRef name);
+/// The size that a graph asks for; where it may be negative, a run that asks so is refused. Error
+/// when it always is; `what` names the place.
+mlir::FailureOr<SymbolicExpr> sizeAsked(ShapeInference &shapes, mlir::Operation *op,
+                                        const SymbolicExpr &size, const llvm::Twine &what);
 
 } // namespace rapt::onnx
 

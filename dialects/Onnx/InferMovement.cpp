@@ -80,19 +80,23 @@ LogicalResult inferReshape(ShapeInference &shapes, ReshapeOp op) {
                                 << from.size();
       to.push_back(from[i]);
     } else {
-      if (dim.lowerBound() < 0)
-        return op.emitOpError() << "shape has " << dim.str() << " at " << i
-                                << ", expected -1 or no negative size";
-      to.push_back(dim);
+      FailureOr<SymbolicExpr> size = sizeAsked(shapes, op, dim, "shape");
+      if (failed(size))
+        return failure();
+      to.push_back(*size);
     }
     others.push_back(to.back());
   }
   SymbolicExpr total = numElements(from);
   if (inferred) {
     SymbolicExpr dim = inferDim(from, others);
-    if (!dim.isKnown() || dim.lowerBound() < 0)
+    if (!dim.isKnown())
       return op.emitOpError() << "shape: no size for -1 makes " << total.str() << " elements from "
                               << numElements(others).str();
+    FailureOr<SymbolicExpr> size = sizeAsked(shapes, op, dim, "shape");
+    if (failed(size))
+      return failure();
+    dim = *size;
     to[*inferred] = dim;
   }
   SymbolicExpr count = numElements(to);
@@ -211,9 +215,10 @@ LogicalResult inferExpand(ShapeInference &shapes, ExpandOp op) {
     // -1 keeps the operand's dim: not in the standard's text, but what exporters write.
     if (dim.is(-1))
       dim = SymbolicExpr(1);
-    if (dim.lowerBound() < 0)
-      return op.emitOpError() << "shape has " << dim.str() << " at " << i
-                              << ", expected no negative size";
+    FailureOr<SymbolicExpr> size = sizeAsked(shapes, op, dim, "shape");
+    if (failed(size))
+      return failure();
+    dim = *size;
   }
   FailureOr<Shape> to = shapes.broadcast(op, {shapes.shapeOf(op.getInput()), *wanted});
   if (failed(to))

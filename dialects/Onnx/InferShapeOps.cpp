@@ -51,9 +51,12 @@ LogicalResult inferConstantOfShape(ShapeInference &shapes, ConstantOfShapeOp op)
   if (op.getValue().getNumElements() != 1)
     return op.emitOpError() << "value has " << op.getValue().getNumElements()
                             << " elements, expected 1";
-  for (const SymbolicExpr &dim : *shape)
-    if (dim.lowerBound() < 0)
-      return op.emitOpError() << "input has " << dim.str() << ", expected no negative size";
+  for (SymbolicExpr &dim : *shape) {
+    FailureOr<SymbolicExpr> size = sizeAsked(shapes, op, dim, "input");
+    if (failed(size))
+      return failure();
+    dim = *size;
+  }
   Content value = readContent(op.getValue(), 1);
   Content content;
   if (const Element *element = value.uniform())

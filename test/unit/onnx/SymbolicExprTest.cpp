@@ -130,6 +130,22 @@ TEST(SymbolicExpr, Division) {
   EXPECT_EQ(SymbolicExpr::floorDiv(seq * two, two), seq);
   EXPECT_EQ(SymbolicExpr::mod(seq * two, two), SymbolicExpr(0));
   EXPECT_EQ(SymbolicExpr::floorDiv(seq + one, two).str(), "floordiv(seq + 1, 2)");
+  // What the divisor divides leaves the quotient and the remainder; the rest keeps its sign.
+  SymbolicExpr three(3);
+  EXPECT_EQ(SymbolicExpr::floorDiv(seq * three + two, three), seq);
+  EXPECT_EQ(SymbolicExpr::mod(seq * three + two, three), two);
+  EXPECT_EQ(SymbolicExpr::floorDiv(seq + SymbolicExpr(7), three).str(), "floordiv(seq + 1, 3) + 2");
+  EXPECT_EQ(SymbolicExpr::floorDiv(seq - SymbolicExpr(4), three).str(), "floordiv(seq - 1, 3) - 1");
+  EXPECT_EQ(SymbolicExpr::mod(batch * SymbolicExpr(6) - seq - SymbolicExpr(4), three),
+            SymbolicExpr::mod(SymbolicExpr(-1) - seq, three));
+  for (int64_t n : {1, 2, 3, 4, 11}) {
+    SymbolicExpr value = seq * SymbolicExpr(-6) + batch - SymbolicExpr(8);
+    auto at = [&](const SymbolicExpr &expr) {
+      return expr.substitute("seq", 2).substitute("batch", n);
+    };
+    EXPECT_EQ(at(SymbolicExpr::floorDiv(value, three)), SymbolicExpr::floorDiv(at(value), three));
+    EXPECT_EQ(at(SymbolicExpr::mod(value, three)), SymbolicExpr::mod(at(value), three));
+  }
   EXPECT_FALSE(SymbolicExpr::floorDiv(seq, 0).isKnown());
   EXPECT_FALSE(SymbolicExpr::floorDiv(seq, one - seq).isKnown());
   EXPECT_EQ(SymbolicExpr::mod(seq, 4).upperBound(), 3);
