@@ -32,12 +32,12 @@ struct MaskTerm {
 
 /// The parts of  [guard] softmax([where] (bias + factor * (q' k'))) v, the product perhaps capped.
 struct AttentionMatch {
-  onnx::MatMulOp scores; // q' k', scalars and transposes still inside
-  onnx::MatMulOp output; // the MatMul with v
-  double factor = 1.0;   // product of the scalars after the first MatMul
-  double softcap = 0.0;  // softcap * tanh(factor * (q' k') / softcap); 0: none
+  onnx::MatMulOp scores;   // q' k', scalars and transposes still inside
+  onnx::MatMulOp output;   // the MatMul with v
+  double factor = 1.0;     // product of the scalars after the first MatMul
+  double softcap = 0.0;    // softcap * tanh(factor * (q' k') / softcap); 0: none
   bool keptFinite = false; // Max(scores, lowest float) stands before the softmax
-  bool nanGuard = false; // Where(IsNaN(p), 0, p) stands before the second MatMul
+  bool nanGuard = false;   // Where(IsNaN(p), 0, p) stands before the second MatMul
   /// Weights are set to 0 where this excludes a key; it is the mask of the scores, too.
   std::optional<MaskTerm> zeroed;
   mlir::Value rowGuard; // Where(max of this over the keys == -inf, 0, p) stands there; or null
@@ -54,6 +54,10 @@ struct AttentionMatch {
 
 /// Scores may lie behind `value`: scalars, sums and selects lead up to a MatMul.
 bool leadsToMatMul(mlir::Value value, int depth = 0);
+
+/// A layer with a weight gives what goes into `softmax`, and no MatMul takes its result at once:
+/// the router of experts or the kernels of a dynamic convolution, and no attention.
+bool isSoftmaxOfLayer(onnx::SoftmaxOp softmax);
 
 /// Follows `softmax` down to its MatMul and up to the scores. Without a match `reason` says why.
 std::optional<AttentionMatch> matchAttention(onnx::SoftmaxOp softmax, std::string &reason);

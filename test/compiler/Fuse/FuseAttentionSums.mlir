@@ -100,3 +100,32 @@ func.func @kept_positive(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: t
   %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
   return %o : tensor<2x3x5x8xf32>
 }
+
+// -----
+
+// The weights of experts: a softmax, and no attention that could have been fused.
+// CHECK-LABEL: func @router
+func.func @router(%x: tensor<2x5x8xf32>) -> tensor<2x5x4xf32> {
+  // CHECK: onnx.Softmax {{.*}}attn.of_layer
+  %w = onnx.Constant dense<0.5> : tensor<8x4xf32> : tensor<8x4xf32>
+  %b = onnx.Constant dense<0.25> : tensor<4xf32> : tensor<4xf32>
+  %s = onnx.MatMul %x, %w : (tensor<2x5x8xf32>, tensor<8x4xf32>) -> tensor<2x5x4xf32>
+  %d = onnx.Add %b, %s : (tensor<4xf32>, tensor<2x5x4xf32>) -> tensor<2x5x4xf32>
+  %p = onnx.Softmax %d {axis = 2 : i64} : (tensor<2x5x4xf32>) -> tensor<2x5x4xf32>
+  %o = onnx.Neg %p : (tensor<2x5x4xf32>) -> tensor<2x5x4xf32>
+  return %o : tensor<2x5x4xf32>
+}
+
+// -----
+
+// Weights that a MatMul takes are named, whatever they are made of.
+// CHECK-LABEL: func @fixed_keys
+func.func @fixed_keys(%x: tensor<2x5x8xf32>, %v: tensor<2x4x8xf32>) -> tensor<2x5x8xf32> {
+  // CHECK-NOT: attn.of_layer
+  %w = kernel.weight [dense<0.5> : tensor<8x4xf32>] : tensor<8x4xf32>
+  %s = onnx.MatMul %x, %w : (tensor<2x5x8xf32>, tensor<8x4xf32>) -> tensor<2x5x4xf32>
+  // expected-remark @+1 {{attention not fused: its scores come from a MatMul with a weight}}
+  %p = onnx.Softmax %s {axis = 2 : i64} : (tensor<2x5x4xf32>) -> tensor<2x5x4xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x5x4xf32>, tensor<2x4x8xf32>) -> tensor<2x5x8xf32>
+  return %o : tensor<2x5x8xf32>
+}
