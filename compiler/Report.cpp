@@ -65,7 +65,8 @@ void Report::addAttention(ModuleOp module) {
     if (auto sdpa = dyn_cast<attn::SdpaOp>(op)) {
       std::string node = onnx::nodeName(op->getLoc());
       attention.push_back({node, true, copied.lookup(node), describe(sdpa)});
-    } else if (isa<onnx::SoftmaxOp>(op) && !op->hasAttr("attn.copied")) {
+    } else if (isa<onnx::SoftmaxOp>(op) && !op->hasAttr("attn.copied") &&
+               !op->hasAttr("attn.of_layer")) {
       auto reason = op->getAttrOfType<StringAttr>("attn.not_fused");
       attention.push_back(
           {onnx::nodeName(op->getLoc()), false, reason ? reason.str() : "not matched", {}});

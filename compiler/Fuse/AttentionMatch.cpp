@@ -113,6 +113,18 @@ static onnx::MatMulOp findOutput(Value probabilities, AttentionMatch &match, std
   return output;
 }
 
+/// x of Max(x, lowest float), which turns the -inf of two masks of the lowest float into one.
+static Value keptAbove(Operation *op) {
+  auto maximum = dyn_cast<onnx::MaxOp>(op);
+  if (!maximum || op->getNumOperands() != 2)
+    return {};
+  for (int i : {0, 1})
+    if (auto least = scalarConstant(op->getOperand(1 - i)); least && *least <= kLowest)
+      if (op->getOperand(i).getType() == op->getResult(0).getType())
+        return op->getOperand(i);
+  return {};
+}
+
 bool leadsToMatMul(Value value, int depth) {
   Operation *op = value.getDefiningOp();
   if (!op || depth > 8)
@@ -124,6 +136,10 @@ bool leadsToMatMul(Value value, int depth) {
   if (isa<onnx::AddOp, onnx::MulOp, onnx::DivOp>(op))
     return leadsToMatMul(op->getOperand(0), depth + 1) ||
            leadsToMatMul(op->getOperand(1), depth + 1);
+  if (isa<onnx::SubOp>(op))
+    return leadsToMatMul(op->getOperand(0), depth + 1);
+  if (Value kept = keptAbove(op))
+    return leadsToMatMul(kept, depth + 1);
   if (auto where = dyn_cast<onnx::WhereOp>(op))
     return leadsToMatMul(where.getX(), depth + 1) || leadsToMatMul(where.getY(), depth + 1);
   return false;
@@ -191,7 +207,7 @@ static Value stepUp(Value value, AttentionMatch &match, std::string &reason) {
     match.softcap = match.factor; // the bound; what follows is divided by it
     return op->getOperand(0);
   }
-  if (match.softcap != 0 && isa<onnx::AddOp, onnx::WhereOp>(op)) {
+  if (match.softcap != 0 && isa<onnx::AddOp, onnx::SubOp, onnx::WhereOp>(op)) {
     reason = "a bias or mask comes before the softcap";
     return {};
   }
@@ -199,6 +215,10 @@ static Value stepUp(Value value, AttentionMatch &match, std::string &reason) {
     int scores = leadsToMatMul(op->getOperand(0)) ? 0 : 1;
     match.biases.push_back({op->getOperand(1 - scores), match.factor});
     return op->getOperand(scores);
+  }
+  if (isa<onnx::SubOp>(op)) { // XLNet and Funnel take masks away from the scores
+    match.biases.push_back({op->getOperand(1), -match.factor});
+    return op->getOperand(0);
   }
   if (auto where = dyn_cast<onnx::WhereOp>(op)) {
     bool seenWhenTrue = isSentinel(where.getY());
@@ -230,6 +250,14 @@ static Value stepUp(Value value, AttentionMatch &match, std::string &reason) {
     }
     match.masks.push_back({where.getCondition(), seenWhenTrue, sentinel});
     return seenWhenTrue ? where.getX() : where.getY();
+  }
+  if (Value kept = keptAbove(op)) {
+    if (match.factor != 1 || match.softcap != 0 || !match.masks.empty() || !match.biases.empty()) {
+      reason = "scores are kept above a number before they are masked or scaled";
+      return {};
+    }
+    match.keptFinite = true;
+    return kept;
   }
   reason =
       llvm::formatv("its input comes from {0}, not from a MatMul", op->getName().getStringRef());
@@ -269,6 +297,12 @@ std::optional<AttentionMatch> matchAttention(onnx::SoftmaxOp softmax, std::strin
     value = shifted && !moves ? shifted : stepUp(value, match, reason);
     if (!value)
       return std::nullopt;
+  }
+  // Where nothing is -inf, the maximum with the lowest float changes nothing.
+  auto isInfinite = [](const MaskTerm &mask) { return std::isinf(mask.sentinel); };
+  if (match.keptFinite && (llvm::any_of(match.masks, isInfinite) || !leastSum(match.biases))) {
+    reason = "scores are kept above a number that masks may be below";
+    return std::nullopt;
   }
   // The guard asks for keys, as attn.sdpa does, if it looks at what is added to the scores.
   if (Value guard = match.rowGuard) {

@@ -55,6 +55,10 @@ struct AttentionMatch {
 /// Scores may lie behind `value`: scalars, sums and selects lead up to a MatMul.
 bool leadsToMatMul(mlir::Value value, int depth = 0);
 
+/// A layer with a weight gives what goes into `softmax`, and no MatMul takes its result at once:
+/// the router of experts or the kernels of a dynamic convolution, and no attention.
+bool isSoftmaxOfLayer(onnx::SoftmaxOp softmax);
+
 /// Follows `softmax` down to its MatMul and up to the scores. Without a match `reason` says why.
 std::optional<AttentionMatch> matchAttention(onnx::SoftmaxOp softmax, std::string &reason);
 

@@ -441,6 +441,10 @@ struct FuseAttention : PassWrapper<FuseAttention, OperationPass<func::FuncOp>> {
         }
         own->undo(shapes);
       }
+      if (fuse::isSoftmaxOfLayer(softmax)) {
+        softmax->setAttr("attn.of_layer", UnitAttr::get(&getContext()));
+        continue;
+      }
       softmax->setAttr("attn.not_fused", StringAttr::get(&getContext(), reason));
       softmax.emitRemark() << "attention not fused: " << reason;
     }

@@ -144,7 +144,7 @@ LogicalResult inferSplit(ShapeInference &shapes, SplitOp op) {
 }
 
 /// A bound of a slice of `dim` elements: negative bounds count from the end, then all are clamped
-/// to [low, dim + high]. Unknown when the sign of the bound is.
+/// to [low, dim + high].
 SymbolicExpr clampBound(const SymbolicExpr &bound, const SymbolicExpr &dim, int64_t low,
                         int64_t high) {
   SymbolicExpr value = bound;

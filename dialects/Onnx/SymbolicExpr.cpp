@@ -316,6 +316,20 @@ SymbolicExpr SymbolicExpr::commonFactor(const SymbolicExpr &a, const SymbolicExp
   return fromTerms({*common});
 }
 
+/// a = quotient * b + rest for b > 0: every term that b divides is in the quotient, and as much of
+/// the constant as leaves the rest its sign.
+static void takeMultiples(llvm::ArrayRef<SymbolicTerm> a, int64_t b,
+                          std::vector<SymbolicTerm> &quotient, std::vector<SymbolicTerm> &rest) {
+  for (SymbolicTerm term : a) {
+    int64_t coefficient = term.coefficient;
+    bool splits = term.factors.empty() || coefficient % b == 0;
+    if (term.coefficient = splits ? coefficient / b : 0; term.coefficient != 0)
+      quotient.push_back(term);
+    if (term.coefficient = splits ? coefficient % b : coefficient; term.coefficient != 0)
+      rest.push_back(term);
+  }
+}
+
 SymbolicExpr SymbolicExpr::floorDiv(const SymbolicExpr &a, const SymbolicExpr &b) {
   if (!a.isKnown() || !b.isKnown() || b.lowerBound() <= 0)
     return {};
@@ -365,6 +379,12 @@ SymbolicExpr SymbolicExpr::mod(const SymbolicExpr &a, const SymbolicExpr &b) {
     return SymbolicExpr(*x % *y + (*x % *y < 0 ? *y : 0));
   if (exactDiv(a, b).isKnown())
     return SymbolicExpr(0);
+  if (std::optional<int64_t> divisor = b.constant()) {
+    Poly quotient, rest;
+    takeMultiples(a.terms(), *divisor, quotient, rest);
+    if (!quotient.empty())
+      return mod(fromTerms(std::move(rest)), b);
+  }
   return fromAtom(SymbolicAtom::Mod, a, b);
 }
 

@@ -38,6 +38,17 @@ func.func @requirement(%x: tensor<?x4xf32> {onnx.dims = ["seq", 4]}, %table: ten
   return %y : tensor<?x4xf32>
 }
 
+// A size that only some lengths make negative: those runs are refused.
+// CHECK-LABEL: func @size_of_some_lengths
+// CHECK: kernel.require %{{.*}}, %{{.*}} "node 'rest' needs input: 0 (%lld) to be at most seq - 4 (%lld)"
+func.func @size_of_some_lengths(%x: tensor<?xf32> {onnx.dims = ["seq"]}) -> tensor<?xf32> {
+  %n = onnx.Shape %x {start = 0 : i64, end = 1 : i64} : (tensor<?xf32>) -> tensor<1xi64>
+  %four = onnx.Constant dense<4> : tensor<1xi64> : tensor<1xi64>
+  %less = onnx.Sub %n, %four : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %y = onnx.ConstantOfShape %less {value = dense<1.0> : tensor<1xf32>} : (tensor<1xi64>) -> tensor<?xf32> loc("rest")
+  return %y : tensor<?xf32>
+}
+
 // Two names for one size: what the graph takes for granted is checked when the model runs.
 // CHECK-LABEL: func @two_names
 // CHECK: kernel.require %{{.*}}, %{{.*}} equal "node 'sum %' needs dim 0 of its operands: n (%lld) to be m (%lld)"
