@@ -172,6 +172,20 @@ static Value withoutMaximum(Value value) {
   return isMaximum ? scores : Value();
 }
 
+bool isSoftmaxOfLayer(onnx::SoftmaxOp softmax) {
+  if (llvm::any_of(softmax.getOutput().getUsers(),
+                   [](Operation *user) { return isa<onnx::MatMulOp>(user); }))
+    return false;
+  Operation *op = softmax.getInput().getDefiningOp();
+  while (op && isa<onnx::AddOp, onnx::CastOp, onnx::ReshapeOp, onnx::TransposeOp>(op)) {
+    Operation *left = op->getOperand(0).getDefiningOp();
+    bool bias = isa<onnx::AddOp>(op) && isa_and_nonnull<onnx::ConstantOp, kernel::WeightOp>(left);
+    op = bias ? op->getOperand(1).getDefiningOp() : left;
+  }
+  auto layer = dyn_cast_or_null<onnx::MatMulOp>(op);
+  return layer && isa_and_nonnull<onnx::ConstantOp, kernel::WeightOp>(layer.getB().getDefiningOp());
+}
+
 /// One step from `value` towards the scores. Null with a reason when there is none.
 static Value stepUp(Value value, AttentionMatch &match, std::string &reason) {
   Operation *op = value.getDefiningOp();

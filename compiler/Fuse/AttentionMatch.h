@@ -32,12 +32,13 @@ struct MaskTerm {
 
 /// The parts of  [guard] softmax([where] (bias + factor * (q' k'))) v, the product perhaps capped.
 struct AttentionMatch {
-  onnx::MatMulOp scores; // q' k', scalars and transposes still inside
-  onnx::MatMulOp output; // the MatMul with v
-  double factor = 1.0;   // product of the scalars after the first MatMul
-  mlir::Value rowScale;  // multiplies the product as well, one number for all keys of a row; or null
-  double softcap = 0.0;  // softcap * tanh(factor * (q' k') / softcap); 0: none
-  bool nanGuard = false; // Where(IsNaN(p), 0, p) stands before the second MatMul
+  onnx::MatMulOp scores;   // q' k', scalars and transposes still inside
+  onnx::MatMulOp output;   // the MatMul with v
+  double factor = 1.0;     // product of the scalars after the first MatMul
+  mlir::Value rowScale;    // multiplies the product as well, a number a row; or null
+  double softcap = 0.0;    // softcap * tanh(factor * (q' k') / softcap); 0: none
+  bool keptFinite = false; // Max(scores, lowest float) stands before the softmax
+  bool nanGuard = false;   // Where(IsNaN(p), 0, p) stands before the second MatMul
   /// Weights are set to 0 where this excludes a key; it is the mask of the scores, too.
   std::optional<MaskTerm> zeroed;
   mlir::Value rowGuard; // Where(max of this over the keys == -inf, 0, p) stands there; or null

@@ -14,18 +14,6 @@ using namespace mlir;
 
 namespace rapt::onnx {
 
-FailureOr<SymbolicExpr> sizeAsked(ShapeInference &shapes, Operation *op, const SymbolicExpr &size,
-                                  const Twine &what) {
-  if (size.lowerBound() >= 0)
-    return size;
-  if (size.upperBound() < 0) {
-    op->emitOpError() << what << " has " << size.str() << ", expected no negative size";
-    return failure();
-  }
-  shapes.require(op, SymbolicExpr(0), size, /*equal=*/false, what);
-  return SymbolicExpr::max(size, 0);
-}
-
 LogicalResult checkAxis(Operation *op, int64_t axis, int64_t rank, bool orEnd) {
   if (axis >= 0 && axis < rank + (orEnd ? 1 : 0))
     return success();

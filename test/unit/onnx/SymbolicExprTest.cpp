@@ -137,6 +137,19 @@ TEST(SymbolicExpr, Division) {
   windows = SymbolicExpr::floorDiv(windows - SymbolicExpr(3), two) + one;
   windows = SymbolicExpr::floorDiv(windows - SymbolicExpr(3), two) + one;
   EXPECT_EQ(windows.str(), "floordiv(seq, 20) - 1");
+  // What the divisor divides leaves the remainder; the rest keeps its sign.
+  SymbolicExpr three(3);
+  EXPECT_EQ(SymbolicExpr::mod(seq * three + two, three), two);
+  EXPECT_EQ(SymbolicExpr::mod(batch * SymbolicExpr(6) - seq - SymbolicExpr(4), three),
+            SymbolicExpr::mod(SymbolicExpr(-1) - seq, three));
+  for (int64_t n : {1, 2, 3, 4, 11}) {
+    SymbolicExpr value = seq * SymbolicExpr(-6) + batch - SymbolicExpr(8);
+    auto at = [&](const SymbolicExpr &expr) {
+      return expr.substitute("seq", 2).substitute("batch", n);
+    };
+    EXPECT_EQ(at(SymbolicExpr::floorDiv(value, three)), SymbolicExpr::floorDiv(at(value), three));
+    EXPECT_EQ(at(SymbolicExpr::mod(value, three)), SymbolicExpr::mod(at(value), three));
+  }
   EXPECT_FALSE(SymbolicExpr::floorDiv(seq, 0).isKnown());
   EXPECT_FALSE(SymbolicExpr::floorDiv(seq, one - seq).isKnown());
   EXPECT_EQ(SymbolicExpr::mod(seq, 4).upperBound(), 3);
