@@ -34,12 +34,12 @@ func.func @probabilities(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: t
 
 // What would not be fused alone is not copied.
 // CHECK-LABEL: func @not_alone
-func.func @not_alone(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %t: tensor<f32>) -> (tensor<2x3x5x8xf32>, tensor<2x3x5x7xf32>) {
+func.func @not_alone(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %t: tensor<7xf32>) -> (tensor<2x3x5x8xf32>, tensor<2x3x5x7xf32>) {
   // CHECK-COUNT-2: onnx.MatMul
   // CHECK-NOT: onnx.MatMul
   // CHECK-NOT: attn.sdpa
   %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
-  %w = onnx.Mul %s, %t : (tensor<2x3x5x7xf32>, tensor<f32>) -> tensor<2x3x5x7xf32>
+  %w = onnx.Mul %s, %t : (tensor<2x3x5x7xf32>, tensor<7xf32>) -> tensor<2x3x5x7xf32>
   // expected-remark @+1 {{attention not fused: its result is used 2 times}}
   %p = onnx.Softmax %w {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
   %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>

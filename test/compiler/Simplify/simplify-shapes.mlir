@@ -40,7 +40,7 @@ func.func @requirement(%x: tensor<?x4xf32> {onnx.dims = ["seq", 4]}, %table: ten
 
 // A size that only some lengths make negative: those runs are refused.
 // CHECK-LABEL: func @size_of_some_lengths
-// CHECK: kernel.require %{{.*}}, %{{.*}} "node 'rest' needs input: 0 (%lld) to be at most seq - 4 (%lld)"
+// CHECK: kernel.require %{{.*}}, %{{.*}} "node 'rest' needs input at 0: 0 (%lld) to be at most seq - 4 (%lld)"
 func.func @size_of_some_lengths(%x: tensor<?xf32> {onnx.dims = ["seq"]}) -> tensor<?xf32> {
   %n = onnx.Shape %x {start = 0 : i64, end = 1 : i64} : (tensor<?xf32>) -> tensor<1xi64>
   %four = onnx.Constant dense<4> : tensor<1xi64> : tensor<1xi64>
