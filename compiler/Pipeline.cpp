@@ -87,6 +87,7 @@ void buildSimplify(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createSimplifyFoldPass());
   pm.addNestedPass<func::FuncOp>(createSimplifyCanonicalizePass());
   pm.addPass(createCSEPass());
+  pm.addNestedPass<func::FuncOp>(createSimplifyFoldWeightsPass());
 }
 
 /// The part of the fuse stage that still has the graph's own operations: afterwards it is known
