@@ -155,7 +155,7 @@ private:
 
   bool prepare();
   bool importStage();
-  bool simplifyStage() { return runPasses(buildSimplify); }
+  bool simplifyStage();
   bool fuseStage();
   bool scheduleStage();
   bool attentionIsAsAsked();
@@ -211,6 +211,12 @@ bool Compilation::importStage() {
   if (auto name = (*module)->getAttrOfType<StringAttr>(onnx::kModelNameAttr))
     report.model = name.str();
   return succeeded(verify(*module));
+}
+
+bool Compilation::simplifyStage() {
+  bool done = runPasses(buildSimplify);
+  onnx::dropMappedPages(); // of weights that were folded
+  return done;
 }
 
 bool Compilation::fuseStage() {

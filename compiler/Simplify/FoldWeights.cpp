@@ -129,16 +129,14 @@ private:
                                candidate.operations >= minOperationsPerByte * candidate.bytes;
   }
 
-  /// fuse-weights turns views of a constant into a weight with the same data, and a permutation.
+  /// fuse-weights makes weights of these without a copy: reshaped constants, and then transposed.
   static bool isWeightAsItIs(Value value) {
-    bool isPermuted = false;
-    while (auto *op = value.getDefiningOp()) {
-      bool isReshape = isa<onnx::ReshapeOp, onnx::SqueezeOp, onnx::UnsqueezeOp>(op);
-      if (isReshape ? isPermuted : !isa<onnx::TransposeOp>(op))
-        return isa<onnx::ConstantOp>(op);
-      value = op->getOperand(0);
-    }
-    return false;
+    while (auto transpose = value.getDefiningOp<onnx::TransposeOp>())
+      value = transpose.getData();
+    while (
+        isa_and_nonnull<onnx::ReshapeOp, onnx::SqueezeOp, onnx::UnsqueezeOp>(value.getDefiningOp()))
+      value = value.getDefiningOp()->getOperand(0);
+    return constantOf(value).has_value();
   }
 
   /// Marks what leads to `root` as computed, unless that is too much.
