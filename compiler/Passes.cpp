@@ -29,12 +29,15 @@ static std::unique_ptr<Pass> selectSchedulesForTests() {
 void rapt::registerPasses() {
   registerCanonicalizerPass();
   registerCSEPass();
-  for (auto create : {createSimplifyShapesPass, createSimplifyCanonicalizePass,
-                      createSimplifyFoldPass, createFuseWeightsPass, createRaiseLayerNormPass,
-                      createRaiseRmsNormPass, createRaiseRotaryEmbeddingPass, createRaiseGeluPass,
-                      createFuseAttentionPass, createFuseProjectionsPass, createFuseLowerPass,
-                      createFormRegionsPass, selectSchedulesForTests, createOutlineKernelsPass,
-                      createPrintKernelSpecsPass, createHostBufferizePass, createHostPlanMemoryPass,
+  for (auto create : {createSimplifyShapesPass,   createSimplifyCanonicalizePass,
+                      createSimplifyFoldPass,     createSimplifyFoldWeightsPass,
+                      createFuseWeightsPass,      createRaiseLayerNormPass,
+                      createRaiseRmsNormPass,     createRaiseRotaryEmbeddingPass,
+                      createRaiseGeluPass,        createFuseAttentionPass,
+                      createFuseProjectionsPass,  createFuseLowerPass,
+                      createFormRegionsPass,      selectSchedulesForTests,
+                      createOutlineKernelsPass,   createPrintKernelSpecsPass,
+                      createHostBufferizePass,    createHostPlanMemoryPass,
                       createReferenceKernelsPass, createHostToLLVMPass})
     registerPass(create);
 }

@@ -87,6 +87,7 @@ void buildSimplify(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createSimplifyFoldPass());
   pm.addNestedPass<func::FuncOp>(createSimplifyCanonicalizePass());
   pm.addPass(createCSEPass());
+  pm.addNestedPass<func::FuncOp>(createSimplifyFoldWeightsPass());
 }
 
 /// The part of the fuse stage that still has the graph's own operations: afterwards it is known
@@ -154,7 +155,7 @@ private:
 
   bool prepare();
   bool importStage();
-  bool simplifyStage() { return runPasses(buildSimplify); }
+  bool simplifyStage();
   bool fuseStage();
   bool scheduleStage();
   bool attentionIsAsAsked();
@@ -210,6 +211,12 @@ bool Compilation::importStage() {
   if (auto name = (*module)->getAttrOfType<StringAttr>(onnx::kModelNameAttr))
     report.model = name.str();
   return succeeded(verify(*module));
+}
+
+bool Compilation::simplifyStage() {
+  bool done = runPasses(buildSimplify);
+  onnx::dropMappedPages(); // of weights that were folded
+  return done;
 }
 
 bool Compilation::fuseStage() {

@@ -71,6 +71,13 @@ static std::optional<IndexRange> rangeOf(Lowering &lowering, Value value) {
   if (auto cast = dyn_cast<onnx::CastOp>(op);
       cast && tensorType(cast.getInput()).getElementType().isInteger(32))
     return rangeOf(lowering, cast.getInput());
+  if (auto clip = dyn_cast<onnx::ClipOp>(op); clip && clip.getMin() && clip.getMax()) {
+    std::optional<IndexRange> least = rangeOf(lowering, clip.getMin()),
+                              greatest = rangeOf(lowering, clip.getMax());
+    // min(max(x, least), greatest), also where the bounds are in the wrong order.
+    if (least && greatest)
+      return IndexRange{SymbolicExpr::min(least->least, greatest->least), greatest->greatest};
+  }
   return std::nullopt;
 }
 

@@ -1,7 +1,8 @@
 //===- Simplify.h - The onnx dialect, simplified -----------------------------------*- C++ -*-===//
 //
 // Passes over a func.func of onnx operations, to be run in this order with CSE between them:
-// simplify-shapes, simplify-canonicalize, simplify-fold, simplify-canonicalize. After them
+// simplify-shapes, simplify-canonicalize, simplify-fold, simplify-canonicalize,
+// simplify-fold-weights. After them
 //
 //   - no operation computes shapes on tensors: a shape operand is onnx.Constant or
 //   tensor.from_elements
@@ -27,6 +28,7 @@ namespace rapt {
 std::unique_ptr<mlir::Pass> createSimplifyShapesPass();
 std::unique_ptr<mlir::Pass> createSimplifyCanonicalizePass();
 std::unique_ptr<mlir::Pass> createSimplifyFoldPass();
+std::unique_ptr<mlir::Pass> createSimplifyFoldWeightsPass();
 
 } // namespace rapt
 

@@ -113,6 +113,27 @@ func.func @gather(%i: tensor<?x?xi64> {onnx.dims = ["b", "s"]}) -> tensor<?x?x8x
 
 // -----
 
+// Clipped indices are in range where both bounds are; a bound above the last index is not enough.
+// CHECK-LABEL: func @gather_clipped
+func.func @gather_clipped(%i: tensor<?xi64> {onnx.dims = ["s"]}) -> (tensor<?xf32>, tensor<?xf32>) {
+  // CHECK-NOT: kernel.check_indices
+  // CHECK: tensor.extract
+  // CHECK: kernel.check_indices
+  // CHECK-NOT: kernel.check_indices
+  // CHECK: tensor.extract
+  %w = kernel.weight [dense<1.0> : tensor<100xf32>] : tensor<100xf32>
+  %zero = onnx.Constant dense<0> : tensor<i64> : tensor<i64>
+  %last = onnx.Constant dense<99> : tensor<i64> : tensor<i64>
+  %more = onnx.Constant dense<100> : tensor<i64> : tensor<i64>
+  %inside = onnx.Clip %i min %zero max %last : (tensor<?xi64>, tensor<i64>, tensor<i64>) -> tensor<?xi64>
+  %some = onnx.Clip %i min %zero max %more : (tensor<?xi64>, tensor<i64>, tensor<i64>) -> tensor<?xi64>
+  %0 = onnx.Gather %w, %inside {axis = 0 : i64} : (tensor<100xf32>, tensor<?xi64>) -> tensor<?xf32>
+  %1 = onnx.Gather %w, %some {axis = 0 : i64} : (tensor<100xf32>, tensor<?xi64>) -> tensor<?xf32>
+  return %0, %1 : tensor<?xf32>, tensor<?xf32>
+}
+
+// -----
+
 // Positions are known to be in range: mask[b, 0 + s] through tuples of ranges needs no check.
 // CHECK-LABEL: func @gather_positions
 func.func @gather_positions(%m: tensor<?x?xi1> {onnx.dims = ["b", "s"]}) -> tensor<?x?xi1> {
