@@ -1,4 +1,5 @@
-"""Operators whose attributes or operands are at the ends of their ranges, against numpy.
+"""Operators whose attributes or operands are at the ends of their ranges, against numpy; a body of Scan that
+returns one value twice, which onnxruntime loses.
 
     extremes.py --raptc R --library build/lib/librapt.so --python-package runtime/python
 
@@ -43,7 +44,18 @@ def gemm_cases(random):
     yield "Gemm alpha=1e30", text, {}, {"a": a, "b": b}, want
 
 
-CASES = (lp_pool_cases, gemm_cases)
+def scan_cases(random):
+    x, s = (random.standard_normal(shape).astype(np.float32) for shape in ((3, 4), (4,)))
+    text = """g (float[3,4] x, float[4] s) => (float[3,4] running, float[4] last) {
+      last, running = Scan<num_scan_inputs = 1, body = step (float[4] sum, float[4] a) => (float[4] t, float[4] t) {
+        t = Add(sum, a)
+      }>(s, x)
+    }"""
+    yield "Scan of one value twice", text, {}, {"x": x, "s": s}, np.stack([s + x[0], s + x[0] + x[1],
+                                                                           s + x[0] + x[1] + x[2]])
+
+
+CASES = (lp_pool_cases, gemm_cases, scan_cases)
 
 
 def check(case, raptc, flags, folder):
