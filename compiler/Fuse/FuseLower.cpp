@@ -89,6 +89,24 @@ void Lowering::retypeArguments() {
   }
 }
 
+/// Unsigned weights stay where onnx operations read them; lowered code reads their bits, signless.
+void Lowering::retypeWeights() {
+  for (auto weight :
+       llvm::make_early_inc_range(func.getBody().front().getOps<kernel::WeightOp>())) {
+    auto type = tensorType(weight.getResult());
+    if (!type.getElementType().isUnsignedInteger())
+      continue;
+    SmallVector<Attribute> sources;
+    for (Attribute source : weight.getSources())
+      sources.push_back(storageAttr(cast<ElementsAttr>(source)));
+    builder.setInsertionPoint(weight);
+    auto stored = kernel::WeightOp::create(
+        builder, weight.getLoc(), type.clone(storageType(type.getElementType())),
+        builder.getArrayAttr(sources), weight.getPermAttr(), weight.getConcatDimAttr());
+    bind(weight.getResult(), stored.getResult());
+  }
+}
+
 void Lowering::retypeResults() {
   for (auto [index, value] : llvm::enumerate(func.getBody().front().getTerminator()->getOperands()))
     if (Type element = getElementTypeOrSelf(value.getType()); element.isUnsignedInteger())
@@ -130,6 +148,7 @@ LogicalResult Lowering::lower(Operation *op) {
 LogicalResult Lowering::run() {
   Block &body = func.getBody().front();
   retypeArguments();
+  retypeWeights();
   retypeResults();
   SmallVector<Operation *> lowered;
   bool refused = false;

@@ -161,6 +161,7 @@ private:
   mlir::Value generic(mlir::ArrayRef<mlir::OpFoldResult> shape, mlir::Type element, int64_t reduced,
                       mlir::TypedAttr init, mlir::ArrayRef<View> inputs, Body body);
   void retypeArguments();
+  void retypeWeights();
   void retypeResults();
   std::optional<View> hostView(mlir::Value value);
   View constantView(onnx::ConstantOp op);

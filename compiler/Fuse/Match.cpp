@@ -36,6 +36,16 @@ std::optional<double> scalarConstant(Value value) {
   return std::nullopt;
 }
 
+std::optional<double> scalarOfF32(Value value) {
+  std::optional<double> number = scalarConstant(value);
+  if (!number)
+    return std::nullopt;
+  APFloat narrow(*number);
+  bool lost;
+  narrow.convert(APFloat::IEEEsingle(), APFloat::rmNearestTiesToEven, &lost);
+  return lost ? std::nullopt : number;
+}
+
 bool closeTo(double a, double b, double tolerance) {
   return std::abs(a - b) <= tolerance * std::abs(b);
 }

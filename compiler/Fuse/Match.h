@@ -15,6 +15,8 @@ namespace rapt::fuse {
 /// The number that every element of an onnx.Constant has, when it is a float or integer constant
 /// with one element or a splat; nothing otherwise.
 std::optional<double> scalarConstant(mlir::Value value);
+/// The same when f32, which attributes have, holds it exactly; a number of f64 may be between two.
+std::optional<double> scalarOfF32(mlir::Value value);
 
 /// |a - b| <= tolerance * |b|.
 bool closeTo(double a, double b, double tolerance = 1e-6);

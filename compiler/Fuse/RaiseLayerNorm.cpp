@@ -4,8 +4,8 @@
 //     => onnx.LayerNormalization(x, scale, bias) {axis = last, epsilon = eps}
 //
 // Only when it is the same computation: both means are over the last dim and keep it, eps is a
-// constant, scale and bias are constant vectors of the last dim's size. Without the Add of a bias
-// the result has none.
+// constant that f32 holds, scale and bias are constant vectors of the last dim's size. Without the
+// Add of a bias the result has none.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -40,7 +40,7 @@ std::optional<Deviation> deviation(Value value) {
   if (!add)
     return std::nullopt;
   for (auto [variance, epsilon] : {std::pair(add.getA(), add.getB()), {add.getB(), add.getA()}}) {
-    std::optional<double> number = fuse::scalarConstant(epsilon);
+    std::optional<double> number = fuse::scalarOfF32(epsilon);
     Value square = number ? fuse::meanOfRows(variance) : Value();
     Value difference = square ? fuse::squared(square) : Value();
     Value x = difference ? centred(difference) : Value();

@@ -4,8 +4,8 @@
 //     => onnx.RMSNormalization(x, scale) {axis = last, epsilon = eps}
 //
 // The quotient may be written with Div, with Reciprocal or 1 / sqrt, or with the power -0.5. Only
-// when it is the same computation: the mean is over the last dim and keeps it, eps is a constant.
-// A scale is a vector of the last dim's size; without one it is 1.
+// when it is the same computation: the mean is over the last dim and keeps it, eps is a constant
+// that f32 holds. A scale is a vector of the last dim's size; without one it is 1.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -35,7 +35,7 @@ std::optional<Root> meanSquare(Value value) {
   if (!add)
     return std::nullopt;
   for (auto [mean, epsilon] : {std::pair(add.getA(), add.getB()), {add.getB(), add.getA()}}) {
-    std::optional<double> number = fuse::scalarConstant(epsilon);
+    std::optional<double> number = fuse::scalarOfF32(epsilon);
     Value square = number ? fuse::meanOfRows(mean) : Value();
     if (Value x = square ? fuse::squared(square) : Value())
       return Root{x, *number};

@@ -1,11 +1,13 @@
 //===- ArithmeticPatterns.cpp - Identities that are exact, and products in one form ----------===//
 //
 // In:  onnx arithmetic. Out: neutral operands gone, Where decided, squares and Gemm as products.
-//      Every rewrite gives the same bits.
+//      Every rewrite gives the same bits, except that x * x is nearer to the square than Pow is.
 //
 //===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Simplify/Rewrite.h"
+
+#include <cmath>
 
 using namespace mlir;
 
@@ -91,29 +93,45 @@ struct SquareToMul : ShapePattern<onnx::PowOp> {
   }
 };
 
+/// A number that integers can be multiplied with as they are.
+bool isInteger64(double factor) {
+  return std::trunc(factor) == factor && factor >= -0x1p63 && factor < 0x1p63; // no NaN
+}
+
 /// Gemm(a, b, c)  =>  alpha * MatMul(op(a), op(b)) + beta * c
+///
+/// Integers are scaled as f64, and the sum is truncated, where alpha or beta is no integer.
+/// Source: ONNX's reference evaluator.
 struct GemmToMatMul : ShapePattern<onnx::GemmOp> {
   using ShapePattern::ShapePattern;
   Value replacement(onnx::GemmOp op, OpBuilder &builder) const override {
     Location loc = op.getLoc();
-    Type type = cast<RankedTensorType>(op.getA().getType()).getElementType();
+    Type type = cast<RankedTensorType>(op.getA().getType()).getElementType(), wide = type;
+    double alpha = op.getAlpha().convertToFloat(), beta = op.getBeta().convertToFloat();
+    bool hasBias = op.getC() && beta != 0;
+    if (isa<IntegerType>(type) && !(isInteger64(alpha) && (!hasBias || isInteger64(beta))))
+      wide = builder.getF64Type();
+    auto converted = [&](Value value, Type to) -> Value {
+      if (wide == type)
+        return value;
+      return onnx::CastOp::create(builder, loc, UnrankedTensorType::get(to), value).getOutput();
+    };
     auto scaled = [&](Value value, double factor) {
       if (factor == 1)
         return value;
-      Element element = isa<FloatType>(type) ? Element::ofFloat(onnx::roundTo(type, factor))
+      Element element = isa<FloatType>(wide) ? Element::ofFloat(onnx::roundTo(wide, factor))
                                              : Element::ofInt(static_cast<int64_t>(factor));
-      return make<onnx::MulOp>(builder, loc, value, makeScalar(builder, loc, element, type));
+      return make<onnx::MulOp>(builder, loc, value, makeScalar(builder, loc, element, wide));
     };
     auto operand = [&](Value value, bool transposed) {
       return transposed ? transposeBy(builder, loc, value, {1, 0}) : value;
     };
-    double alpha = op.getAlpha().convertToFloat(), beta = op.getBeta().convertToFloat();
     Value product = make<onnx::MatMulOp>(builder, loc, operand(op.getA(), op.getTransA()),
                                          operand(op.getB(), op.getTransB()));
-    Value result = scaled(product, alpha);
-    if (op.getC() && beta != 0)
-      result = make<onnx::AddOp>(builder, loc, result, scaled(op.getC(), beta));
-    return result;
+    Value result = scaled(converted(product, wide), alpha);
+    if (hasBias)
+      result = make<onnx::AddOp>(builder, loc, result, scaled(converted(op.getC(), wide), beta));
+    return converted(result, type);
   }
 };
 } // namespace

@@ -1,8 +1,8 @@
 //===- Canonicalize.cpp - simplify-canonicalize ----------------------------------------------===//
 //
 // Rewrites onnx to the few forms that Simplify.h promises. Each pattern is a rewrite of its own, in
-// the *Patterns.cpp files of this folder; all of them give the same bits. Expects simplify-shapes
-// to have run.
+// the *Patterns.cpp files of this folder. They give the same bits, except that x * x is nearer to
+// the square than Pow is. Expects simplify-shapes to have run.
 //
 //===-------------------------------------------------------------------------------------===//
 

@@ -173,7 +173,8 @@ Error Verifier::graph(const Graph &graph, const Scope *outer) {
   for (const ValueInfo &output : graph.outputs) {
     if (!scope.isDefined(output.name))
       return fail("graph output " + quoted(output.name) + " is not produced");
-    if (!outputs.insert(output.name).second)
+    // A body may give one value for a state and a stacked result; a model's results go by name.
+    if (!outputs.insert(output.name).second && &graph == &model.graph)
       return fail("graph output " + quoted(output.name) + " is listed twice");
   }
   if (graph.outputs.empty())

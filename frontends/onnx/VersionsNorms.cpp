@@ -1,7 +1,8 @@
 //===- VersionsNorms.cpp - Normalisations and global pools -----------------------------------===//
 //
 // Statistics are taken in f32 at least (ONNX: stash_type), and variances in two passes:
-// mean((x - mean)^2). All norms over trailing dims become LayerNormalization.
+// mean((x - mean)^2). Norms over trailing dims become LayerNormalization, except RMSNormalization,
+// which becomes arithmetic.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -319,7 +320,7 @@ void addNorms(std::vector<Operator> &table) {
            "outputs besides `Y` only with training_mode; `spatial` must be 1 below 9",
            upgradeBatchNormalization},
           {"GlobalAveragePool", 7, "float", "becomes ReduceMean", upgradeGlobalPool<ReduceMeanOp>},
-          {"GlobalLpPool", 7, "float", "becomes ReduceL1 or ReduceL2", upgradeGlobalLpPool},
+          {"GlobalLpPool", 7, "float", "becomes a reduction", upgradeGlobalLpPool},
           {"GlobalMaxPool", 7, "float", "becomes ReduceMax", upgradeGlobalPool<ReduceMaxOp>},
           {"GroupNormalization", 18, "float",
            "scale and bias are per group in 18 to 20, per channel since",

@@ -299,10 +299,12 @@ void upgradeAveragePool(NodeBuilder &b) {
     b.out(0, b.make<AveragePoolOp>(x, w.kernel, w.pads, w.strides, w.dilations, counted, ceil));
 }
 
-/// The root of the sum of powers: the mean that counts pads, times the number of elements.
+/// The root of the sum of powers: the mean that counts pads, times the number of elements. Powers
+/// of narrow types leave their range, and the result is rounded once.
 void upgradeLpPool(NodeBuilder &b) {
   Value x = b.in(0);
   int64_t p = b.intAttr("p", 2);
+  expectFloat(b, x, "X");
   if (p < 1)
     b.error("attribute 'p' is " + Twine(p) + ", expected at least 1");
   if (b.stopped())
@@ -313,38 +315,15 @@ void upgradeLpPool(NodeBuilder &b) {
   double count = 1;
   for (int64_t size : w.kernel)
     count *= static_cast<double>(size);
-  Type type = b.elementType(x);
-  Value value = b.make<AbsOp>(x), power = b.makeScalar(type, static_cast<double>(p)),
-        number = b.makeScalar(type, count), root = b.makeScalar(type, 1.0 / static_cast<double>(p));
-  if (value && p != 1)
-    value = b.make<PowOp>(value, power);
+  Value value = unary<AbsOp>(b, castTo(b, x, wideType(b, x)));
+  if (p != 1)
+    value = withScalar<PowOp>(b, value, static_cast<double>(p));
   if (value)
     value = b.make<AveragePoolOp>(value, w.kernel, w.pads, w.strides, w.dilations, true, false);
-  if (value && number)
-    value = b.make<MulOp>(value, number);
-  if (value && p != 1)
-    value = b.make<PowOp>(value, root);
-  b.out(0, value);
-}
-
-void upgradeGlobalLpPool(NodeBuilder &b) {
-  Value x = b.in(0);
-  if (b.rank(x) < 3)
-    b.error("input 0 has rank " + Twine(b.rank(x)) + ", expected at least 3");
-  int64_t p = b.intAttr("p", 2);
-  if (p < 1)
-    b.error("attribute 'p' is " + Twine(p) + ", expected at least 1");
-  if (b.stopped())
-    return;
-  SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(2, b.rank(x)));
-  if (p <= 2)
-    return b.out(0, p == 1 ? b.make<ReduceL1Op>(x, axes, true) : b.make<ReduceL2Op>(x, axes, true));
-  Type type = b.elementType(x);
-  Value power = b.makeScalar(type, static_cast<double>(p)),
-        root = b.makeScalar(type, 1.0 / static_cast<double>(p)), value = b.make<AbsOp>(x);
-  value = value && power ? b.make<PowOp>(value, power) : Value();
-  value = value ? b.make<ReduceSumOp>(value, axes, true) : Value();
-  b.out(0, value && root ? b.make<PowOp>(value, root) : Value());
+  value = withScalar<MulOp>(b, value, count);
+  if (p != 1)
+    value = withScalar<PowOp>(b, value, 1.0 / static_cast<double>(p));
+  b.out(0, castTo(b, value, b.elementType(x)));
 }
 } // namespace
 
@@ -358,7 +337,6 @@ void addWindows(std::vector<Operator> &table) {
                    {"ConvTranspose", 7, "float, int", "output_shape needs constant spatial dims",
                     upgradeConvTranspose},
                    {"com.microsoft.FusedConv", 1, "float", same, upgradeFusedConv},
-                   {"GlobalLpPool", 7, "float", "becomes a reduction", upgradeGlobalLpPool},
                    {"LpPool", 7, "float", same, upgradeLpPool},
                    {"MaxPool", 7, "float, int", same, upgradeMaxPool},
                });

@@ -2,8 +2,8 @@
 
     element_types.py --raptc R --library build/lib/librapt.so --python-package runtime/python
 
-One model for each element type holds a Cast to every other one; another holds the arithmetic of an unsigned
-type, at the ends of its range. Both go through Halide and through the reference lowering. The expected
+One model for each element type holds a Cast to every other one; others hold the arithmetic of an integer type, at
+the ends of its range, with two inputs and with a constant, and a constant table. All go through Halide and through the reference lowering. The expected
 numbers are what docs/semantics.md says: float to integer truncates and saturates, NaN gives 0, between
 integers high bits are dropped, and each operation on f16 and bf16 rounds once. Exit code 1 when one differs.
 """
@@ -81,12 +81,17 @@ def cast(values, to):
                          else info.max if x > 0 else info.min for x in values.astype(np.float64)], dtype=to)
 
 
-def model_of(nodes, inputs, outputs):
-    """A model of vectors; inputs and outputs are {name: dtype}."""
-    def value(name, dtype):
-        return helper.make_tensor_value_info(name, TYPES[np.dtype(dtype)], ["n"])
-    graph = helper.make_graph(nodes, "g", [value(*item) for item in inputs.items()],
-                              [value(*item) for item in outputs.items()])
+def model_of(nodes, inputs, outputs, constants=None):
+    """A model of vectors; inputs and outputs are {name: dtype}, and constants {name: array}."""
+    constants = constants or {}
+    size = max((len(array) for array in constants.values()), default="n")
+
+    def value(name, dtype, dim):
+        return helper.make_tensor_value_info(name, TYPES[np.dtype(dtype)], [dim])
+    graph = helper.make_graph(nodes, "g", [value(*item, size) for item in inputs.items()],
+                              [value(*item, f"{item[0]}_n") for item in outputs.items()],
+                              [helper.make_tensor(name, TYPES[array.dtype], array.shape, array.tobytes(), raw=True)
+                               for name, array in constants.items()])
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 24)], ir_version=10)
 
 
@@ -99,8 +104,8 @@ def cast_case(dtype, random):
         {"x": x}, expected
 
 
-def integer_case(dtype, random):
-    """y has no zero, and no -1, for which numpy and ONNX have no common answer."""
+def integer_case(dtype, random, constant=False):
+    """y has no zero, and no -1, for which numpy and ONNX have no common answer. It may be an initialiser."""
     x, y = samples(dtype, random), random.permutation(samples(dtype, random))
     y[(y == 0) | (y == dtype.type(-1) if dtype.kind == "i" else False)] = 3
     with np.errstate(all="ignore"):
@@ -117,9 +122,39 @@ def integer_case(dtype, random):
         expected["BitwiseNot"] = ~x
     nodes = [helper.make_node(name, ["x"] if name in ("Abs", "Sign", "BitwiseNot") else ["x", "y"], [name])
              for name in expected]
-    return f"arithmetic {dtype}", model_of(nodes, {"x": dtype, "y": dtype},
-                                           {name: value.dtype for name, value in expected.items()}), \
-        {"x": x, "y": y}, expected
+    outputs = {name: value.dtype for name, value in expected.items()}
+    if constant:
+        return f"arithmetic {dtype} with a constant", model_of(nodes, {"x": dtype}, outputs, {"y": y}), \
+            {"x": x}, expected
+    return f"arithmetic {dtype}", model_of(nodes, {"x": dtype, "y": dtype}, outputs), {"x": x, "y": y}, expected
+
+
+def table_case(dtype, random):
+    """A constant vector that is read in other ways than element by element."""
+    x, table = samples(dtype, random), random.permutation(samples(dtype, random))
+    x[10:20] = table[10:20]
+    index = random.integers(0, len(table), len(table)).astype(np.int64)
+    expected = {"Concat": np.concatenate([x, table]), "Gather": table[index], "Where": np.where(x < table, table, x),
+                "Half": cast(table, np.float32) * np.float32(0.5), "Reversed": table[::-1]}
+    nodes = [
+        helper.make_node("Concat", ["x", "table"], ["Concat"], axis=0),
+        helper.make_node("Gather", ["table", "index"], ["Gather"]),
+        helper.make_node("Less", ["x", "table"], ["below"]),
+        helper.make_node("Where", ["below", "table", "x"], ["Where"]),
+        helper.make_node("Cast", ["table"], ["wide"], to=TensorProto.FLOAT),
+        helper.make_node("Constant", [], ["half"], value_float=0.5),
+        helper.make_node("Mul", ["wide", "half"], ["Half"]),
+        helper.make_node("Slice", ["table", "first", "last", "axes", "step"], ["Reversed"]),
+    ]
+    constants = {"table": table} | {name: np.array([number], np.int64) for name, number in (
+        ("first", -1), ("last", np.iinfo(np.int64).min), ("axes", 0), ("step", -1))}
+    if dtype.kind == "u":
+        nodes.append(helper.make_node("BitShift", ["table", "distance"], ["Shifted"], direction="RIGHT"))
+        constants["distance"] = random.integers(0, 8, len(table)).astype(dtype)
+        expected["Shifted"] = table >> constants["distance"]
+    return f"table {dtype}", model_of(nodes, {"x": dtype, "index": np.int64},
+                                      {name: value.dtype for name, value in expected.items()}, constants), \
+        {"x": x, "index": index}, expected
 
 
 def narrow_case(dtype, random):
@@ -171,6 +206,8 @@ def main():
     random = np.random.default_rng(0)
     cases = [cast_case(dtype, random) for dtype in TYPES]
     cases += [integer_case(dtype, random) for dtype in INTEGERS]
+    cases += [integer_case(dtype, random, constant=True) for dtype in INTEGERS]
+    cases += [table_case(dtype, random) for dtype in INTEGERS]
     cases += [narrow_case(np.dtype(dtype), random) for dtype in (np.float16, ml_dtypes.bfloat16)]
     bad = 0
     for case in cases:

@@ -76,3 +76,20 @@ func.func @no_weight(%x: tensor<6xf32>) -> tensor<6xf32> {
   %1 = onnx.Add %x, %0 : (tensor<6xf32>, tensor<6xf32>) -> tensor<6xf32>
   return %1 : tensor<6xf32>
 }
+
+// The sign stays in the type, through transposes and reshapes too.
+// CHECK-LABEL: func @unsigned
+func.func @unsigned(%x: tensor<3x2xui8>, %y: tensor<3xui8>) -> (tensor<3x2xui8>, tensor<3xui8>) {
+  // CHECK-DAG: %[[W:.*]] = kernel.weight {{.*}}tensor<2x3xui8>] {perm = array<i64: 1, 0>} : tensor<3x2xui8>
+  // CHECK-DAG: %[[V:.*]] = kernel.weight {{.*}}tensor<3xui8>] : tensor<3xui8>
+  %w = onnx.Constant dense<[[1, 2, 3], [4, 5, 250]]> : tensor<2x3xui8> : tensor<2x3xui8>
+  %v = onnx.Constant dense<[[5, 250, 9]]> : tensor<1x3xui8> : tensor<1x3xui8>
+  %shape = onnx.Constant dense<3> : tensor<1xi64> : tensor<1xi64>
+  %t = onnx.Transpose %w {perm = array<i64: 1, 0>} : (tensor<2x3xui8>) -> tensor<3x2xui8>
+  %r = onnx.Reshape %v, %shape : (tensor<1x3xui8>, tensor<1xi64>) -> tensor<3xui8>
+  // CHECK: onnx.Add %{{.*}}, %[[W]]
+  // CHECK: onnx.Max %{{.*}}, %[[V]]
+  %0 = onnx.Add %x, %t : (tensor<3x2xui8>, tensor<3x2xui8>) -> tensor<3x2xui8>
+  %1 = onnx.Max %y, %r : (tensor<3xui8>, tensor<3xui8>) -> tensor<3xui8>
+  return %0, %1 : tensor<3x2xui8>, tensor<3xui8>
+}

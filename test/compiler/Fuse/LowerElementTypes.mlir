@@ -16,6 +16,20 @@ func.func @unsigned(%x: tensor<4xui8>, %y: tensor<4xui8>) -> (tensor<4xui8>, ten
 
 // -----
 
+// A weight has its bits, without their sign.
+// CHECK-LABEL: func @unsigned_weight
+func.func @unsigned_weight(%x: tensor<3xui8>) -> (tensor<3xui8>, tensor<3xui8>) {
+  // CHECK: %[[W:.*]] = kernel.weight {{.*}} : tensor<3xi8>
+  // CHECK: linalg.generic {{.*}} ins(%arg0, %[[W]] : tensor<3xi8>, tensor<3xi8>)
+  // CHECK: arith.maxui
+  %w = kernel.weight [dense<[5, 250, 9]> : tensor<3xui8>] : tensor<3xui8>
+  %0 = onnx.Max %x, %w : (tensor<3xui8>, tensor<3xui8>) -> tensor<3xui8>
+  // CHECK: return %{{.*}}, %[[W]] : tensor<3xi8>, tensor<3xi8>
+  return %0, %w : tensor<3xui8>, tensor<3xui8>
+}
+
+// -----
+
 // An unsigned maximum is reduced as a signed one with the sign bit flipped.
 // CHECK-LABEL: func @unsigned_maximum
 func.func @unsigned_maximum(%x: tensor<4x8xui8>) -> tensor<4xui8> {

@@ -75,3 +75,36 @@ func.func @other_value(%x: tensor<2x8xf32>, %z: tensor<2x8xf32>) -> tensor<2x8xf
   %y = onnx.Mul %n, %scale : (tensor<2x8xf32>, tensor<8xf32>) -> tensor<2x8xf32>
   return %y : tensor<2x8xf32>
 }
+
+// f32, which the attribute has, does not hold every epsilon of f64.
+// CHECK-LABEL: func @epsilon_between
+func.func @epsilon_between(%x: tensor<2x8xf64>) -> tensor<2x8xf64> {
+  %scale = kernel.weight [dense<2.0> : tensor<8xf64>] : tensor<8xf64>
+  %eps = onnx.Constant dense<1.0e-5> : tensor<f64> : tensor<f64>
+  %m = onnx.ReduceMean %x {axes = array<i64: 1>} : (tensor<2x8xf64>) -> tensor<2x1xf64>
+  %d = onnx.Sub %x, %m : (tensor<2x8xf64>, tensor<2x1xf64>) -> tensor<2x8xf64>
+  %q = onnx.Mul %d, %d : (tensor<2x8xf64>, tensor<2x8xf64>) -> tensor<2x8xf64>
+  %v = onnx.ReduceMean %q {axes = array<i64: 1>} : (tensor<2x8xf64>) -> tensor<2x1xf64>
+  %e = onnx.Add %v, %eps : (tensor<2x1xf64>, tensor<f64>) -> tensor<2x1xf64>
+  %s = onnx.Sqrt %e : (tensor<2x1xf64>) -> tensor<2x1xf64>
+  // CHECK: onnx.Div
+  %n = onnx.Div %d, %s : (tensor<2x8xf64>, tensor<2x1xf64>) -> tensor<2x8xf64>
+  %y = onnx.Mul %n, %scale : (tensor<2x8xf64>, tensor<8xf64>) -> tensor<2x8xf64>
+  return %y : tensor<2x8xf64>
+}
+
+// CHECK-LABEL: func @epsilon_of_f32
+func.func @epsilon_of_f32(%x: tensor<2x8xf64>) -> tensor<2x8xf64> {
+  %scale = kernel.weight [dense<2.0> : tensor<8xf64>] : tensor<8xf64>
+  %eps = onnx.Constant dense<9.765625e-4> : tensor<f64> : tensor<f64>
+  %m = onnx.ReduceMean %x {axes = array<i64: 1>} : (tensor<2x8xf64>) -> tensor<2x1xf64>
+  %d = onnx.Sub %x, %m : (tensor<2x8xf64>, tensor<2x1xf64>) -> tensor<2x8xf64>
+  %q = onnx.Mul %d, %d : (tensor<2x8xf64>, tensor<2x8xf64>) -> tensor<2x8xf64>
+  %v = onnx.ReduceMean %q {axes = array<i64: 1>} : (tensor<2x8xf64>) -> tensor<2x1xf64>
+  %e = onnx.Add %v, %eps : (tensor<2x1xf64>, tensor<f64>) -> tensor<2x1xf64>
+  %s = onnx.Sqrt %e : (tensor<2x1xf64>) -> tensor<2x1xf64>
+  // CHECK: onnx.LayerNormalization
+  %n = onnx.Div %d, %s : (tensor<2x8xf64>, tensor<2x1xf64>) -> tensor<2x8xf64>
+  %y = onnx.Mul %n, %scale : (tensor<2x8xf64>, tensor<8xf64>) -> tensor<2x8xf64>
+  return %y : tensor<2x8xf64>
+}

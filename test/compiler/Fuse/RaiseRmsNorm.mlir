@@ -146,3 +146,28 @@ func.func @divided_by_inverse(%x: tensor<2x?x8xf32>) -> tensor<2x?x8xf32> {
   %y = onnx.Div %x, %r : (tensor<2x?x8xf32>, tensor<2x?x1xf32>) -> tensor<2x?x8xf32>
   return %y : tensor<2x?x8xf32>
 }
+
+// f32, which the attribute has, does not hold every epsilon of f64.
+// CHECK-LABEL: func @epsilon_between
+func.func @epsilon_between(%x: tensor<2x8xf64>) -> tensor<2x8xf64> {
+  %eps = onnx.Constant dense<1.0e-5> : tensor<f64> : tensor<f64>
+  %q = onnx.Mul %x, %x : (tensor<2x8xf64>, tensor<2x8xf64>) -> tensor<2x8xf64>
+  %m = onnx.ReduceMean %q {axes = array<i64: 1>} : (tensor<2x8xf64>) -> tensor<2x1xf64>
+  %e = onnx.Add %m, %eps : (tensor<2x1xf64>, tensor<f64>) -> tensor<2x1xf64>
+  %s = onnx.Sqrt %e : (tensor<2x1xf64>) -> tensor<2x1xf64>
+  // CHECK: onnx.Div
+  %y = onnx.Div %x, %s : (tensor<2x8xf64>, tensor<2x1xf64>) -> tensor<2x8xf64>
+  return %y : tensor<2x8xf64>
+}
+
+// CHECK-LABEL: func @epsilon_of_f32
+func.func @epsilon_of_f32(%x: tensor<2x8xf64>) -> tensor<2x8xf64> {
+  %eps = onnx.Constant dense<9.765625e-4> : tensor<f64> : tensor<f64>
+  %q = onnx.Mul %x, %x : (tensor<2x8xf64>, tensor<2x8xf64>) -> tensor<2x8xf64>
+  %m = onnx.ReduceMean %q {axes = array<i64: 1>} : (tensor<2x8xf64>) -> tensor<2x1xf64>
+  %e = onnx.Add %m, %eps : (tensor<2x1xf64>, tensor<f64>) -> tensor<2x1xf64>
+  %s = onnx.Sqrt %e : (tensor<2x1xf64>) -> tensor<2x1xf64>
+  // CHECK: onnx.RMSNormalization
+  %y = onnx.Div %x, %s : (tensor<2x8xf64>, tensor<2x1xf64>) -> tensor<2x8xf64>
+  return %y : tensor<2x8xf64>
+}

@@ -117,6 +117,26 @@ func.func @gemm(%a: tensor<?x8xf32> {onnx.dims = ["batch", 8]}, %b: tensor<3x8xf
   return %y : tensor<?x3xf32>
 }
 
+// CHECK-LABEL: func @gemm_of_integers
+// CHECK: %[[P:.*]] = onnx.MatMul
+// CHECK: %[[W:.*]] = onnx.Cast %[[P]] : (tensor<2x3xi32>) -> tensor<2x3xf64>
+// CHECK: %[[S:.*]] = onnx.Mul %[[W]]
+// CHECK: %[[C:.*]] = onnx.Cast %arg2 : (tensor<3xi32>) -> tensor<3xf64>
+// CHECK: %[[A:.*]] = onnx.Add %[[S]], %[[C]]
+// CHECK: onnx.Cast %[[A]] : (tensor<2x3xf64>) -> tensor<2x3xi32>
+func.func @gemm_of_integers(%a: tensor<2x8xi32>, %b: tensor<8x3xi32>, %c: tensor<3xi32>) -> tensor<2x3xi32> {
+  %y = onnx.Gemm %a, %b, %c {alpha = 5.000000e-01 : f32} : (tensor<2x8xi32>, tensor<8x3xi32>, tensor<3xi32>) -> tensor<2x3xi32>
+  return %y : tensor<2x3xi32>
+}
+
+// CHECK-LABEL: func @gemm_of_integers_times_three
+// CHECK-NOT: onnx.Cast
+// CHECK: onnx.Constant dense<3> : tensor<i32>
+func.func @gemm_of_integers_times_three(%a: tensor<2x8xi32>, %b: tensor<8x3xi32>, %c: tensor<3xi32>) -> tensor<2x3xi32> {
+  %y = onnx.Gemm %a, %b, %c {alpha = 3.000000e+00 : f32} : (tensor<2x8xi32>, tensor<8x3xi32>, tensor<3xi32>) -> tensor<2x3xi32>
+  return %y : tensor<2x3xi32>
+}
+
 // Exact identities only: x + 0.0 is not x for x = -0.0, and a reversed slice of the same size moves data.
 // CHECK-LABEL: func @not_identities
 // CHECK: onnx.Add

@@ -81,6 +81,11 @@ TEST(Verify, GraphOutputs) {
             "graph output 'z' is not produced");
   EXPECT_EQ(errorOfGraph("g (float x) => (float y, float y) { y = Neg (x) }"),
             "graph output 'y' is listed twice");
+  // The graph of a node may list one as often as it likes.
+  EXPECT_EQ(errorOfGraph("g (bool c, float x) => (float y, float z) { y, z = If (c) "
+                         "<then_branch = t () => (float a, float a) { a = Neg (x) }, "
+                         "else_branch = e () => (float b, float d) { b = Abs (x) d = Neg (x) }> }"),
+            "");
   EXPECT_EQ(errorOfGraph("g (float x) => () { y = Neg (x) }"), "the graph has no output");
   EXPECT_EQ(errorOfGraph("g (float x) => (float x) { }"), "");
 }
