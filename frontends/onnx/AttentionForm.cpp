@@ -40,6 +40,8 @@ Value bothSeen(NodeBuilder &b, Value x, Value y) {
 
 Value windowMask(NodeBuilder &b, Value queries, Value keys, Value offset, int64_t left,
                  int64_t right) {
+  left = clampDistance(left);
+  right = clampDistance(right);
   Value position = binary<AddOp>(b, iota(b, queries, 0, 2), offset);
   Value key = iota(b, keys, 1, 2), seen;
   if (right >= 0)

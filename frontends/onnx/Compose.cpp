@@ -2,6 +2,8 @@
 
 #include "frontends/onnx/Compose.h"
 
+#include <algorithm>
+
 using namespace mlir;
 
 namespace rapt::onnx {
@@ -50,6 +52,10 @@ Value iota(NodeBuilder &b, Value limit, int64_t axis, int64_t rank) {
 }
 
 // --- Numbers ------------------------------------------------------------------------------------
+int64_t clampDistance(int64_t distance) {
+  return std::clamp(distance, -farDistance, farDistance);
+}
+
 Value scalarInt(NodeBuilder &b, int64_t value) {
   auto type = RankedTensorType::get({}, b.ops().getI64Type());
   return b.makeConstant(DenseElementsAttr::get(type, value));

@@ -28,6 +28,10 @@ mlir::Value joinDims(NodeBuilder &b, mlir::ArrayRef<mlir::Value> parts);
 mlir::Value reshape(NodeBuilder &b, mlir::Value x, mlir::Value shape);
 
 // --- Positions ----------------------------------------------------------------------------------
+/// Beyond every dim, which no address space holds; sums with positions stay far inside 64 bits.
+constexpr int64_t farDistance = int64_t(1) << 48;
+/// A distance between positions that says the same, from -farDistance to farDistance.
+int64_t clampDistance(int64_t distance);
 /// 0, 1, ... up to, not including, `limit`, an i64 scalar; it stands at `axis` of `rank` dims, the
 /// others are 1.
 mlir::Value iota(NodeBuilder &b, mlir::Value limit, int64_t axis, int64_t rank);

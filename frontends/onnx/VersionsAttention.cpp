@@ -212,7 +212,7 @@ void addAttention(std::vector<Operator> &table) {
   table.insert(table.end(),
                {
                    {"Attention", 23, "float",
-                    "expanded, then fused; with output `qk_matmul_output` it stays unfused",
+                    "expanded, then fused; output `qk_matmul_output` is computed beside it",
                     upgradeAttention},
                    {"RotaryEmbedding", 23, "float", "expanded", upgradeRotaryEmbedding},
                });

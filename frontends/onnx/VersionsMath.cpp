@@ -30,8 +30,8 @@ void upgradeGemm(NodeBuilder &b) {
 
 void addMath(std::vector<Operator> &table) {
   table.insert(table.end(), {
-                                {"Gemm", 7, "float", "becomes MatMul", upgradeGemm},
-                                {"MatMul", 7, "float", "", upgradeMatMul},
+                                {"Gemm", 7, "float, int", "becomes MatMul", upgradeGemm},
+                                {"MatMul", 7, "float, int", "", upgradeMatMul},
                             });
 }
 

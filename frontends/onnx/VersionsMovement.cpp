@@ -220,6 +220,7 @@ void upgradeSlice(NodeBuilder &b) {
     axes = llvm::to_vector(llvm::seq<int64_t>(0, count));
   if (!steps)
     steps = SmallVector<int64_t>(count, 1);
+  llvm::transform(*steps, steps->begin(), clampDistance);
   for (int64_t &axis : *axes)
     axis = b.normalized(axis, b.rank(x));
   if (!b.stopped())

@@ -43,7 +43,7 @@ void upgradeOneHot(NodeBuilder &b) {
 /// 1 where column = row + k; only the shape of the operand matters.
 void upgradeEyeLike(NodeBuilder &b) {
   Value x = b.in(0);
-  int64_t k = b.intAttr("k", 0), to = b.intAttr("dtype", 0);
+  int64_t k = clampDistance(b.intAttr("k", 0)), to = b.intAttr("dtype", 0);
   if (b.rank(x) != 2)
     b.error("input has rank " + Twine(b.rank(x)) + ", expected 2");
   if (b.stopped())
@@ -70,7 +70,7 @@ void upgradeTrilu(NodeBuilder &b) {
   if (b.stopped())
     return;
   if (!k || b.isConstant(k)) {
-    int64_t diagonal = k ? b.constant(1, "k") : 0;
+    int64_t diagonal = k ? clampDistance(b.constant(1, "k")) : 0;
     return b.stopped() ? void() : b.out(0, b.make<TriluOp>(x, upper, diagonal));
   }
   int64_t rank = b.rank(x);
@@ -79,6 +79,16 @@ void upgradeTrilu(NodeBuilder &b) {
   if (b.rank(k) > 1)
     return b.error("input 'k' has rank " + Twine(b.rank(k)) + ", expected 0 or 1");
   Value diagonal = castTo(b, b.rank(k) == 1 ? squeeze(b, k, {0}) : k, b.ops().getI64Type());
+  if (!diagonal)
+    return;
+  // What follows from dims is no farther than they are.
+  ArrayRef<Element> known = b.elements(diagonal);
+  if (known.size() != 1 || !known.front().isKnown()) {
+    Value limit = scalarInt(b, farDistance), least = scalarInt(b, -farDistance);
+    if (b.stopped())
+      return;
+    diagonal = b.make<ClipOp>(diagonal, least, limit);
+  }
   Value first = binary<AddOp>(b, iota(b, scalarDimOf(b, x, rank - 2), 0, 2), diagonal);
   Value column = iota(b, scalarDimOf(b, x, rank - 1), 1, 2);
   Value kept =

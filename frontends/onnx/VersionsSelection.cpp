@@ -42,7 +42,7 @@ bool isZero(const Element &element) {
   return element.kind == Element::Float ? element.number == 0 : element.expr.is(0);
 }
 
-/// i64 numbers of shape `dims`; null for none, which no tensor here may have.
+/// i64 numbers of shape `dims`, which may have none; null after an error.
 Value makeIndices(NodeBuilder &b, ArrayRef<int64_t> values, ArrayRef<int64_t> dims) {
   auto type = RankedTensorType::get(dims, b.ops().getI64Type());
   return b.stopped() ? Value() : b.makeConstant(DenseElementsAttr::get(type, values));

@@ -1,6 +1,6 @@
 """ONNX's own node tests, compiled by raptc and run through the runtime.
 
-    node_tests.py --raptc R --library build/lib/librapt.so --form static [--filter REGEX] [--jobs 2]
+    node_tests.py --raptc R --library build/lib/librapt.so --form static [--filter PATTERN] [--jobs 2]
 
 The cases come from the installed `onnx` package, which builds models, inputs and expected outputs. Forms:
 
@@ -8,12 +8,13 @@ The cases come from the installed `onnx` package, which builds models, inputs an
     symbolic    every input dim above 1 is a symbol of its own and the declared output shapes are gone
     reference   as it is, through `raptc --kernels=reference`
 
-A case runs when every operator in it is in Rapt's table (`raptc --print-onnx-coverage`) and no line of
-excluded.txt matches its name. Operands that a compiler must know (COMPILE_TIME below: axes, and numbers
+A case runs when every operator in it is in Rapt's table (`raptc --print-onnx-coverage`) and its name matches the
+shell pattern of --filter. One whose name a line of excluded.txt matches runs too, and must not pass. Operands that a compiler must know (COMPILE_TIME below: axes, and numbers
 that shapes are made of) are graph inputs in these models; they become initialisers with the same values.
 
 Outputs must have the expected element type and shape and be close by the tolerances of the case. Exit
-code 1 when a case fails, or when an excluded one passes; each failure is one line on stdout.
+code 1 when a case fails, when an excluded one passes, when no case matches, or when, without --filter, fewer
+pass than LEAST_PASSED says; each failure is one line on stdout.
 """
 
 import argparse
@@ -35,6 +36,9 @@ import onnx
 import onnx.numpy_helper
 
 FORMS = ("static", "symbolic", "reference")
+
+# As many pass at least: fewer mean that cases were not collected, or operators left the table.
+LEAST_PASSED = {"static": 1540, "symbolic": 1420, "reference": 1540}
 
 # Operands that decide result shapes or choose the code: {operator: operand numbers}.
 COMPILE_TIME = {
@@ -272,6 +276,10 @@ def main():
     if arguments.list_unknown:
         print("outside the table:", ", ".join(f"{name} {count}" for name, count in unknown.most_common()))
     passed = sum(outcome.status == "passed" for outcome in outcomes)
+    least = LEAST_PASSED[arguments.form] if arguments.filter == "*" else 0
+    if passed < least or not outcomes:
+        bad += 1
+        print(f"FEW: {passed} of {len(outcomes)} cases passed, expected at least {least}, and one case to run")
     print(f"{arguments.form}: {passed} passed, {len(outcomes) - len(excluded)} run, "
           f"{len(excluded)} excluded, {len(everything)} in all")
     sys.exit(bad != 0)
