@@ -100,7 +100,8 @@ private:
   void addEvenTiles();
   void scheduleEven();
   void scheduleOverlapping();
-  void scheduleOut(std::vector<H::VarOrRVar> order, size_t firstTask);
+  void scheduleOut(std::vector<H::VarOrRVar> order, size_t firstTask,
+                   const std::vector<H::VarOrRVar> &outermost = {});
   void scheduleSums(H::Func acc, int tileRows);
   void fetchNextPanels(const H::Expr &inTurn, const std::vector<NextPanelPrefetch::Place> &places);
 
@@ -176,11 +177,14 @@ void GemmKernel::addEvenTiles() {
   update(lowAcc, talls * height + lowDom.x + (height - 1) * lowDom.y);
 }
 
-/// Loops of the output, innermost first; those from `firstTask` on are one parallel loop.
-void GemmKernel::scheduleOut(std::vector<H::VarOrRVar> order, size_t firstTask) {
+/// Loops of the output, innermost first, then those of batches, groups of panels and the
+/// `outermost`; those from `firstTask` on are one parallel loop.
+void GemmKernel::scheduleOut(std::vector<H::VarOrRVar> order, size_t firstTask,
+                             const std::vector<H::VarOrRVar> &outermost) {
   for (int i = 2; i < rank; ++i)
     order.push_back(out.args()[i]);
   order.push_back(group);
+  order.insert(order.end(), outermost.begin(), outermost.end());
   out.reorder(order).vectorize(ni, lowering.lanes()).unroll(ni);
   if (!lowering.schedule.parallel)
     return;
@@ -212,19 +216,24 @@ void GemmKernel::scheduleSums(H::Func sums, int tileRows) {
 
 void GemmKernel::scheduleOverlapping() {
   H::Var n = out.args()[0], m = out.args()[1];
-  H::Var mo("mo"), mi("mi"), chunk("chunk"), block("block");
-  // Row chunks only where the groups alone are few tasks, or rows are very many: each
-  // chunk walks all panels again. A chunk has 8 blocks or more.
-  H::Expr chunks = H::max(1, H::min(H::max(16 / groups, blocks / 64), blocks / 8));
-  H::Expr chunkBlocks = H::Internal::simplify((blocks + chunks - 1) / chunks);
+  H::Var mo("mo"), mi("mi"), slab("slab"), chunk("chunk"), block("block");
+  // All panels pass by a slab of 32 to 63 blocks of rows before the next one begins: A is read
+  // from memory once and from a near cache for every panel.
+  H::Expr slabs = H::max(1, blocks / 32);
+  H::Expr slabBlocks = H::Internal::simplify((blocks + slabs - 1) / slabs);
+  // Within a slab, row chunks only where the groups alone are few tasks: each chunk walks all
+  // panels again. A chunk has 8 blocks or more.
+  H::Expr chunks = H::max(1, H::min(16 / groups, slabBlocks / 8));
+  H::Expr chunkBlocks = H::Internal::simplify((slabBlocks + chunks - 1) / chunks);
   out.split(n, no, ni, nr,
             columns % nr == 0 ? H::TailStrategy::RoundUp : H::TailStrategy::GuardWithIf)
       // Shifting the last tile up instead of guarding its rows keeps every row in the same code; it
       // recomputes at most height - 1 rows and needs height <= rows, which the caller chooses.
       .split(m, mo, mi, height, H::TailStrategy::ShiftInwards)
       .split(no, group, panel, groupSize, H::TailStrategy::GuardWithIf)
+      .split(mo, slab, mo, slabBlocks, H::TailStrategy::GuardWithIf)
       .split(mo, chunk, block, chunkBlocks, H::TailStrategy::GuardWithIf);
-  scheduleOut({ni, mi, block, panel, chunk}, 4);
+  scheduleOut({ni, mi, block, panel, chunk}, 4, {slab});
   acc.compute_at(out, block);
   scheduleSums(acc, height);
   tiles.compute_at(out, block)
