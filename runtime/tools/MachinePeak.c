@@ -12,7 +12,9 @@
  * the next chunk; each comes back after all the others, 240 MB, so that it is in no cache smaller
  * than that. Where the caches together are larger, the result is partly theirs.
  *===------------------------------------------------------------------------------------===*/
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include "MachinePeak.h"
 
 #include <pthread.h>

@@ -1,11 +1,12 @@
 //===- Compile.cpp - KernelSpec to object code, in this process ----------------*- C++ -*-===//
 //
-// Chooses the recipe, makes one function for each tile variant, and lets Halide compile them into
-// one object file.
+// Chooses the recipe, makes one function for each tile variant, lets Halide lower and optimise them
+// and LLVM write one object file.
 //
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/halide/Compile.h"
 #include "compiler/Kernels/Gemm.h"
+#include "compiler/Kernels/ObjectCode.h"
 #include "compiler/Kernels/halide/Emit.h"
 #include "compiler/Kernels/halide/Recipes.h"
 
@@ -53,12 +54,12 @@ static H::Target halideTarget(const TargetCpu &cpu, bool strict) {
   return target;
 }
 
-/// Compiles `module` and returns the object file's bytes. Halide writes to a path: one in memory.
-static std::string objectBytes(const H::Module &module) {
-  int file = memfd_create("kernel.o", MFD_CLOEXEC);
+/// Optimises `module` and returns its LLVM bitcode. Halide writes to a path: one in memory.
+static std::string bitcode(const H::Module &module) {
+  int file = memfd_create("kernel.bc", MFD_CLOEXEC);
   if (file < 0)
     throw H::RuntimeError(std::string("cannot make a file in memory: ") + strerror(errno));
-  module.compile({{H::OutputFileType::object, "/proc/self/fd/" + std::to_string(file)}});
+  module.compile({{H::OutputFileType::bitcode, "/proc/self/fd/" + std::to_string(file)}});
   std::string bytes;
   char block[65536];
   lseek(file, 0, SEEK_SET);
@@ -256,7 +257,10 @@ static void compileVariants(const KernelSpec &spec, const Schedule &schedule, co
     result.scratchBytes = largerOf(result.scratchBytes, recipe.scratch);
     addElements(result.innerElements, recipe.innerElements);
   }
-  result.object = objectBytes(modules.size() == 1 ? modules[0] : H::link_modules(prefix, modules));
+  std::string error;
+  if (!makeObject(bitcode(modules.size() == 1 ? modules[0] : H::link_modules(prefix, modules)),
+                  result.object, error))
+    throw H::CompileError(error);
 }
 
 namespace {
