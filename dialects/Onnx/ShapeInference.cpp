@@ -47,13 +47,39 @@ void ShapeInference::bindArgument(Value value, ArrayRef<SymbolicExpr> dims) {
   values[value] = {Shape(dims), {}};
 }
 
+/// The content with every expression that has symbols replaced by what `simpler` makes of it.
+static Content mapExpressions(const Content &content,
+                              llvm::function_ref<SymbolicExpr(const SymbolicExpr &)> simpler) {
+  bool changed = false;
+  auto map = [&](SymbolicExpr &expr) {
+    if (expr.constant())
+      return;
+    SymbolicExpr mapped = simpler(expr);
+    changed |= mapped != expr;
+    expr = std::move(mapped);
+  };
+  if (content.isAffine()) {
+    Element base = content.base();
+    Shape strides(content.strides());
+    if (base.kind == Element::Int)
+      map(base.expr);
+    llvm::for_each(strides, map);
+    return changed ? Content::affine(std::move(base), strides) : content;
+  }
+  std::vector<Element> elements = content.elements();
+  for (Element &element : elements)
+    if (element.kind == Element::Int)
+      map(element.expr);
+  return changed ? Content::ofElements(std::move(elements)) : content;
+}
+
 void ShapeInference::bindScalar(Value value, const SymbolicExpr &expr) {
   values[value] = {{}, Content::ofElements({Element::ofInt(expr)})};
 }
 
 void ShapeInference::bindContent(Value value, Content content) {
   Info info = fromType(value);
-  info.content = std::move(content);
+  info.content = mapExpressions(content, [&](auto &expr) { return simplify(expr); });
   values[value] = std::move(info);
 }
 
@@ -151,6 +177,7 @@ LogicalResult ShapeInference::set(Operation *op, unsigned result, Shape shape, T
   } else if (content.hasElements()) {
     content = {};
   }
+  content = mapExpressions(content, [&](auto &expr) { return simplify(expr); });
   op->getResult(result).setType(RankedTensorType::get(dims, elementType));
   values[op->getResult(result)] = {std::move(shape), std::move(content)};
   return success();
@@ -216,6 +243,9 @@ void ShapeInference::require(Operation *op, const SymbolicExpr &left, const Symb
       rhs = b;
       context.clear();
     }
+    // past + seq == other + seq says past == other.
+    if (SymbolicExpr::cancelTerms(lhs, rhs))
+      context.clear();
     if (std::pair(lhs.complexity(), SymbolicExpr::compare(lhs, rhs)) <
         std::pair(rhs.complexity(), 0))
       std::swap(lhs, rhs);

@@ -426,6 +426,24 @@ static SymbolicExpr replaceSymbols(const SymbolicExpr &expr,
   return sum;
 }
 
+bool SymbolicExpr::cancelTerms(SymbolicExpr &lhs, SymbolicExpr &rhs) {
+  SymbolicExpr difference = lhs - rhs;
+  Poly left, right;
+  for (SymbolicTerm term : difference.terms()) {
+    if (term.coefficient == lowest)
+      return false;
+    Poly &side = term.coefficient > 0 ? left : right;
+    term.coefficient = std::abs(term.coefficient);
+    side.push_back(std::move(term));
+  }
+  if (left.empty() || right.empty() ||
+      left.size() + right.size() >= lhs.terms().size() + rhs.terms().size())
+    return false;
+  lhs = fromTerms(std::move(left));
+  rhs = fromTerms(std::move(right));
+  return true;
+}
+
 SymbolicExpr SymbolicExpr::substitute(llvm::StringRef symbol, const SymbolicExpr &value) const {
   if (!contains(symbol))
     return *this;

@@ -69,6 +69,10 @@ public:
   /// 32 * batch * seq and 224 * batch.
   static SymbolicExpr commonFactor(const SymbolicExpr &a, const SymbolicExpr &b);
 
+  /// Takes the terms that both sides have off them, so that what is left is equal where they were.
+  /// False, and nothing is changed, when there are none or a side would be 0.
+  static bool cancelTerms(SymbolicExpr &lhs, SymbolicExpr &rhs);
+
   /// The expression with `value` in place of a symbol.
   SymbolicExpr substitute(llvm::StringRef symbol, const SymbolicExpr &value) const;
   bool contains(llvm::StringRef symbol) const;

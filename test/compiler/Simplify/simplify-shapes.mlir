@@ -57,6 +57,23 @@ func.func @two_names(%x: tensor<?xf32> {onnx.dims = ["n"]}, %y: tensor<?xf32> {o
   return %z : tensor<?xf32>
 }
 
+// What both sums have cancels, and what follows is used everywhere, in sizes and in elements.
+// CHECK-LABEL: func @lengths_of_caches
+// CHECK: kernel.require %{{.*}}, %{{.*}} equal "node 'scores' needs past (%lld) to be other (%lld)"
+// CHECK-DAG: %[[SEQ:.*]] = kernel.dim "seq"
+// CHECK-DAG: %[[OTHER:.*]] = kernel.dim "other"
+// CHECK: %[[TOTAL:.*]] = arith.addi %[[OTHER]], %[[SEQ]]
+// CHECK: %[[CAST:.*]] = arith.index_cast %[[TOTAL]]
+// CHECK: %[[LENGTH:.*]] = tensor.from_elements %[[CAST]] : tensor<i64>
+// CHECK: return %{{.*}}, %[[LENGTH]]
+func.func @lengths_of_caches(%x: tensor<?xf32> {onnx.dims = ["seq"]}, %key: tensor<?xf32> {onnx.dims = ["past"]}, %value: tensor<?xf32> {onnx.dims = ["other"]}) -> (tensor<?xf32>, tensor<i64>) {
+  %k = onnx.Concat %key, %x {axis = 0 : i64} : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+  %v = onnx.Concat %value, %x {axis = 0 : i64} : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+  %y = onnx.Mul %k, %v : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32> loc("scores")
+  %length = onnx.Size %k : (tensor<?xf32>) -> tensor<i64>
+  return %y, %length : tensor<?xf32>, tensor<i64>
+}
+
 // A trace that wrote the length 7 into a Reshape: the number of elements says what the length must be.
 // CHECK-LABEL: func @baked_length
 // CHECK: kernel.require %{{.*}}, %{{.*}} equal "node 'heads' needs seq (%lld) to be 7 (%lld); the model was exported for that size only"

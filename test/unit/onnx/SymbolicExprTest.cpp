@@ -120,6 +120,27 @@ TEST(SymbolicExpr, CommonFactor) {
   EXPECT_EQ(SymbolicExpr::commonFactor(atom * two, atom * seq), one);
 }
 
+TEST(SymbolicExpr, TermsOfBothSidesCancel) {
+  SymbolicExpr past = SymbolicExpr::symbol("past", 0), other = SymbolicExpr::symbol("other", 0);
+  SymbolicExpr lhs = past + seq, rhs = seq + other;
+  EXPECT_TRUE(SymbolicExpr::cancelTerms(lhs, rhs));
+  EXPECT_EQ(lhs, past);
+  EXPECT_EQ(rhs, other);
+  lhs = batch * seq + seq * two + one;
+  rhs = seq + past;
+  EXPECT_TRUE(SymbolicExpr::cancelTerms(lhs, rhs));
+  EXPECT_EQ(lhs, batch * seq + seq + one);
+  EXPECT_EQ(rhs, past);
+  // Nothing in common; nothing left of a side; a side that is not known.
+  for (auto [a, b] : {std::pair(past, other), std::pair(past + seq, seq),
+                      std::pair(past + seq, SymbolicExpr())}) {
+    lhs = a;
+    rhs = b;
+    EXPECT_FALSE(SymbolicExpr::cancelTerms(lhs, rhs));
+    EXPECT_EQ(lhs, a);
+  }
+}
+
 TEST(SymbolicExpr, Division) {
   EXPECT_EQ(SymbolicExpr::exactDiv(batch * seq * SymbolicExpr(12), seq * SymbolicExpr(4)),
             batch * SymbolicExpr(3));
