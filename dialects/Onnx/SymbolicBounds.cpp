@@ -1,0 +1,97 @@
+//===- SymbolicBounds.cpp - Between which numbers an expression stays -------------------------===//
+//
+// Interval arithmetic over the bounds of symbols: a term's interval is the product of its factors',
+// an expression's the sum of its terms'. Each term is bounded alone, so that seq - min(seq, 4) has
+// no lower bound of 0: a bound that is found holds, a better one may exist.
+//
+//===-------------------------------------------------------------------------------------===//
+
+#include "dialects/Onnx/SymbolicExpr.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace rapt::onnx {
+
+namespace {
+constexpr int64_t lowest = std::numeric_limits<int64_t>::min();
+constexpr int64_t highest = std::numeric_limits<int64_t>::max();
+
+/// A closed interval whose ends saturate at the ends of int64, which mean "no bound".
+struct Interval {
+  int64_t low, high;
+};
+
+int64_t clampTo64(__int128 value) {
+  return value < lowest ? lowest : value > highest ? highest : static_cast<int64_t>(value);
+}
+
+int64_t addBound(int64_t a, int64_t b, int64_t none) {
+  return a == none || b == none ? none : clampTo64(static_cast<__int128>(a) + b);
+}
+
+Interval multiply(Interval a, Interval b) {
+  // An open end times zero is zero, so open ends may take part as large numbers: the saturated
+  // product of anything else with them is an open end again.
+  __int128 products[] = {
+      static_cast<__int128>(a.low) * b.low, static_cast<__int128>(a.low) * b.high,
+      static_cast<__int128>(a.high) * b.low, static_cast<__int128>(a.high) * b.high};
+  return {clampTo64(*std::min_element(std::begin(products), std::end(products))),
+          clampTo64(*std::max_element(std::begin(products), std::end(products)))};
+}
+
+Interval bounds(const SymbolicExpr &expr) { return {expr.lowerBound(), expr.upperBound()}; }
+
+Interval boundsOf(const SymbolicAtom &atom) {
+  if (atom.kind == SymbolicAtom::Symbol)
+    return {atom.least, highest};
+  Interval a = bounds(atom.lhs), b = bounds(atom.rhs);
+  switch (atom.kind) {
+  case SymbolicAtom::Min:
+    return {std::min(a.low, b.low), std::min(a.high, b.high)};
+  case SymbolicAtom::Max:
+    return {std::max(a.low, b.low), std::max(a.high, b.high)};
+  case SymbolicAtom::Mod:
+    return {0, b.high == highest ? highest : b.high - 1};
+  default: // FloorDiv by something positive moves towards zero
+    return {std::min<int64_t>(a.low, 0), std::max<int64_t>(a.high, 0)};
+  }
+}
+
+Interval boundsOf(const SymbolicTerm &term) {
+  Interval result = {term.coefficient, term.coefficient};
+  for (const Atom &atom : term.factors)
+    result = multiply(result, boundsOf(*atom));
+  return result;
+}
+} // namespace
+
+int64_t SymbolicExpr::lowerBound() const {
+  if (!poly)
+    return lowest;
+  int64_t sum = 0;
+  for (const SymbolicTerm &term : *poly)
+    sum = addBound(sum, boundsOf(term).low, lowest);
+  return sum;
+}
+
+int64_t SymbolicExpr::upperBound() const {
+  if (!poly)
+    return highest;
+  int64_t sum = 0;
+  for (const SymbolicTerm &term : *poly)
+    sum = addBound(sum, boundsOf(term).high, highest);
+  return sum;
+}
+
+bool SymbolicExpr::provablyAtMost(const SymbolicExpr &a, const SymbolicExpr &b) {
+  SymbolicExpr difference = b - a;
+  return difference.isKnown() && difference.lowerBound() >= 0;
+}
+
+bool SymbolicExpr::provablyDifferent(const SymbolicExpr &a, const SymbolicExpr &b) {
+  SymbolicExpr difference = a - b;
+  return difference.isKnown() && (difference.lowerBound() > 0 || difference.upperBound() < 0);
+}
+
+} // namespace rapt::onnx
