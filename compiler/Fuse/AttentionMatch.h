@@ -63,15 +63,6 @@ bool isSoftmaxOfLayer(onnx::SoftmaxOp softmax);
 /// Follows `softmax` down to its MatMul and up to the scores. Without a match `reason` says why.
 std::optional<AttentionMatch> matchAttention(onnx::SoftmaxOp softmax, std::string &reason);
 
-/// The least that the sum of `terms` can be, in the arithmetic of the graph and in its order; none
-/// unless the sum is provably finite: two masks of the lowest float are -inf where both exclude a
-/// key. Integers that the graph does not compute from constants count as 0 or 1, which is what
-/// masks are made of.
-std::optional<double> leastSum(llvm::ArrayRef<BiasTerm> terms);
-
-/// The sum of `terms` provably lies within [-bound, bound].
-bool sumIsWithin(llvm::ArrayRef<BiasTerm> terms, double bound);
-
 /// Where(condition, 0, -inf) or Where(condition, -inf, 0), below Expands: an additive mask that is
 /// a boolean one.
 std::optional<MaskTerm> booleanMask(mlir::Value bias);

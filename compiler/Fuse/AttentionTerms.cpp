@@ -3,6 +3,7 @@
 #include "compiler/Fuse/AttentionTerms.h"
 
 #include "compiler/Fuse/Diagonals.h"
+#include "compiler/Fuse/Intervals.h"
 
 #include <cmath>
 

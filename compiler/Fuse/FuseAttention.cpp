@@ -18,6 +18,7 @@
 #include "compiler/Fuse/AttentionMatch.h"
 #include "compiler/Fuse/AttentionTerms.h"
 #include "compiler/Fuse/Fuse.h"
+#include "compiler/Fuse/Intervals.h"
 #include "compiler/Fuse/ScoresCopy.h"
 #include "dialects/Onnx/ShapeInference.h"
 #include "dialects/Onnx/ShapeText.h"

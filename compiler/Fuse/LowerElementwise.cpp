@@ -6,6 +6,7 @@
 //===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Fuse/Lowering.h"
+#include "dialects/Onnx/Elementwise.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -299,21 +300,8 @@ Value emitElement(Operation *op, OpBuilder &b, Location loc, ValueRange args) {
   return value && value.getType() == type ? value : Value();
 }
 
-static bool isElementwise(Operation *op) {
-  return isa<onnx::AddOp, onnx::SubOp, onnx::MulOp, onnx::DivOp, onnx::PowOp, onnx::ModOp,
-             onnx::AndOp, onnx::OrOp, onnx::XorOp, onnx::EqualOp, onnx::GreaterOp,
-             onnx::GreaterOrEqualOp, onnx::LessOp, onnx::LessOrEqualOp, onnx::MinOp, onnx::MaxOp,
-             onnx::ClipOp, onnx::WhereOp, onnx::CastOp, onnx::NegOp, onnx::AbsOp, onnx::ExpOp,
-             onnx::LogOp, onnx::SqrtOp, onnx::ReciprocalOp, onnx::ErfOp, onnx::TanhOp,
-             onnx::SigmoidOp, onnx::ReluOp, onnx::FloorOp, onnx::CeilOp, onnx::RoundOp, onnx::SinOp,
-             onnx::CosOp, onnx::TanOp, onnx::AsinOp, onnx::AcosOp, onnx::AtanOp, onnx::SinhOp,
-             onnx::CoshOp, onnx::AsinhOp, onnx::AcoshOp, onnx::AtanhOp, onnx::SignOp, onnx::NotOp,
-             onnx::IsNaNOp, onnx::GeluOp, onnx::BitwiseAndOp, onnx::BitwiseOrOp, onnx::BitwiseXorOp,
-             onnx::BitwiseNotOp, onnx::BitShiftOp, onnx::BitCastOp>(op);
-}
-
 std::optional<LogicalResult> Lowering::lowerElementwise(Operation *op) {
-  if (!isElementwise(op))
+  if (!onnx::isElementwise(op))
     return std::nullopt;
   Value result = op->getResult(0);
   int64_t rank = tensorType(result).getRank();

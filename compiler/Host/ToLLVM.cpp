@@ -36,6 +36,11 @@ using Objects = llvm::StringMap<kernels::ObjectInfo>;
 /// Elements that a tensor may have: what Halide counts in 32 bits, what we count in 64.
 constexpr int64_t halideLimit = (int64_t(1) << 31) - 1, elementLimit = int64_t(1) << 40;
 
+/// Whether a call knows which node of the graph it is for.
+bool isNamed(kernel::CallOp call) {
+  return isa<NameLoc>(call.getLoc()) || isa<FusedLoc>(call.getLoc());
+}
+
 /// rapt_plan(context, dims, output_dims, plan)
 class PlanFunction : HostCode {
 public:
@@ -120,7 +125,8 @@ private:
     auto object = objects.find(call.getCallee());
     bool isHalide = object != objects.end();
     int64_t limit = isHalide ? halideLimit : elementLimit;
-    std::string who = ("kernel '" + call.getCallee() + "'").str();
+    std::string who =
+        isNamed(call) ? onnx::nodeText(call.getLoc()) : ("kernel '" + call.getCallee() + "'").str();
     auto isExtent = [&](int64_t position) {
       auto lists = [&](ArrayAttr shapes) {
         return llvm::any_of(llvm::seq<size_t>(0, shapes.size()), [&](size_t i) {
@@ -134,15 +140,15 @@ private:
         // Where a window begins, say: no extent, and it may be negative.
         if (!isExtent(position)) {
           require(lookup(dim), code.number(-halideLimit), code.number(halideLimit),
-                  who + " gets a number of %lld, but its numbers are at most %lld");
+                  who + " computes with a number of %lld, but its numbers are at most %lld");
           continue;
         }
         Product product;
         product.multiply(dim);
-        checkElements(product, limit, who + " gets a dim of %lld, but its dims are from 0 to %lld");
+        checkElements(product, limit,
+                      who + " needs a dim of %lld, but its dims are from 0 to %lld");
       }
-    std::string message =
-        who + " needs a tensor of %lld elements, more than the %lld that it counts with";
+    std::string message = who + " needs a tensor of %lld elements, expected at most %lld";
     auto check = [&](ValueRange tensors, ArrayAttr shapes) {
       for (auto [index, tensor] : llvm::enumerate(tensors)) {
         SmallVector<Value> sizes;
@@ -290,9 +296,8 @@ private:
 
   /// A kernel whose results all are empty has nothing to do, and is not called.
   void emitCall(kernel::CallOp call) {
-    bool isNamed = isa<NameLoc>(call.getLoc()) || isa<FusedLoc>(call.getLoc());
     table.calls.push_back(
-        {table.indexOf(call.getCallee()), isNamed ? onnx::nodeName(call.getLoc()) : ""});
+        {table.indexOf(call.getCallee()), isNamed(call) ? onnx::nodeName(call.getLoc()) : ""});
     Value idle;
     for (unsigned index = 0; index < call.getOuts().size(); ++index) {
       Value empty = isEmpty(call, index);

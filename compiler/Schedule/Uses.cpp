@@ -20,33 +20,6 @@ using namespace rapt;
 
 static constexpr int64_t kBatch = 1, kLength = 128;
 
-llvm::Expected<DimSizes> rapt::assumeSizes(ModuleOp module, const DimSizes &given) {
-  DimSizes sizes;
-  module.walk([&](kernel::DimOp dim) { sizes.emplace(dim.getSymbol().str(), kBatch); });
-  module.walk([&](func::FuncOp func) {
-    for (unsigned i = 0; i < func.getNumArguments(); ++i)
-      if (auto dims = func.getArgAttrOfType<ArrayAttr>(i, "onnx.dims"))
-        for (auto [position, dim] : llvm::enumerate(dims))
-          if (auto name = dyn_cast<StringAttr>(dim); name && position > 0)
-            if (auto found = sizes.find(name.str()); found != sizes.end())
-              found->second = kLength;
-  });
-  for (const auto &[name, size] : given) {
-    auto found = sizes.find(name);
-    if (found == sizes.end()) {
-      std::vector<std::string> names;
-      for (const auto &entry : sizes)
-        names.push_back(entry.first);
-      return llvm::createStringError(
-          "--assume gives '" + name + "' the size " + std::to_string(size) +
-          (names.empty() ? ", but no dim of the model is symbolic"
-                         : ", expected one of the symbolic dims " + llvm::join(names, ", ")));
-    }
-    found->second = size;
-  }
-  return sizes;
-}
-
 namespace {
 
 /// Values of index arithmetic, each operation folded once.
@@ -98,6 +71,92 @@ private:
 };
 
 } // namespace
+
+/// Both sides of what the model requires of its dims, with a size for each of them.
+struct Sides {
+  int64_t lhs, rhs;
+  bool hold;
+};
+static Sides sidesOf(kernel::RequireOp require, const DimSizes &sizes) {
+  Evaluator evaluator(sizes);
+  int64_t lhs = evaluator.valueOf(require.getLhs()), rhs = evaluator.valueOf(require.getRhs());
+  return {lhs, rhs, require.getEqual() ? lhs == rhs : lhs <= rhs};
+}
+
+/// Sizes that are not given follow those that they are required to fit, where one side of the
+/// requirement is the dim alone: `total` is `past + seq`.
+static void fitSizes(ModuleOp module, const DimSizes &given, DimSizes &sizes) {
+  constexpr int maxRounds = 4; // what fits one requirement may break another
+  bool changed = true;
+  for (int round = 0; changed && round < maxRounds; ++round) {
+    changed = false;
+    module.walk([&](kernel::RequireOp require) {
+      auto [lhs, rhs, hold] = sidesOf(require, sizes);
+      for (auto [side, size] :
+           {std::pair(require.getLhs(), rhs), std::pair(require.getRhs(), lhs)}) {
+        auto dim = side.getDefiningOp<kernel::DimOp>();
+        if (hold || !dim || size < 1 || given.count(dim.getSymbol().str()))
+          continue;
+        sizes[dim.getSymbol().str()] = size;
+        changed = hold = true;
+      }
+    });
+  }
+}
+
+/// Error when given sizes are not what the model requires.
+static llvm::Error checkSizes(ModuleOp module, const DimSizes &given, const DimSizes &sizes) {
+  std::string text;
+  module.walk([&](kernel::RequireOp require) {
+    auto [lhs, rhs, hold] = sidesOf(require, sizes);
+    if (given.empty() || hold)
+      return WalkResult::advance();
+    llvm::StringRef rest = require.getMessage();
+    for (int64_t side : {lhs, rhs}) {
+      auto [before, after] = rest.split("%lld");
+      text += before.str() + (before.size() < rest.size() ? std::to_string(side) : "");
+      rest = after;
+    }
+    text += rest.str();
+    return WalkResult::interrupt();
+  });
+  if (text.empty())
+    return llvm::Error::success();
+  std::string assumed;
+  for (const auto &[name, size] : sizes)
+    assumed += (assumed.empty() ? "" : ", ") + name + "=" + std::to_string(size);
+  return llvm::createStringError("--assume makes the dims " + assumed + ", but " + text);
+}
+
+llvm::Expected<DimSizes> rapt::assumeSizes(ModuleOp module, const DimSizes &given) {
+  DimSizes sizes;
+  module.walk([&](kernel::DimOp dim) { sizes.emplace(dim.getSymbol().str(), kBatch); });
+  module.walk([&](func::FuncOp func) {
+    for (unsigned i = 0; i < func.getNumArguments(); ++i)
+      if (auto dims = func.getArgAttrOfType<ArrayAttr>(i, "onnx.dims"))
+        for (auto [position, dim] : llvm::enumerate(dims))
+          if (auto name = dyn_cast<StringAttr>(dim); name && position > 0)
+            if (auto found = sizes.find(name.str()); found != sizes.end())
+              found->second = kLength;
+  });
+  for (const auto &[name, size] : given) {
+    auto found = sizes.find(name);
+    if (found == sizes.end()) {
+      std::vector<std::string> names;
+      for (const auto &entry : sizes)
+        names.push_back(entry.first);
+      return llvm::createStringError(
+          "--assume gives '" + name + "' the size " + std::to_string(size) +
+          (names.empty() ? ", but no dim of the model is symbolic"
+                         : ", expected one of the symbolic dims " + llvm::join(names, ", ")));
+    }
+    found->second = size;
+  }
+  fitSizes(module, given, sizes);
+  if (llvm::Error error = checkSizes(module, given, sizes))
+    return error;
+  return sizes;
+}
 
 std::vector<KernelUse> rapt::kernelUses(ModuleOp module, const kernels::TargetCpu &target,
                                         const DimSizes &sizes) {

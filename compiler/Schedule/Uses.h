@@ -15,8 +15,9 @@ namespace rapt {
 using DimSizes = std::map<std::string, int64_t>;
 
 /// A size for every symbolic dim of the model: as `given`, else 1 for a dim that comes first in
-/// every input that has it (by convention the batch), else 128. Fails for a given name that the
-/// model does not have, listing those it has.
+/// every input that has it (by convention the batch), else 128, or what the model's requirements
+/// make of it. Fails for a given name that the model does not have, listing those it has, and for
+/// given sizes that the model refuses.
 llvm::Expected<DimSizes> assumeSizes(mlir::ModuleOp module, const DimSizes &given);
 
 /// One kernel.func and all its calls.

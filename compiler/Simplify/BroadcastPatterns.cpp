@@ -7,6 +7,8 @@
 
 #include "compiler/Simplify/Rewrite.h"
 
+#include "dialects/Onnx/Elementwise.h"
+
 #include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
@@ -14,14 +16,6 @@ using namespace mlir;
 namespace rapt {
 
 namespace {
-bool isElementwise(Operation *op) {
-  using namespace onnx;
-  return isa<NegOp, AbsOp, ExpOp, LogOp, SqrtOp, ReciprocalOp, ErfOp, TanhOp, SigmoidOp, ReluOp,
-             FloorOp, CeilOp, RoundOp, SinOp, CosOp, SignOp, NotOp, IsNaNOp, GeluOp, AddOp, SubOp,
-             MulOp, DivOp, PowOp, ModOp, AndOp, OrOp, XorOp, EqualOp, GreaterOp, GreaterOrEqualOp,
-             LessOp, LessOrEqualOp, MinOp, MaxOp, WhereOp, ClipOp, CastOp>(op);
-}
-
 /// op(Expand(x), y)  =>  Expand(op(x, y)), and without Expand where op(x, y) has the shape already
 ///
 /// The result never has more elements to compute than before.
@@ -35,7 +29,7 @@ struct SinkExpand : RewritePattern {
 
 private:
   Value replacement(Operation *op, OpBuilder &builder) const {
-    if (!isElementwise(op))
+    if (!onnx::isElementwise(op))
       return {};
     IRMapping operands;
     for (Value operand : op->getOperands())

@@ -31,13 +31,41 @@ static cl::OptionCategory model("Model");
 static cl::OptionCategory code("Code generation");
 static cl::OptionCategory insight("Insight");
 
+/// What is wrong with the values of flags that have choices, in raptc's own words: LLVM's parser
+/// would say neither the flag as it was given nor the choices.
+static std::string wrongChoices;
+
+/// One of the flag's cl::values.
+template <typename Choice> class ChoiceParser : public cl::parser<Choice> {
+public:
+  using cl::parser<Choice>::parser;
+
+  /// True for a value that is none of them; it is then in wrongChoices.
+  bool parse(cl::Option &option, StringRef, StringRef given, Choice &result) {
+    std::string expected;
+    for (const auto &known : this->Values) {
+      if (known.Name == given) {
+        result = known.V.getValue();
+        return false;
+      }
+      if (!known.Name.empty())
+        expected += (expected.empty() ? "" : ", ") + known.Name.str();
+    }
+    wrongChoices += (wrongChoices.empty() ? "--" : "; --") + option.ArgStr.str() + " is '" +
+                    given.str() + "', expected one of " + expected;
+    return true;
+  }
+};
+template <typename Choice>
+using ChoiceFlag = cl::opt<Choice, /*ExternalStorage=*/false, ChoiceParser<Choice>>;
+
 static cl::opt<std::string> input(cl::Positional, cl::desc("<model.onnx>"), cl::init(""),
                                   cl::cat(model));
 static cl::opt<std::string> output(
     "o", cl::value_desc("file"), cl::cat(outputs),
     cl::desc("Output: FILE.so is a shared library, FILE.o an object with a C header beside it, any "
              "other name an executable; with --compile-to, the IR (default: stdout)"));
-static cl::opt<Stage> compileTo(
+static ChoiceFlag<Stage> compileTo(
     "compile-to", cl::desc("Stop after a stage and print its IR"), cl::init(Stage::Link),
     cl::cat(outputs),
     cl::values(clEnumValN(Stage::Import, "import", "ONNX operators, as imported"),
@@ -63,13 +91,13 @@ enum class Kernels { Halide, Reference };
 static cl::opt<std::string> targetCpu(
     "target-cpu", cl::value_desc("cpu"), cl::init("native"), cl::cat(code),
     cl::desc("native (default), x86-64, x86-64-v2, x86-64-v3, x86-64-v4, or an LLVM CPU name"));
-static cl::opt<Kernels>
+static ChoiceFlag<Kernels>
     kernels("kernels", cl::desc("How kernels are made"), cl::init(Kernels::Halide), cl::cat(code),
             cl::values(clEnumValN(Kernels::Halide, "halide", "tiled Halide schedules (default)"),
                        clEnumValN(Kernels::Reference, "reference",
                                   "linalg to plain loops: slow and obvious")));
 enum class Attention { Auto, Strip, Unfused, Decode };
-static cl::opt<Attention> attention(
+static ChoiceFlag<Attention> attention(
     "attention", cl::desc("Variant of every attention kernel"), cl::init(Attention::Auto),
     cl::cat(code),
     cl::values(clEnumValN(Attention::Auto, "auto", "by shape (default)"),
@@ -92,7 +120,7 @@ static cl::opt<std::string> runtimeDir("runtime-dir", cl::value_desc("dir"), cl:
                                        cl::desc("Folder of librapt*.a (default: ../lib of raptc)"));
 
 enum class ReportForm { None, Text, Json };
-static cl::opt<ReportForm> reportForm(
+static ChoiceFlag<ReportForm> reportForm(
     "report", cl::ValueOptional, cl::init(ReportForm::None), cl::cat(insight),
     cl::desc("Say on stdout what was fused, which kernels were made, and how much memory is used"),
     cl::values(clEnumValN(ReportForm::Text, "text", "for a person (default)"),
@@ -119,8 +147,7 @@ static int usageError(const Twine &text) {
   return 2;
 }
 
-/// For what LLVM's parser of the command line wrote: its own prefix and hint at --help go. Wrong
-/// values of known flags it has already printed; then `text` is empty.
+/// For what LLVM's parser of the command line wrote: its own prefix and hint at --help go.
 static int parserError(StringRef text) {
   SmallVector<StringRef> lines;
   text.trim().split(lines, '\n', /*MaxSplit=*/-1, /*KeepEmpty=*/false);
@@ -131,9 +158,11 @@ static int parserError(StringRef text) {
     said += (said.empty() ? "" : "; ") + std::string(1, toLower(line.front()));
     said += line.drop_front();
   }
+  if (!wrongChoices.empty())
+    said += (said.empty() ? "" : "; ") + wrongChoices;
   if (!said.empty())
     return usageError(said);
-  errs() << "try 'raptc --help'\n";
+  errs() << "try 'raptc --help'\n"; // the parser has printed what is wrong with a value
   return 2;
 }
 
@@ -253,6 +282,110 @@ static std::string tuneFile() {
   return tune.empty() ? (sys::path::stem(input) + ".tuning.json").str() : tune.getValue();
 }
 
+/// Whether the flags fit each other; an empty text, or what is wrong.
+static std::string checkFlags() {
+  bool printsIr = compileTo.getNumOccurrences() > 0, tunes = tune.getNumOccurrences() > 0;
+  bool reports = reportForm != ReportForm::None, isReference = kernels == Kernels::Reference;
+  if (input.empty())
+    return "expected a model file";
+  if (output.empty() && !printsIr && !reports && !tunes)
+    return "expected an output (-o), a stage (--compile-to), a report (--report) or --tune";
+  if (tunes && !tuning.empty())
+    return "--tune writes what --tuning reads; expected one of them";
+  if (tunes && isReference)
+    return "--tune measures schedules, and --kernels=reference has none";
+  if (attention != Attention::Auto && isReference)
+    return "--attention chooses among Halide's kernels; --kernels=reference has none";
+  if (output == "-" && !printsIr)
+    return "an artifact is not written to stdout; -o needs the name of a file";
+  if (printsIr && output.empty() && reports)
+    return "--compile-to and --report both print to stdout; give the IR a file (-o)";
+  return "";
+}
+
+/// The files that -o stands for.
+static std::vector<std::string> outputFiles() {
+  if (output.empty())
+    return {};
+  if (compileTo.getNumOccurrences() > 0)
+    return {output};
+  return rapt::artifactFiles(output);
+}
+
+/// Whether no file is read and written; an empty text, or what is wrong.
+static std::string checkFiles() {
+  for (const std::string &file : outputFiles())
+    if (sys::fs::equivalent(input, file))
+      return "'" + file + "' is the model; the output needs another name";
+  if (tune.getNumOccurrences() > 0 && sys::fs::equivalent(input, tuneFile()))
+    return "'" + tuneFile() + "' is the model; --tune needs another name";
+  return "";
+}
+
+/// Fills `options` from the flags; an empty text, or what is wrong with one of them.
+static std::string readOptions(const char *argv0, rapt::CompileOptions &options) {
+  options.input = input;
+  options.output = compileTo.getNumOccurrences() > 0 ? std::string() : output.getValue();
+  options.writes = outputFiles();
+  options.externalDataDir = externalDataDir;
+  options.targetCpu = targetCpu;
+  options.tuning = tuning;
+  options.referenceKernels = kernels == Kernels::Reference;
+  options.attention = chosenAttention();
+  options.linker = linker;
+  options.runtimeDir = runtimeDir.empty() ? defaultRuntimeDir(argv0) : runtimeDir.getValue();
+  options.stopAfter = compileTo;
+  options.printIrAfter = printIrAfter;
+  options.verbose = verbose;
+  options.progress = sys::Process::StandardErrIsDisplayed() && !verbose;
+  Expected<rapt::kernels::TargetCpu> target = rapt::resolveTarget(targetCpu);
+  if (!target)
+    return toString(target.takeError());
+  std::string wrong = checkPrintIrAfter(*target);
+  if (wrong.empty())
+    wrong = parseSizes("dim", dims, options.dims);
+  if (wrong.empty())
+    wrong = parseSizes("assume", assume, options.assume);
+  return wrong.empty() ? parseValues(options) : wrong;
+}
+
+/// Writes what --compile-to prints: through a temporary file and a rename, so that the file is
+/// complete or not there.
+static bool writeIr(StringRef ir) {
+  auto write = [&](raw_ostream &os) {
+    os << ir;
+    return Error::success();
+  };
+  Error error = writeToOutput(output.empty() ? "-" : output.getValue(), write);
+  if (!error)
+    return true;
+  errorStream() << "cannot write " << toString(std::move(error)) << "\n";
+  return false;
+}
+
+/// False when a diagnostic or a text on stderr says what failed.
+static bool run(rapt::CompileOptions &options) {
+  bool printsIr = compileTo.getNumOccurrences() > 0;
+  if (tune.getNumOccurrences() > 0) {
+    if (!rapt::tuneSchedules(options, *makeContext(), tuneFile(), errs()))
+      return false;
+    options.tuning = tuneFile();
+    if (output.empty() && !printsIr && reportForm == ReportForm::None)
+      return true;
+  }
+  std::unique_ptr<mlir::MLIRContext> context = makeContext();
+  std::string ir;
+  raw_string_ostream irStream(ir);
+  rapt::Report report;
+  if (!rapt::compile(options, *context, irStream, report) || (printsIr && !writeIr(ir)))
+    return false;
+  if (reportForm == ReportForm::Text)
+    report.printText(outs());
+  else if (reportForm == ReportForm::Json)
+    report.printJson(outs());
+  return true;
+}
+
 int main(int argc, char **argv) {
   InitLLVM init(argc, argv);
   cl::HideUnrelatedOptions({&outputs, &model, &code, &insight});
@@ -265,97 +398,22 @@ int main(int argc, char **argv) {
                                    "  raptc model.onnx --dim seq=128 --report\n",
                                    &parseStream))
     return parserError(parseErrors);
-
   if (printCoverage) {
     outs() << rapt::onnx::onnxCoverageMarkdown();
     return 0;
   }
-  if (input.empty())
-    return usageError("expected a model file");
-  bool printsIr = compileTo.getNumOccurrences() > 0;
-  bool compiles = !output.empty() || printsIr || reportForm != ReportForm::None;
-  bool tunes = tune.getNumOccurrences() > 0;
-  if (!compiles && !tunes)
-    return usageError("expected an output (-o), a stage (--compile-to), a report (--report) or "
-                      "--tune");
-  if (tunes && !tuning.empty())
-    return usageError("--tune writes what --tuning reads; expected one of them");
-  if (tunes && kernels == Kernels::Reference)
-    return usageError("--tune measures schedules, and --kernels=reference has none");
-
-  if (output == "-" && !printsIr)
-    return usageError("an artifact is not written to stdout; -o needs the name of a file");
-  std::vector<std::string> written;
-  if (!output.empty())
-    written = printsIr ? std::vector<std::string>{output} : rapt::artifactFiles(output);
-  for (const std::string &file : written)
-    if (sys::fs::equivalent(input, file))
-      return usageError("'" + file + "' is the model; the output needs another name");
-  if (tunes && sys::fs::equivalent(input, tuneFile()))
-    return usageError("'" + tuneFile() + "' is the model; --tune needs another name");
-  if (printsIr && output.empty() && reportForm != ReportForm::None)
-    return usageError("--compile-to and --report both print to stdout; give the IR a file (-o)");
-  Expected<rapt::kernels::TargetCpu> target = rapt::resolveTarget(targetCpu);
-  if (!target)
-    return usageError(toString(target.takeError()));
-  if (std::string wrong = checkPrintIrAfter(*target); !wrong.empty())
-    return usageError(wrong);
   rapt::CompileOptions options;
-  options.input = input;
-  options.output = printsIr ? std::string() : output.getValue();
-  options.writes = std::move(written);
-  options.externalDataDir = externalDataDir;
-  options.targetCpu = targetCpu;
-  options.tuning = tuning;
-  options.referenceKernels = kernels == Kernels::Reference;
-  options.linker = linker;
-  options.runtimeDir = runtimeDir.empty() ? defaultRuntimeDir(argv[0]) : runtimeDir.getValue();
-  options.stopAfter = compileTo;
-  options.printIrAfter = printIrAfter;
-  options.verbose = verbose;
-  options.progress = sys::Process::StandardErrIsDisplayed() && !verbose;
-  if (attention != Attention::Auto && options.referenceKernels)
-    return usageError("--attention chooses among Halide's kernels; --kernels=reference has none");
-  options.attention = chosenAttention();
-  if (std::string wrong = parseSizes("dim", dims, options.dims); !wrong.empty())
+  std::string wrong = checkFlags();
+  if (wrong.empty())
+    wrong = checkFiles();
+  if (wrong.empty())
+    wrong = readOptions(argv[0], options);
+  if (!wrong.empty())
     return usageError(wrong);
-  if (std::string wrong = parseSizes("assume", assume, options.assume); !wrong.empty())
-    return usageError(wrong);
-  if (std::string wrong = parseValues(options); !wrong.empty())
-    return usageError(wrong);
-  if (std::string wrong = checkOutput(printsIr); !wrong.empty()) {
-    errorStream() << wrong << "\n";
+  std::string cannot = checkOutput(compileTo.getNumOccurrences() > 0);
+  if (!cannot.empty()) {
+    errorStream() << cannot << "\n";
     return 1;
   }
-
-  if (tunes) {
-    if (!rapt::tuneSchedules(options, *makeContext(), tuneFile(), errs()))
-      return 1;
-    options.tuning = tuneFile();
-    if (!compiles)
-      return 0;
-  }
-  std::unique_ptr<mlir::MLIRContext> context = makeContext();
-  std::string ir;
-  raw_string_ostream irStream(ir);
-  rapt::Report report;
-  if (!rapt::compile(options, *context, irStream, report))
-    return 1;
-  if (printsIr) {
-    // Through a temporary file and a rename, so that the file is complete or not there.
-    std::string path = output.empty() ? "-" : output.getValue();
-    auto write = [&](raw_ostream &os) {
-      os << ir;
-      return Error::success();
-    };
-    if (Error error = writeToOutput(path, write)) {
-      errorStream() << "cannot write " << toString(std::move(error)) << "\n";
-      return 1;
-    }
-  }
-  if (reportForm == ReportForm::Text)
-    report.printText(outs());
-  else if (reportForm == ReportForm::Json)
-    report.printJson(outs());
-  return 0;
+  return run(options) ? 0 : 1;
 }

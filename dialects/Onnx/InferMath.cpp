@@ -59,6 +59,12 @@ LogicalResult checkOperandTypes(Operation *op) {
   return success();
 }
 
+/// What a product sums over, in a message.
+std::string contracted(size_t axisOfA, size_t axisOfB) {
+  return "dim " + std::to_string(axisOfA) + " of its first operand and dim " +
+         std::to_string(axisOfB) + " of its second";
+}
+
 LogicalResult inferMatMul(ShapeInference &shapes, MatMulOp op) {
   Shape a = shapes.shapeOf(op.getA()), b = shapes.shapeOf(op.getB());
   if (failed(checkOperandTypes(op)))
@@ -71,7 +77,8 @@ LogicalResult inferMatMul(ShapeInference &shapes, MatMulOp op) {
     a.insert(a.begin(), SymbolicExpr(1));
   if (columnVector)
     b.push_back(SymbolicExpr(1));
-  if (failed(shapes.meet(op, a.back(), b[b.size() - 2], "contracted dims")))
+  if (failed(shapes.meet(op, a.back(), b[b.size() - 2],
+                         contracted(rowVector ? 0 : a.size() - 1, b.size() - 2))))
     return failure();
   FailureOr<Shape> batch =
       shapes.broadcast(op, {Shape(ArrayRef(a).drop_back(2)), Shape(ArrayRef(b).drop_back(2))});
@@ -96,7 +103,7 @@ LogicalResult inferGemm(ShapeInference &shapes, GemmOp op) {
     std::swap(a[0], a[1]);
   if (op.getTransB())
     std::swap(b[0], b[1]);
-  if (failed(shapes.meet(op, a[1], b[0], "contracted dims")))
+  if (failed(shapes.meet(op, a[1], b[0], contracted(op.getTransA() ? 0 : 1, op.getTransB()))))
     return failure();
   Shape result = {a[0], b[1]};
   if (op.getC()) {

@@ -21,31 +21,31 @@ std::string dimName(const ValueInfo &input, size_t i) {
              : escaped(input.name) + "_dim" + std::to_string(i);
 }
 
-LogicalResult checkDeclared(const ValueInfo &output, Value value, ArrayRef<SymbolicExpr> dims,
-                            const ShapeInference &shapes) {
+std::optional<std::string> checkDeclared(const ValueInfo &output, Value value,
+                                         ArrayRef<SymbolicExpr> dims,
+                                         const ShapeInference &shapes) {
   if (output.kind != ValueInfo::Tensor)
-    return success();
+    return std::nullopt;
   Location nowhere = UnknownLoc::get(value.getContext());
   Type type = cast<RankedTensorType>(value.getType()).getElementType();
   std::string what = "graph output " + quoted(output.name), given = typeText(shapes, value);
   ElementType wanted = output.tensor.elementType;
   if (wanted != ElementType::Undefined && elementTypeFor(value.getContext(), wanted) != type)
-    return emitError(nowhere) << what << " is declared as " << nameOf(wanted)
-                              << ", but the graph computes " << given;
+    return what + " is declared as " + nameOf(wanted).str() + ", but the graph computes " + given;
   if (!output.tensor.hasShape)
-    return success();
+    return std::nullopt;
   ArrayRef<SymbolicExpr> own = shapes.shape(value);
   bool same = own.size() == dims.size();
   for (size_t i = 0; same && i < own.size(); ++i)
     same = !SymbolicExpr::provablyDifferent(own[i], dims[i]);
   if (same)
-    return success();
+    return std::nullopt;
   std::string text;
   for (const SymbolicExpr &dim : dims)
     text += (text.empty() ? "" : ", ") + (dim.isKnown() ? dim.str() : "?");
   emitWarning(nowhere) << what << " is declared with dims [" << text << "], but the graph computes "
                        << given;
-  return success();
+  return std::nullopt;
 }
 
 ImportOptions withoutEmptyDims(const Model &model, const ImportOptions &options) {

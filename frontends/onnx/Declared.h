@@ -10,11 +10,12 @@ namespace rapt::onnx {
 /// What dim `i` of an input is called, which has no size: its name, or one made of the input's.
 std::string dimName(const ValueInfo &input, size_t i);
 
-/// Compares a graph output with what the file says of it; `dims` is that of its dims. Error when
-/// the element types differ, as that decides what a caller reads; a warning when the dims provably
-/// do, which is common in files that tools have changed.
-mlir::LogicalResult checkDeclared(const ValueInfo &output, mlir::Value value,
-                                  llvm::ArrayRef<SymbolicExpr> dims, const ShapeInference &shapes);
+/// Compares a graph output with what the file says of it; `dims` is that of its dims. Gives what is
+/// wrong when the element types differ, as that decides what a caller reads; warns when the dims
+/// provably do, which is common in files that tools have changed.
+std::optional<std::string> checkDeclared(const ValueInfo &output, mlir::Value value,
+                                         llvm::ArrayRef<SymbolicExpr> dims,
+                                         const ShapeInference &shapes);
 
 /// The options without the dims of inputs that are given as 0, and without the values of inputs
 /// that have such a dim, too: they hold nothing. A dim of nothing but inputs with values stays.

@@ -9,6 +9,7 @@
 
 #include "frontends/onnx/EmptyDims.h"
 
+#include "dialects/Onnx/Elementwise.h"
 #include "dialects/Onnx/Onnx.h"
 
 #include "llvm/ADT/StringSet.h"
@@ -22,12 +23,8 @@ namespace rapt::onnx {
 /// A window or a new split into dims is not among them: what is then read at the first index of an
 /// empty dim lies outside of its operand.
 static bool takesEmptyTensors(Operation *op) {
-  return isa<AbsOp, AddOp, AndOp, CastOp, CeilOp, ClipOp, ConcatOp, CosOp, DivOp, EqualOp, ErfOp,
-             ExpandOp, ExpOp, FloorOp, GeluOp, GreaterOp, GreaterOrEqualOp, IdentityOp, IsNaNOp,
-             LessOp, LessOrEqualOp, LogOp, MaxOp, MinOp, MulOp, NegOp, NotOp, OrOp, PowOp,
-             ReciprocalOp, ReluOp, RoundOp, ShapeOp, SigmoidOp, SignOp, SinOp, SizeOp, SqrtOp,
-             SqueezeOp, SubOp, TanhOp, TransposeOp, UnsqueezeOp, WhereOp, XorOp, func::ReturnOp>(
-      op);
+  return isElementwise(op) || isa<ConcatOp, ExpandOp, IdentityOp, ShapeOp, SizeOp, SqueezeOp,
+                                  TransposeOp, UnsqueezeOp, func::ReturnOp>(op);
 }
 
 /// The expression in symbols of which no two are required to be equal.

@@ -8,7 +8,7 @@
 #include "frontends/onnx/EmptyDims.h"
 #include "frontends/onnx/Errors.h"
 #include "frontends/onnx/InputValues.h"
-#include "frontends/onnx/Unsupported.h"
+#include "frontends/onnx/Problems.h"
 #include "frontends/onnx/Versions.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -30,7 +30,7 @@ public:
         maybeEmpty(maybeEmpty) {}
 
   OwningOpRef<ModuleOp> run();
-  FailureOr<SmallVector<Value>> importSubgraph(const Graph &graph, ArrayRef<Value> inputs) override;
+  SmallVector<Value> importSubgraph(const Graph &graph, ArrayRef<Value> inputs) override;
   /// After a run: the symbolic dims with which the function that it made works when they are 0.
   SmallVector<mlir::Attribute> findMaybeEmpty(ModuleOp module) const {
     return dimsThatMayBeEmpty(*module.getOps<func::FuncOp>().begin(), shapes, symbols);
@@ -41,10 +41,15 @@ private:
   LogicalResult fail(const Twine &what) {
     return emitError(UnknownLoc::get(&context)) << what.str();
   }
+  LogicalResult refuse(const Twine &what) {
+    problems.add(what.str());
+    return failure();
+  }
   SymbolicExpr symbolOf(StringRef name) {
     bool least = !llvm::is_contained(maybeEmpty, builder.getStringAttr(name));
     return SymbolicExpr::symbol(name, least);
   }
+  /// Failure: after adding to the problems.
   LogicalResult importInput(const ValueInfo &input);
   /// Makes a constant of an input whose elements are given by the options.
   LogicalResult fixInput(const ValueInfo &input, Type elementType);
@@ -52,13 +57,16 @@ private:
   func::FuncOp makeFunction(ModuleOp module);
   void collectUses(const Graph &graph);
   void collectDeclared();
-  LogicalResult importNode(const Node &node);
+  void importNode(const Node &node);
+  /// The operands of a node; none when it can not be imported, for a reason that is among the
+  /// problems.
+  std::optional<SmallVector<Value>> operandsOf(const Node &node);
   /// Gives `name` a value until the current subgraph ends.
   void define(StringRef name, Value value);
-  LogicalResult importOutputs();
-  /// The value of that name, importing the initialiser if it is one; null for what an unsupported
-  /// node would have made.
-  FailureOr<Value> valueOf(const Node *user, StringRef name);
+  void importOutputs();
+  /// The value of that name, importing the initialiser if it is one; null for what would follow
+  /// from one of the problems, of which this may be one.
+  Value valueOf(const Node *user, StringRef name);
 
   struct Input {
     StringRef name;
@@ -83,7 +91,7 @@ private:
   llvm::StringMap<const Tensor *> initializers;
   llvm::StringMap<ElementsAttr> fixedInputs;
   llvm::StringMap<Shape> declared; ///< dims of graph outputs, as the file gives them
-  UnsupportedList unsupported;
+  ProblemList problems;
   /// What names stood for before subgraphs that are being imported defined them.
   struct Shadowed {
     StringRef name;
@@ -99,13 +107,13 @@ private:
 LogicalResult Importer::importInput(const ValueInfo &input) {
   std::string what = "input " + quoted(input.name);
   if (input.kind != ValueInfo::Tensor)
-    return fail(what + " is no tensor");
+    return refuse(what + " is no tensor");
   Type elementType = elementTypeFor(&context, input.tensor.elementType);
   if (!elementType)
-    return fail(what + " has element type " + nameOf(input.tensor.elementType) +
+    return refuse(what + " has element type " + nameOf(input.tensor.elementType) +
                 ", which is not supported");
   if (!input.tensor.hasShape)
-    return fail(what + " has no shape, expected at least a rank");
+    return refuse(what + " has no shape, expected at least a rank");
   if (options.values.count(input.name.str()))
     return fixInput(input, elementType);
   Input result{input.name, {}, {}, {}};
@@ -114,7 +122,7 @@ LogicalResult Importer::importInput(const ValueInfo &input) {
   for (auto [i, dim] : llvm::enumerate(input.tensor.dims)) {
     if (dim.kind == Dim::Value) {
       if (dim.value < 0)
-        return fail(what + " dim " + Twine(i) + " is " + Twine(dim.value) +
+        return refuse(what + " dim " + Twine(i) + " is " + Twine(dim.value) +
                     ", expected at least 0");
       result.shape.push_back(SymbolicExpr(dim.value));
       dims.push_back(builder.getI64IntegerAttr(dim.value));
@@ -139,7 +147,7 @@ LogicalResult Importer::importInput(const ValueInfo &input) {
   __int128 bytes = elementType.getIntOrFloatBitWidth();
   for (int64_t size : sizes)
     if (bytes *= std::max<int64_t>(size, 1); bytes > std::numeric_limits<int64_t>::max())
-      return fail(what + " has more bytes than fit 64 bits");
+      return refuse(what + " has more bytes than fit 64 bits");
   result.type = RankedTensorType::get(sizes, elementType);
   result.dims = builder.getArrayAttr(dims);
   inputs.push_back(std::move(result));
@@ -157,7 +165,7 @@ LogicalResult Importer::fixInput(const ValueInfo &input, Type elementType) {
     std::string name = dimName(input, i);
     auto given = options.dims.find(name);
     if (given == options.dims.end())
-      return fail("input " + quoted(input.name) + " is given, but its dim " + Twine(i) +
+      return refuse("input " + quoted(input.name) + " is given, but its dim " + Twine(i) +
                   " is not: expected --dim " + name + "=size, too");
     specialised.insert(name);
     sizes.push_back(given->second);
@@ -166,7 +174,7 @@ LogicalResult Importer::fixInput(const ValueInfo &input, Type elementType) {
   auto elements =
       parseElements(RankedTensorType::get(sizes, elementType), options.values.at(input.name.str()));
   if (!elements)
-    return fail("input " + quoted(input.name) + " is given as " +
+    return refuse("input " + quoted(input.name) + " is given as " +
                 llvm::toString(elements.takeError()) + dims);
   fixedInputs[input.name] = *elements;
   return success();
@@ -261,11 +269,13 @@ void Importer::define(StringRef name, Value value) {
   values[name] = value;
 }
 
-FailureOr<SmallVector<Value>> Importer::importSubgraph(const Graph &graph, ArrayRef<Value> inputs) {
+SmallVector<Value> Importer::importSubgraph(const Graph &graph, ArrayRef<Value> inputs) {
   constexpr int deepest = 8;
-  if (depth == deepest)
-    return fail("graph " + quoted(graph.name) + " is nested deeper than " + Twine(deepest) +
-                " graphs in nodes");
+  if (depth == deepest) {
+    problems.add("graph " + quoted(graph.name) + " is nested deeper than " +
+                 std::to_string(deepest) + " graphs in nodes");
+    return SmallVector<Value>(graph.outputs.size());
+  }
   size_t outer = shadowed.size();
   ++depth;
   llvm::scope_exit leave([&] {
@@ -294,15 +304,10 @@ FailureOr<SmallVector<Value>> Importer::importSubgraph(const Graph &graph, Array
     initializers[initializer.name] = &initializer;
   }
   for (const Node &node : graph.nodes)
-    if (failed(importNode(node)))
-      return failure();
+    importNode(node);
   SmallVector<Value> outputs;
-  for (const ValueInfo &output : graph.outputs) {
-    FailureOr<Value> value = valueOf(nullptr, output.name);
-    if (failed(value))
-      return failure();
-    outputs.push_back(*value);
-  }
+  for (const ValueInfo &output : graph.outputs)
+    outputs.push_back(valueOf(nullptr, output.name));
   return outputs;
 }
 
@@ -315,121 +320,130 @@ static void moveToFunction(OpBuilder &builder, func::FuncOp function) {
     builder.setInsertionPoint(body.findAncestorOpInBlock(*parent));
 }
 
-FailureOr<Value> Importer::valueOf(const Node *user, StringRef name) {
+Value Importer::valueOf(const Node *user, StringRef name) {
   if (auto found = values.find(name); found != values.end())
     return found->second;
   std::string where = user ? user->describe() + " reads " : "graph output is ";
   if (sequences.contains(name)) {
-    (void)fail(where + "sequence " + quoted(name) + ", which only SequenceAt can read");
-    return failure();
+    problems.add(where + "sequence " + quoted(name) + ", which only SequenceAt can read");
+    return {};
   }
   auto found = initializers.find(name);
   ElementsAttr data = fixedInputs.lookup(name);
   if (!data && found == initializers.end()) {
-    (void)fail(where + quoted(name) + ", which nothing produces");
-    return failure();
+    problems.add(where + quoted(name) + ", which nothing produces");
+    return {};
   }
   if (!data)
     data = elementsFor(&context, *found->second, name);
   if (!data) {
-    (void)fail(where + "initializer " + quoted(name) + " of element type " +
-               nameOf(found->second->elementType) + ", which is not supported");
-    return failure();
+    problems.add(where + "initializer " + quoted(name) + " of element type " +
+                 nameOf(found->second->elementType).str() + ", which is not supported");
+    return values[name] = Value();
   }
   OpBuilder::InsertionGuard guard(builder);
   moveToFunction(builder, function);
   auto constant = ConstantOp::create(builder, locationOf(name), data.getType(), data);
-  if (failed(shapes.infer(constant)))
-    return failure();
-  return values[name] = constant.getOutput();
+  ScopedDiagnosticHandler listen(&context, [&](Diagnostic &diagnostic) {
+    problems.add("initializer " + quoted(name) + ": " + diagnostic.str());
+    return success();
+  });
+  return values[name] = succeeded(shapes.infer(constant)) ? constant.getOutput() : Value();
 }
 
-LogicalResult Importer::importNode(const Node &node) {
-  std::optional<int64_t> version = model.opset(node.domain);
-  const Operator *known = findOperator(node.domain, node.opType);
-  bool poisoned = false;
+std::optional<SmallVector<Value>> Importer::operandsOf(const Node &node) {
   SmallVector<Value> operands;
-  if (known && version && *version >= known->since) {
-    for (auto [i, name] : llvm::enumerate(node.inputs)) {
-      if (name.empty()) {
-        operands.emplace_back();
+  bool follows = false; // from what is reported already
+  for (auto [i, name] : llvm::enumerate(node.inputs)) {
+    if (name.empty()) {
+      operands.emplace_back();
+      continue;
+    }
+    if (i == 0 && node.opType == "SequenceAt") {
+      if (auto found = sequences.find(name); found != sequences.end()) {
+        operands.append(found->second);
         continue;
       }
-      if (i == 0 && node.opType == "SequenceAt") {
-        if (auto found = sequences.find(name); found != sequences.end()) {
-          operands.append(found->second);
-          continue;
-        }
-        if (!values.contains(name) || values[name])
-          return fail(node.describe() + " reads " + quoted(name) + ", which is no sequence");
+      if (!values.contains(name) || values[name]) {
+        problems.add(node.describe() + " reads " + quoted(name) + ", which is no sequence");
+        return std::nullopt;
       }
-      FailureOr<Value> value = valueOf(&node, name);
-      if (failed(value))
-        return failure();
-      poisoned |= !*value;
-      operands.push_back(*value);
     }
+    operands.push_back(valueOf(&node, name));
+    follows |= !operands.back();
+  }
+  return follows ? std::nullopt : std::optional(std::move(operands));
+}
+
+void Importer::importNode(const Node &node) {
+  std::optional<int64_t> version = model.opset(node.domain);
+  const Operator *known = findOperator(node.domain, node.opType);
+  std::optional<SmallVector<Value>> operands;
+  if (known && version && *version >= known->since) {
+    operands = operandsOf(node);
   } else {
     std::string reason = !version ? "the model imports no version of its domain"
                          : !known ? ""
                                   : "it exists since opset " + std::to_string(known->since);
-    unsupported.add(node, version, reason);
-    poisoned = true;
+    problems.addUnsupported(node, version, reason);
   }
-  // What follows from an unsupported node is only looked at by name.
-  if (poisoned) {
+  // What follows from a problem is only looked at by name.
+  if (!operands) {
     for (StringRef name : node.outputs)
       define(name, Value());
-    return success();
+    return;
   }
   std::string name = node.name.empty() ? node.describe() : escaped(node.name);
   Location loc = NameLoc::get(builder.getStringAttr(name));
-  NodeBuilder nodeBuilder(builder, shapes, *this, node, *version, loc, operands, used);
+  NodeBuilder nodeBuilder(builder, shapes, *this, node, *version, loc, *operands, used);
   nodeBuilder.setDeclared(declared);
   known->upgrade(nodeBuilder);
   nodeBuilder.checkAllSeen();
-  if (nodeBuilder.isWrong())
-    return failure();
+  if (!nodeBuilder.wrongText().empty())
+    problems.addWrong(node, nodeBuilder.wrongText(), nodeBuilder.givenText());
   if (!nodeBuilder.unsupportedReason().empty())
-    unsupported.add(node, version, nodeBuilder.unsupportedReason());
+    problems.addUnsupported(node, version, nodeBuilder.unsupportedReason());
   if (node.opType == "SplitToSequence" && !nodeBuilder.stopped() && !node.outputs.empty()) {
     define(node.outputs.front(), Value());
     values.erase(node.outputs.front());
     sequences[node.outputs.front()] = SmallVector<Value>(nodeBuilder.results());
-    return success();
+    return;
   }
   for (auto [output, value] : llvm::zip(node.outputs, nodeBuilder.results()))
     if (!output.empty())
       define(output, nodeBuilder.stopped() ? Value() : value);
-  return success();
 }
 
-LogicalResult Importer::importOutputs() {
+void Importer::importOutputs() {
   SmallVector<Value> results;
   SmallVector<Type> types;
   for (const ValueInfo &output : model.graph.outputs) {
-    FailureOr<Value> value = valueOf(nullptr, output.name);
-    if (failed(value))
-      return failure();
-    if (!*value)
-      return fail("graph output " + quoted(output.name) + " is not computed");
-    if (failed(checkDeclared(output, *value, declared[output.name], shapes)))
-      return failure();
-    results.push_back(*value);
-    types.push_back(value->getType());
+    Value value = valueOf(nullptr, output.name);
+    if (!value) {
+      if (problems.empty())
+        problems.add("graph output " + quoted(output.name) + " is not computed");
+      continue;
+    }
+    if (std::optional<std::string> wrong =
+            checkDeclared(output, value, declared[output.name], shapes))
+      problems.add(*wrong);
+    results.push_back(value);
+    types.push_back(value.getType());
   }
+  if (!problems.empty())
+    return;
   func::ReturnOp::create(builder, function.getLoc(), results);
   function.setType(builder.getFunctionType(function.getArgumentTypes(), types));
   for (auto [i, output] : llvm::enumerate(model.graph.outputs))
     function.setResultAttr(i, kNameAttr, builder.getStringAttr(output.name));
-  return success();
 }
 
 OwningOpRef<ModuleOp> Importer::run() {
   for (const ValueInfo &input : model.graph.inputs)
     if (failed(importInput(input)))
-      return {};
-  if (failed(checkOptions()))
+      values[input.name] = Value();
+  // What an option says of an input that is refused can not be checked.
+  if (problems.empty() && failed(checkOptions()))
     return {};
   OwningOpRef<ModuleOp> module = ModuleOp::create(locationOf(model.graph.name));
   (*module)->setAttr(kModelNameAttr, builder.getStringAttr(model.graph.name));
@@ -439,15 +453,13 @@ OwningOpRef<ModuleOp> Importer::run() {
   for (const Tensor &initializer : model.graph.initializers)
     initializers[initializer.name] = &initializer;
   for (const Node &node : model.graph.nodes)
-    if (failed(importNode(node)))
-      return {};
-  if (!unsupported.empty()) {
-    unsupported.report(context);
+    importNode(node);
+  importOutputs();
+  if (!problems.empty()) {
+    problems.report(context);
     return {};
   }
-  if (failed(importOutputs()) || failed(verify(*module)))
-    return {};
-  return module;
+  return succeeded(verify(*module)) ? std::move(module) : OwningOpRef<ModuleOp>();
 }
 } // namespace
 

@@ -15,10 +15,8 @@ namespace rapt::onnx {
 
 void NodeBuilder::error(const Twine &what) {
   // After the first complaint, also one about what is not supported, the values are dummies.
-  if (stopped())
-    return;
-  emitError(UnknownLoc::get(context())) << node.describe() << ": " << what.str();
-  wrong = true;
+  if (!stopped())
+    wrong = what.str();
 }
 
 void NodeBuilder::unsupported(const Twine &why) {
@@ -264,9 +262,8 @@ Value NodeBuilder::finish(Operation *op) {
   }
   if (said.empty())
     said = "its shape or type can not be inferred";
-  std::string given = inputsText(node, inputs, shapes);
-  error(said + (given.empty() ? "" : "; inputs: " + given));
-  wrong = true;
+  given = inputsText(node, inputs, shapes);
+  error(said);
   return {};
 }
 
@@ -293,23 +290,16 @@ Value NodeBuilder::makeInts(ArrayRef<int64_t> values) {
 
 SmallVector<Value> NodeBuilder::importGraph(const Graph &graph, ArrayRef<Value> inputs) {
   SmallVector<Value> nothing(graph.outputs.size());
-  if (stopped())
+  if (!wrong.empty() || !reason.empty()) // what is in several graphs is found in all of them
     return nothing;
   if (graph.inputs.size() != inputs.size()) {
     error("graph " + quoted(graph.name) + " has " + Twine(graph.inputs.size()) +
           " inputs, expected " + Twine(inputs.size()));
     return nothing;
   }
-  FailureOr<SmallVector<Value>> imported = subgraphs.importSubgraph(graph, inputs);
-  if (failed(imported)) {
-    wrong = true;
-    return nothing;
-  }
-  if (llvm::is_contained(*imported, Value())) {
-    unsupported("its graph " + quoted(graph.name) + " has nodes that are not supported");
-    return nothing;
-  }
-  return *imported;
+  SmallVector<Value> imported = subgraphs.importSubgraph(graph, inputs);
+  skipped |= llvm::is_contained(imported, Value());
+  return skipped ? nothing : imported;
 }
 
 void NodeBuilder::out(size_t i, Value value) {

@@ -2,8 +2,8 @@
 //
 // What an upgrade function (Versions.h) works with: the node's operands and attributes, and
 // make<Op>() to build operations whose types are inferred at once. Errors are sticky: the first one
-// is reported, after it every getter gives a default and make() gives null, so that upgrade
-// functions need no checks of their own.
+// is kept for the importer's report, after it every getter gives a default and make() gives null,
+// so that upgrade functions need no checks of their own.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_FRONTENDS_ONNX_NODEBUILDER_H
@@ -25,10 +25,10 @@ class SubgraphImporter {
 public:
   virtual ~SubgraphImporter() = default;
   /// Imports the nodes of `graph` at the insertion point, with `inputs` for its inputs, and gives
-  /// its outputs, which are null where they follow from an unsupported node. Values of enclosing
-  /// graphs are seen by their names. Failure: after an error.
-  virtual mlir::FailureOr<llvm::SmallVector<mlir::Value>>
-  importSubgraph(const Graph &graph, llvm::ArrayRef<mlir::Value> inputs) = 0;
+  /// its outputs, which are null where they follow from what will be reported. Values of enclosing
+  /// graphs are seen by their names.
+  virtual llvm::SmallVector<mlir::Value> importSubgraph(const Graph &graph,
+                                                        llvm::ArrayRef<mlir::Value> inputs) = 0;
 };
 
 class NodeBuilder {
@@ -143,8 +143,10 @@ public:
   void unsupported(const llvm::Twine &why);
   /// The node is wrong.
   void error(const llvm::Twine &what);
-  bool stopped() const { return wrong || !reason.empty(); }
-  bool isWrong() const { return wrong; }
+  bool stopped() const { return skipped || !wrong.empty() || !reason.empty(); }
+  /// What error() was called with first, and the node's operands in words, if they matter there.
+  const std::string &wrongText() const { return wrong; }
+  const std::string &givenText() const { return given; }
   const std::string &unsupportedReason() const { return reason; }
   llvm::ArrayRef<mlir::Value> results() const { return outputs; }
   /// After the upgrade: inputs that nobody asked for and outputs that are read but were not given
@@ -164,8 +166,8 @@ private:
   llvm::SmallVector<mlir::Value> outputs;
   llvm::StringSet<> seen; // names of the attributes that were asked for
   size_t numAsked = 0;    // one more than the last input that was asked for
-  bool wrong = false;
-  std::string reason;
+  bool skipped = false;   // something in its graphs is wrong or not supported
+  std::string wrong, given, reason;
 };
 
 } // namespace rapt::onnx

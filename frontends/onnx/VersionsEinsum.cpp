@@ -42,9 +42,19 @@ private:
     Labels letters;
     std::optional<size_t> ellipsis;
   };
+  // The equation. After an error these are false or nothing.
   std::optional<Term> parse(StringRef text);
+  bool parseOperands(StringRef text, ArrayRef<Value> inputs);
+  /// `text` is what follows the arrow; none: the result is implied.
+  bool parseResult(std::optional<StringRef> text);
+  bool checkSizes();
   Labels expand(const Term &term, int64_t dots) const;
 
+  // The product.
+  /// Whether the result or an operand from number `from` on has the label.
+  bool isNeeded(Label label, size_t from) const;
+  /// The product of all operands before number `i`, and that one.
+  Operand join(Operand total, size_t i);
   Value diagonal(Operand &operand);
   Operand sumAway(Operand operand, function_ref<bool(Label)> isNeeded);
   Operand multiply(const Operand &x, const Operand &y);
@@ -59,8 +69,16 @@ private:
   }
 
   NodeBuilder &b;
+  SmallVector<Operand> operands;
+  std::map<Label, int> uses; ///< how often each label occurs among the operands
+  int64_t dots = 0;          ///< dims that the ellipsis stands for, in the operand with most
   Labels output;
 };
+
+std::string nameOf(Label label) {
+  return label > 0 ? "label '" + std::string(1, static_cast<char>(label)) + "'"
+                   : "dim " + std::to_string(label) + " of the ellipsis";
+}
 
 std::optional<Einsum::Term> Einsum::parse(StringRef text) {
   Term term;
@@ -248,48 +266,41 @@ Operand Einsum::contract(const Operand &left, const Operand &right, const Labels
   return {matmul, labels};
 }
 
-Value Einsum::run(StringRef equation, ArrayRef<Value> inputs) {
-  std::string text = equation.str();
-  llvm::erase_if(text, [](char c) { return c == ' '; });
-  auto [left, right] = StringRef(text).split("->");
-  bool isExplicit = StringRef(text).contains("->");
+bool Einsum::parseOperands(StringRef text, ArrayRef<Value> inputs) {
   SmallVector<StringRef> terms;
-  left.split(terms, ',');
+  text.split(terms, ',');
   if (terms.size() != inputs.size()) {
     b.error("attribute 'equation' has " + Twine(terms.size()) + " terms, expected " +
             Twine(inputs.size()) + " as there are inputs");
-    return {};
+    return false;
   }
-  SmallVector<Term> parsed;
-  int64_t dots = 0;
-  for (auto [i, term] : llvm::enumerate(terms)) {
-    std::optional<Term> next = parse(term);
-    if (!next)
-      return {};
-    int64_t rank = b.rank(inputs[i]), letters = next->letters.size();
-    if (next->ellipsis ? rank < letters : rank != letters) {
+  for (auto [i, text] : llvm::enumerate(terms)) {
+    std::optional<Term> term = parse(text);
+    if (!term)
+      return false;
+    int64_t rank = b.rank(inputs[i]), letters = term->letters.size();
+    if (term->ellipsis ? rank < letters : rank != letters) {
       b.error("input " + Twine(i) + " has rank " + Twine(rank) + ", expected " +
-              (next->ellipsis ? "at least " : "") + Twine(letters) + " as term '" + term +
+              (term->ellipsis ? "at least " : "") + Twine(letters) + " as term '" + text +
               "' of the equation says");
-      return {};
+      return false;
     }
-    dots = next->ellipsis ? std::max(dots, rank - letters) : dots;
-    parsed.push_back(*next);
-  }
-  SmallVector<Operand> operands;
-  std::map<Label, int> uses;
-  for (auto [input, term] : llvm::zip_equal(inputs, parsed)) {
-    int64_t own = b.rank(input) - static_cast<int64_t>(term.letters.size());
-    operands.push_back({input, expand(term, own)});
+    if (term->ellipsis)
+      dots = std::max(dots, rank - letters);
+    operands.push_back({inputs[i], expand(*term, rank - letters)});
     for (Label label : operands.back().labels)
       ++uses[label];
   }
+  return true;
+}
+
+bool Einsum::parseResult(std::optional<StringRef> text) {
   Term result;
-  if (isExplicit) {
-    std::optional<Term> parsedOutput = parse(right);
-    if (!parsedOutput)
-      return {};
-    result = *parsedOutput;
+  if (text) {
+    std::optional<Term> parsed = parse(*text);
+    if (!parsed)
+      return false;
+    result = *parsed;
   } else { // the ellipsis, then in alphabetical order what occurs once
     result.ellipsis = 0;
     for (auto [label, count] : uses)
@@ -299,44 +310,76 @@ Value Einsum::run(StringRef equation, ArrayRef<Value> inputs) {
   output = expand(result, dots);
   for (auto [i, label] : llvm::enumerate(output))
     if (!uses.count(label) || rankIn(output, label) != i) {
-      b.error("attribute 'equation' has '" + Twine(std::string(1, static_cast<char>(label))) +
-              "' in its result, expected labels of the operands, each once");
-      return {};
+      b.error("attribute 'equation' has " + nameOf(label) +
+              " in its result, expected labels of the operands, each once");
+      return false;
     }
+  return true;
+}
 
+/// One label stands for one size, or 1.
+bool Einsum::checkSizes() {
+  std::map<Label, std::pair<size_t, SymbolicExpr>> known; // the operand that has it first
+  for (auto [i, operand] : llvm::enumerate(operands))
+    for (auto [axis, label] : llvm::enumerate(operand.labels)) {
+      SymbolicExpr size = b.dim(operand.value, axis);
+      if (size.is(1))
+        continue;
+      auto [found, isNew] = known.try_emplace(label, i, size);
+      if (isNew || !SymbolicExpr::provablyDifferent(found->second.second, size))
+        continue;
+      b.error(nameOf(label) + " of the equation is " + found->second.second.str() + " in input " +
+              Twine(found->second.first) + " and " + size.str() + " in input " + Twine(i) +
+              ", expected one size");
+      return false;
+    }
+  return true;
+}
+
+bool Einsum::isNeeded(Label label, size_t from) const {
+  return llvm::is_contained(output, label) ||
+         llvm::any_of(llvm::drop_begin(operands, from), [&](const Operand &operand) {
+           return llvm::is_contained(operand.labels, label);
+         });
+}
+
+Operand Einsum::join(Operand total, size_t i) {
+  // What only one of the two has, and nobody needs, goes first.
+  Operand next = operands[i];
+  Labels before(total.labels);
+  total = sumAway(total, [&](Label label) {
+    return isNeeded(label, i + 1) || llvm::is_contained(next.labels, label);
+  });
+  next = sumAway(next, [&](Label label) {
+    return isNeeded(label, i + 1) || llvm::is_contained(before, label);
+  });
+  if (b.stopped())
+    return total;
+  Labels summed;
+  bool isMatMul = true;
+  for (Label label : total.labels)
+    if (!isNeeded(label, i + 1)) {
+      summed.push_back(label);
+      isMatMul &= isOne(total, label) == isOne(next, label); // MatMul does not broadcast these
+    }
+  if (!summed.empty() && isMatMul)
+    return contract(total, next, summed);
+  return sumAway(multiply(total, next), [&](Label label) { return isNeeded(label, i + 1); });
+}
+
+Value Einsum::run(StringRef equation, ArrayRef<Value> inputs) {
+  std::string text = equation.str();
+  llvm::erase_if(text, [](char c) { return c == ' '; });
+  auto [left, right] = StringRef(text).split("->");
+  bool isExplicit = StringRef(text).contains("->");
+  if (!parseOperands(left, inputs) ||
+      !parseResult(isExplicit ? std::optional(right) : std::nullopt) || !checkSizes())
+    return {};
   for (Operand &operand : operands)
     operand.value = diagonal(operand);
-  auto isLater = [&](Label label, size_t from) {
-    return llvm::is_contained(output, label) ||
-           llvm::any_of(llvm::drop_begin(operands, from), [&](const Operand &operand) {
-             return llvm::is_contained(operand.labels, label);
-           });
-  };
   Operand total = operands.front();
-  for (size_t i = 1; i < operands.size() && !b.stopped(); ++i) {
-    // What only one of the two has, and nobody needs, goes first.
-    Operand next = operands[i];
-    Labels before(total.labels);
-    total = sumAway(total, [&](Label label) {
-      return isLater(label, i + 1) || llvm::is_contained(next.labels, label);
-    });
-    next = sumAway(next, [&](Label label) {
-      return isLater(label, i + 1) || llvm::is_contained(before, label);
-    });
-    if (b.stopped())
-      return {};
-    Labels summed;
-    bool isMatMul = true;
-    for (Label label : total.labels)
-      if (!isLater(label, i + 1)) {
-        summed.push_back(label);
-        isMatMul &= isOne(total, label) == isOne(next, label); // MatMul does not broadcast these
-      }
-    if (!summed.empty() && isMatMul)
-      total = contract(total, next, summed);
-    else
-      total = sumAway(multiply(total, next), [&](Label label) { return isLater(label, i + 1); });
-  }
+  for (size_t i = 1; i < operands.size() && !b.stopped(); ++i)
+    total = join(total, i);
   if (b.stopped())
     return {};
   total = sumAway(total, [&](Label label) { return llvm::is_contained(output, label); });

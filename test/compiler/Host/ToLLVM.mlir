@@ -1,7 +1,7 @@
 // RUN: rapt-opt %s --host-bufferize --host-plan-memory --host-to-llvm | FileCheck %s
 
 // Percent signs in messages reach a printf: only the two holes stay, whatever the names before hold.
-// CHECK: llvm.mlir.global internal constant @{{.*}}("{{.*}}kernel 'lin' needs a tensor of %lld elements
+// CHECK: llvm.mlir.global internal constant @{{.*}}("node 'dense' needs a tensor of %lld elements, expected at most %lld\00")
 // CHECK: llvm.mlir.global internal constant @{{.*}}("node '%%lld%%n': length %lld is over 100%% of %lld\00")
 
 // The adapter spreads the rows evenly over tiles of at most 8 and calls the smallest variant that fits.
@@ -51,7 +51,7 @@ module {
     kernel.require %n, %most "node '%lld%n': length %lld is over 100% of %lld"
     kernel.check_indices %i[%n] in 0 to %most "index %lld at %lld" : tensor<?xi64>
     %w = kernel.weight [dense<1.0> : tensor<3x5xf32>] {panel = 4 : i64} : tensor<3x5xf32>
-    %y = kernel.call @lin dims(%n) ins(%x, %w) shapes [array<i64: 0>, array<i64>] -> [array<i64: 0>] : (index, tensor<?x3xf32>, tensor<3x5xf32>) -> tensor<?x5xf32>
+    %y = kernel.call @lin dims(%n) ins(%x, %w) shapes [array<i64: 0>, array<i64>] -> [array<i64: 0>] : (index, tensor<?x3xf32>, tensor<3x5xf32>) -> tensor<?x5xf32> loc("dense")
     return %y, %x : tensor<?x5xf32>, tensor<?x3xf32>
   }
   kernel.func @lin dims 1 shapes [array<i64: 0>, array<i64>] -> [array<i64: 0>] panels [0, 4] schedule(<gemm {}>) attributes {object = {

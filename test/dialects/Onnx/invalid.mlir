@@ -1,7 +1,7 @@
 // RUN: rapt-opt --simplify-shapes --split-input-file --verify-diagnostics %s
 
 func.func @matmul_contracted_dims(%a: tensor<2x3xf32>, %b: tensor<4x5xf32>) -> tensor<2x5xf32> {
-  // expected-error @+1 {{'onnx.MatMul' op contracted dims: 3 and 4 can not be equal}}
+  // expected-error @+1 {{'onnx.MatMul' op dim 1 of its first operand and dim 0 of its second: 3 and 4 can not be equal}}
   %y = onnx.MatMul %a, %b : (tensor<2x3xf32>, tensor<4x5xf32>) -> tensor<2x5xf32>
   return %y : tensor<2x5xf32>
 }
