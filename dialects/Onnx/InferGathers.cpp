@@ -32,8 +32,9 @@ FailureOr<Content> gatherListed(ShapeInference &shapes, GatherOp op, ArrayRef<Sy
   for (const Element &index : indices.elements())
     if (SymbolicExpr value = index.expr; SymbolicExpr::provablyAtMost(extent, value) ||
                                          SymbolicExpr::provablyAtMost(value + extent, -1)) {
-      op.emitOpError() << "index is " << value.str() << ", expected less than " << extent.str()
-                       << " as dim " << axis << " of data has elements";
+      op.emitOpError() << "index is " << value.str() << ", expected from "
+                       << (SymbolicExpr(0) - extent).str() << " to " << (extent - 1).str()
+                       << " as dim " << axis << " of data is " << extent.str();
       return failure();
     }
   if (!data.hasElements() || !dims || !resultDims || !shapes.isListable(*resultDims))

@@ -98,7 +98,10 @@ LogicalResult inferReshape(ShapeInference &shapes, ReshapeOp op) {
   }
   SymbolicExpr count = numElements(to);
   if (count != total) {
-    if (!count.isKnown() || !total.isKnown() || SymbolicExpr::provablyDifferent(count, total))
+    if (!count.isKnown())
+      return op.emitOpError() << "shape has more elements than fit 64 bits, expected the operand's "
+                              << total.str();
+    if (!total.isKnown() || SymbolicExpr::provablyDifferent(count, total))
       return op.emitOpError() << "shape has " << count.str() << " elements, expected the operand's "
                               << total.str();
     shapes.require(op, count, total, /*equal=*/true, "number of elements");

@@ -42,8 +42,8 @@ LogicalResult inferPad(ShapeInference &shapes, PadOp op) {
                               << mode << "'";
     if (result.upperBound() < 0)
       return op.emitOpError() << "pads on axis " << axis << " are " << begin.str() << " and "
-                              << end.str() << ", expected to leave none of " << dim.str()
-                              << " elements twice";
+                              << end.str() << ", expected to take off no more than " << dim.str()
+                              << " elements";
     if (result.lowerBound() < 0 && !shapes.atMost(SymbolicExpr(0), result))
       shapes.require(op, SymbolicExpr(0) - begin - end, dim, /*equal=*/false,
                      "pads on axis " + Twine(axis));

@@ -159,7 +159,8 @@ LogicalResult ShapeInference::set(Operation *op, unsigned result, Shape shape, T
     dim = simplify(dim);
     if (!dim.isKnown())
       return op->emitOpError() << "result dim " << i
-                               << " does not follow from the dims of the model's inputs";
+                               << " does not follow from the dims of the model's inputs, or does "
+                               << "not fit 64 bits";
     std::optional<int64_t> value = dim.constant();
     if (value && *value < 0)
       return op->emitOpError() << "result dim " << i << " is " << *value << ", expected at least 0";

@@ -52,9 +52,7 @@ Value iota(NodeBuilder &b, Value limit, int64_t axis, int64_t rank) {
 }
 
 // --- Numbers ------------------------------------------------------------------------------------
-int64_t clampDistance(int64_t distance) {
-  return std::clamp(distance, -farDistance, farDistance);
-}
+int64_t clampDistance(int64_t distance) { return std::clamp(distance, -farDistance, farDistance); }
 
 Value scalarInt(NodeBuilder &b, int64_t value) {
   auto type = RankedTensorType::get({}, b.ops().getI64Type());
@@ -72,13 +70,16 @@ Type wideType(NodeBuilder &b, Value x) {
   return type.getIntOrFloatBitWidth() < 32 ? b.ops().getF32Type() : type;
 }
 
-void expectFloat(NodeBuilder &b, Value x, StringRef name) {
-  Type type = b.elementType(x);
-  if (b.stopped() || isa<FloatType>(type))
-    return;
+std::string typeName(Type type) {
   std::string text;
   llvm::raw_string_ostream(text) << type;
-  b.error("input '" + name + "' has element type " + text + ", expected a float type");
+  return text;
+}
+
+void expectFloat(NodeBuilder &b, Value x, StringRef name) {
+  Type type = b.elementType(x);
+  if (!b.stopped() && !isa<FloatType>(type))
+    b.error("input '" + name + "' has element type " + typeName(type) + ", expected a float type");
 }
 
 Value unsqueeze(NodeBuilder &b, Value x, ArrayRef<int64_t> axes) {

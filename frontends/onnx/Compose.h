@@ -46,6 +46,8 @@ mlir::Value scalarInt(NodeBuilder &b, int64_t value);
 mlir::Value castTo(NodeBuilder &b, mlir::Value x, mlir::Type type);
 /// f32 for f16 and bf16, f64 for integers, else the type itself.
 mlir::Type wideType(NodeBuilder &b, mlir::Value x);
+/// "f32", for messages.
+std::string typeName(mlir::Type type);
 /// Error unless the element type is a float type.
 void expectFloat(NodeBuilder &b, mlir::Value x, llvm::StringRef name);
 

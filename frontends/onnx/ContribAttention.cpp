@@ -57,7 +57,7 @@ Value CacheUpdate::put(NodeBuilder &b, Value past, Value now) const {
 
 // --- ContribAttention ----------------------------------------------------------------------------
 void ContribAttention::setScale(NodeBuilder &b) {
-  float scale = b.floatAttr("scale", 0);
+  float scale = b.finiteAttr("scale", 0, std::numeric_limits<float>::lowest());
   form.scaleByHeadDim = scale == 0;
   form.scale = scale == 0 ? 1 : scale;
 }

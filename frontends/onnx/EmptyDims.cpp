@@ -14,8 +14,6 @@
 
 #include "llvm/ADT/StringSet.h"
 
-#include <algorithm>
-
 using namespace mlir;
 
 namespace rapt::onnx {
@@ -76,14 +74,14 @@ static SmallVector<mlir::Attribute> cachesFirst(func::FuncOp function, const Sha
   llvm::StringSet<> leading;
   function.walk([&](ConcatOp op) {
     ArrayRef<SymbolicExpr> first = shapes.shape(op.getInputs().front());
-    if (op.getAxis() < static_cast<int64_t>(first.size()))
+    if (op.getAxis() < first.size())
       if (std::optional<StringRef> symbol = first[op.getAxis()].symbolName())
         leading.insert(*symbol);
   });
-  SmallVector<mlir::Attribute> result(symbols);
-  std::stable_partition(result.begin(), result.end(), [&](mlir::Attribute symbol) {
-    return leading.contains(cast<StringAttr>(symbol).getValue());
-  });
+  SmallVector<mlir::Attribute> result, others;
+  for (mlir::Attribute symbol : symbols)
+    (leading.contains(cast<StringAttr>(symbol).getValue()) ? result : others).push_back(symbol);
+  result.append(others);
   return result;
 }
 

@@ -8,6 +8,10 @@
 #include "frontends/onnx/Errors.h"
 
 #include "mlir/IR/Diagnostics.h"
+#include "llvm/Support/Format.h"
+
+#include <cmath>
+#include <limits>
 
 using namespace mlir;
 
@@ -142,6 +146,27 @@ int64_t NodeBuilder::requiredInt(StringRef name) {
   return intAttr(name, 0);
 }
 
+bool NodeBuilder::flagAttr(StringRef name, bool otherwise) {
+  int64_t value = intAttr(name, otherwise);
+  if (value != 0 && value != 1)
+    error("attribute '" + name + "' is " + Twine(value) + ", expected 0 or 1");
+  return value != 0;
+}
+
+float NodeBuilder::finiteAttr(StringRef name, float otherwise, float least) {
+  float value = floatAttr(name, otherwise);
+  if (!std::isfinite(value) || value < least) {
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    stream << "attribute '" << name << "' is " << llvm::format("%g", value)
+           << ", expected a finite number";
+    if (least > std::numeric_limits<float>::lowest())
+      stream << llvm::format(" of at least %g", least);
+    error(text);
+  }
+  return value;
+}
+
 float NodeBuilder::floatAttr(StringRef name, float otherwise) {
   const Attribute *found = attribute(name, AttributeType::Float);
   return found ? found->f : otherwise;
@@ -210,7 +235,8 @@ void NodeBuilder::checkAllSeen() {
       error("has an input " + Twine(i) + " " + quoted(node.inputs[i]) + ", expected at most " +
             Twine(numAsked) + " inputs at opset " + Twine(version));
   for (size_t i = 0; i < outputs.size(); ++i)
-    if (!outputs[i] && wants(i))
+    if (!outputs[i] && !node.outputs[i].empty() &&
+        (i >= numKnown || used.contains(node.outputs[i])))
       error("has an output " + Twine(i) + " " + quoted(node.outputs[i]) + ", expected at most " +
             Twine(i) + " outputs at opset " + Twine(version));
   for (const Attribute &attribute : node.attributes)
@@ -303,11 +329,13 @@ SmallVector<Value> NodeBuilder::importGraph(const Graph &graph, ArrayRef<Value> 
 }
 
 void NodeBuilder::out(size_t i, Value value) {
+  numKnown = std::max(numKnown, i + 1);
   if (i < outputs.size())
     outputs[i] = value;
 }
 
-bool NodeBuilder::wants(size_t i) const {
+bool NodeBuilder::wants(size_t i) {
+  numKnown = std::max(numKnown, i + 1);
   return i < node.outputs.size() && !node.outputs[i].empty() && used.contains(node.outputs[i]);
 }
 

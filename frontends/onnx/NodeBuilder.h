@@ -86,7 +86,11 @@ public:
 
   // --- Attributes --------------------------------------------------------------------------------
   int64_t intAttr(llvm::StringRef name, int64_t otherwise);
+  /// An integer attribute that says yes or no: error unless it is 0 or 1.
+  bool flagAttr(llvm::StringRef name, bool otherwise);
   float floatAttr(llvm::StringRef name, float otherwise);
+  /// Error unless it is finite and at least `least`.
+  float finiteAttr(llvm::StringRef name, float otherwise, float least = 0);
   llvm::StringRef stringAttr(llvm::StringRef name, llvm::StringRef otherwise);
   std::optional<llvm::SmallVector<int64_t>> intsAttr(llvm::StringRef name);
   std::optional<llvm::SmallVector<float>> floatsAttr(llvm::StringRef name);
@@ -133,8 +137,8 @@ public:
   /// The results become the parts of a sequence, which is the only output.
   void outParts(llvm::ArrayRef<mlir::Value> parts) { outputs.assign(parts.begin(), parts.end()); }
   size_t numOutputs() const { return outputs.size(); }
-  /// Whether anything reads output `i`.
-  bool wants(size_t i) const;
+  /// Whether anything reads output `i`, which the operator has.
+  bool wants(size_t i);
   /// Marks the node as unsupported if output `i` is read.
   void cannotGive(size_t i, llvm::StringRef name);
 
@@ -149,8 +153,8 @@ public:
   const std::string &givenText() const { return given; }
   const std::string &unsupportedReason() const { return reason; }
   llvm::ArrayRef<mlir::Value> results() const { return outputs; }
-  /// After the upgrade: inputs that nobody asked for and outputs that are read but were not given
-  /// make the node wrong, attributes that nobody asked for make it unsupported.
+  /// After the upgrade: inputs and outputs that nobody asked for and outputs that are read but were
+  /// not given make the node wrong, attributes that nobody asked for make it unsupported.
   void checkAllSeen();
 
 private:
@@ -166,6 +170,7 @@ private:
   llvm::SmallVector<mlir::Value> outputs;
   llvm::StringSet<> seen; // names of the attributes that were asked for
   size_t numAsked = 0;    // one more than the last input that was asked for
+  size_t numKnown = 0;    // the same of outputs
   bool skipped = false;   // something in its graphs is wrong or not supported
   std::string wrong, given, reason;
 };

@@ -116,9 +116,9 @@ void RecurrentForm::readAttributes(NodeBuilder &b) {
     batchFirst = layout == 1;
   }
   if (gates == 3)
-    linearBeforeReset = b.intAttr("linear_before_reset", 0) != 0;
+    linearBeforeReset = b.flagAttr("linear_before_reset", false);
   if (gates == 4)
-    inputForget = b.intAttr("input_forget", 0) != 0;
+    inputForget = b.flagAttr("input_forget", false);
   clip = b.floatAttr("clip", 0);
   if (!(clip >= 0))
     b.error("attribute 'clip' is " + Twine(std::to_string(clip)) + ", expected at least 0");

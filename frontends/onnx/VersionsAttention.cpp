@@ -23,6 +23,7 @@ struct AttentionNode {
   AttentionForm form;
   bool merged = false; ///< operands have three dims
   Value keys, queries; ///< scalars
+  Value nonPadded;     ///< keys of each batch that are no padding; null without
 
   bool take(NodeBuilder &b) {
     Value q = b.in(Q), k = b.in(K), v = b.in(V);
@@ -37,16 +38,29 @@ struct AttentionNode {
     merged = rank == 3;
     int64_t heads = b.intAttr("q_num_heads", 0), kvHeads = b.intAttr("kv_num_heads", 0);
     if (merged) {
+      for (StringRef name : {"q_num_heads", "kv_num_heads"})
+        if (!b.has(name))
+          b.error("attribute '" + name + "' is missing, expected for inputs of rank 3");
       q = splitHeads(b, q, heads, "Q");
       k = splitHeads(b, k, kvHeads, "K");
       v = splitHeads(b, v, kvHeads, "V");
     }
+    for (auto [name, count, value] :
+         {std::tuple("q_num_heads", heads, q), {"kv_num_heads", kvHeads, k}})
+      if (!b.stopped() && b.has(name) && !b.dim(value, 1).is(count) && b.dim(value, 1).constant())
+        b.error("attribute '" + Twine(name) + "' is " + Twine(count) + ", expected " +
+                b.dim(value, 1).str() + ", the dim of the input");
+    if (!b.stopped() && b.elementType(q) != b.elementType(k))
+      b.error("Q and K have element types " + typeName(b.elementType(q)) + " and " +
+              typeName(b.elementType(k)) + ", expected the same");
     form.query = q;
     form.key = withPast(b, PastKey, k, "past_key");
     form.value = withPast(b, PastValue, v, "past_value");
     if (static_cast<bool>(b.optional(PastKey)) != static_cast<bool>(b.optional(PastValue)))
       b.error("has one of past_key and past_value, expected both or none");
-    if (b.optional(PastKey) && b.optional(NonPadded))
+    if (b.opset() >= 24)
+      nonPadded = b.optional(NonPadded);
+    if (b.optional(PastKey) && nonPadded)
       b.error("has both past_key and nonpad_kv_seqlen, expected at most one");
     queries = scalarDimOf(b, form.query, 2);
     keys = scalarDimOf(b, form.key, 2);
@@ -73,16 +87,16 @@ struct AttentionNode {
     bool isBool = b.elementType(mask).isInteger(1);
     if (rank < 1 || rank > 4)
       return b.error("input 'attn_mask' has rank " + Twine(rank) + ", expected 1 to 4");
-    if (!isBool)
-      expectFloat(b, mask, "attn_mask");
+    if (!isBool && !isa<FloatType>(b.elementType(mask)))
+      return b.error("input 'attn_mask' has element type " + typeName(b.elementType(mask)) +
+                     ", expected bool or a float type");
     auto lengthOf = [](Value value, int64_t dim) {
       return cast<RankedTensorType>(value.getType()).getDimSize(dim);
     };
     int64_t length = lengthOf(mask, rank - 1), wanted = lengthOf(form.key, 2);
     bool isStatic = !ShapedType::isDynamic(length) && !ShapedType::isDynamic(wanted);
     // Without a cache outside, a dynamic mask is as long as the keys: nothing says otherwise.
-    if (b.opset() >= 24 &&
-        (isStatic ? length < wanted : static_cast<bool>(b.optional(NonPadded)))) {
+    if (b.opset() >= 24 && (isStatic ? length < wanted : static_cast<bool>(nonPadded))) {
       Value missing = binary<SubOp>(b, dimOf(b, form.key, 2), dimOf(b, mask, rank - 1));
       Value pads = joinDims(b, {b.makeInts({0}), missing});
       Value excluded =
@@ -90,6 +104,16 @@ struct AttentionNode {
       if (!b.stopped())
         mask = b.make<PadOp>(mask, pads, excluded, b.ops().getDenseI64ArrayAttr({rank - 1}),
                              b.ops().getStringAttr("constant"));
+    }
+    if (b.stopped())
+      return;
+    SymbolicExpr scores[] = {b.dim(form.query, 0), b.dim(form.query, 1), b.dim(form.query, 2),
+                             b.dim(form.key, 2)};
+    for (int64_t i = 0; i < rank; ++i) {
+      const SymbolicExpr &dim = b.dim(mask, i), &wanted = scores[4 - rank + i];
+      if (!dim.is(1) && SymbolicExpr::provablyDifferent(dim, wanted))
+        return b.error("dim " + Twine(i) + " of 'attn_mask' is " + dim.str() + ", expected 1 or " +
+                       wanted.str());
     }
     if (isBool)
       form.seen = mask;
@@ -99,7 +123,7 @@ struct AttentionNode {
 
   /// Causality, window and padding.
   void takeStructure(NodeBuilder &b) {
-    bool causal = b.intAttr("is_causal", 0) != 0;
+    bool causal = b.flagAttr("is_causal", false);
     int64_t left = -1, right = -1;
     if (b.opset() >= 25) {
       left = b.intAttr("left_window_size", -1);
@@ -110,7 +134,7 @@ struct AttentionNode {
         b.error("window size is " + Twine(size) + ", expected -1 or more");
     if (causal)
       right = right < 0 ? 0 : std::min<int64_t>(right, 0);
-    Value lengths = b.optional(NonPadded), offset = scalarInt(b, 0);
+    Value lengths = nonPadded, offset = scalarInt(b, 0);
     if (lengths) {
       lengths = castTo(b, reshapeTo(b, lengths, {-1, 1, 1, 1}), b.ops().getI64Type());
       form.seen = bothSeen(b, form.seen, binary<LessOp>(b, iota(b, keys, 3, 4), lengths));
@@ -132,9 +156,9 @@ void upgradeAttention(NodeBuilder &b) {
   if (!node.take(b))
     return;
   AttentionForm &form = node.form;
-  form.scale = b.floatAttr("scale", 1);
+  form.scale = b.finiteAttr("scale", 1, std::numeric_limits<float>::lowest());
   form.scaleByHeadDim = !b.has("scale");
-  form.softcap = b.floatAttr("softcap", 0);
+  form.softcap = b.finiteAttr("softcap", 0);
   if (int64_t precision = b.intAttr("softmax_precision", 0)) {
     Type type;
     if (precision > 0 && precision <= maxElementType)
@@ -181,7 +205,7 @@ void upgradeRotaryEmbedding(NodeBuilder &b) {
   Value x = b.in(0), positions = b.optional(3);
   int64_t rank = b.rank(x), heads = b.intAttr("num_heads", 0);
   int64_t rotated = b.intAttr("rotary_embedding_dim", 0);
-  bool interleaved = b.intAttr("interleaved", 0) != 0;
+  bool interleaved = b.flagAttr("interleaved", false);
   if (b.stopped())
     return;
   if (rank != 3 && rank != 4)

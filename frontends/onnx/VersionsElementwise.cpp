@@ -64,7 +64,7 @@ template <bool isMean> void upgradeSum(NodeBuilder &b) {
 
 void upgradeMod(NodeBuilder &b) {
   Value x = b.in(0), y = b.in(1);
-  bool fmod = b.intAttr("fmod", 0) != 0;
+  bool fmod = b.flagAttr("fmod", false);
   if (!b.stopped() && !fmod && b.opset() < 28 && isa<FloatType>(b.elementType(x)))
     b.error("attribute 'fmod' is 0, expected 1 for float operands below opset 28");
   if (!b.stopped())
@@ -82,8 +82,8 @@ void upgradeBitShift(NodeBuilder &b) {
 
 void upgradeIsInf(NodeBuilder &b) {
   Value x = b.in(0);
-  bool negative = b.intAttr("detect_negative", 1) != 0,
-       positive = b.intAttr("detect_positive", 1) != 0;
+  bool negative = b.flagAttr("detect_negative", true),
+       positive = b.flagAttr("detect_positive", true);
   expectFloat(b, x, "X");
   if (b.stopped())
     return;

@@ -179,7 +179,7 @@ private:
 void upgradeGridSample(NodeBuilder &b) {
   Value x = b.in(0), grid = b.in(1);
   StringRef mode = b.stringAttr("mode", "linear"), pads = b.stringAttr("padding_mode", "zeros");
-  bool alignCorners = b.intAttr("align_corners", 0) != 0;
+  bool alignCorners = b.flagAttr("align_corners", false);
   expectFloat(b, x, "X");
   expectFloat(b, grid, "grid");
   if (b.stopped())

@@ -80,15 +80,13 @@ private:
     if (!b.stopped() && (heads < 1 || kvHeads < 1 || heads > most || heads % kvHeads != 0))
       b.error("attributes 'num_heads' and 'kv_num_heads' are " + Twine(heads) + " and " +
               Twine(kvHeads) + ", expected a positive number and one that divides it");
-    isCausal = b.intAttr("causal", 1) != 0;
+    isCausal = b.flagAttr("causal", true);
     window = b.intAttr("local_window_size", -1);
     if (window < -1 || window == 0 || (window > 0 && !isCausal))
       b.error("attribute 'local_window_size' is " + Twine(window) + ", expected " +
               (isCausal ? "-1 or at least 1" : "-1 where 'causal' is 0"));
-    form().softcap = b.floatAttr("softcap", 0);
-    if (!(form().softcap >= 0))
-      b.error("attribute 'softcap' is negative or no number, expected at least 0");
-    if (b.intAttr("sliding_window_cache", 0) != 0)
+    form().softcap = b.finiteAttr("softcap", 0);
+    if (b.flagAttr("sliding_window_cache", false))
       b.unsupported("attribute 'sliding_window_cache' is not 0");
     for (StringRef name : {"k_quant_type", "v_quant_type"})
       if (b.stringAttr(name, "NONE") != "NONE")
@@ -129,7 +127,7 @@ private:
   }
 
   void normaliseHeads() {
-    float epsilon = b.floatAttr("qk_norm_epsilon", 1e-6f);
+    float epsilon = b.finiteAttr("qk_norm_epsilon", 1e-6f);
     Value queryNorm = b.optional(QueryNorm), keyNorm = b.optional(KeyNorm);
     if (static_cast<bool>(queryNorm) != static_cast<bool>(keyNorm))
       return b.error("has one of q_norm_weight and k_norm_weight, expected both or none");
@@ -180,8 +178,8 @@ private:
 
   void rotate() {
     Value cosine = b.optional(Cosine), sine = b.optional(Sine), positions = b.optional(Positions);
-    bool interleaved = b.intAttr("rotary_interleaved", 0) != 0;
-    if (b.intAttr("do_rotary", 0) == 0 || b.stopped())
+    bool interleaved = b.flagAttr("rotary_interleaved", false);
+    if (!b.flagAttr("do_rotary", false) || b.stopped())
       return;
     if (!cosine || !sine)
       return b.error("attribute 'do_rotary' is not 0, expected inputs 'cos_cache' and 'sin_cache'");

@@ -22,7 +22,7 @@ void upgradeGemm(NodeBuilder &b) {
   if (b.opset() < 11)
     c = b.in(2);
   float alpha = b.floatAttr("alpha", 1), beta = b.floatAttr("beta", 1);
-  bool transA = b.intAttr("transA", 0) != 0, transB = b.intAttr("transB", 0) != 0;
+  bool transA = b.flagAttr("transA", false), transB = b.flagAttr("transB", false);
   if (!b.stopped())
     b.out(0, b.make<GemmOp>(x, y, c, llvm::APFloat(alpha), llvm::APFloat(beta), transA, transB));
 }

@@ -60,7 +60,7 @@ void upgradeFusedMatMul(NodeBuilder &b) {
 void upgradeFusedGemm(NodeBuilder &b) {
   Value x = b.in(0), y = b.in(1), c = b.optional(2);
   float alpha = b.floatAttr("alpha", 1), beta = b.floatAttr("beta", 1);
-  bool transA = b.intAttr("transA", 0) != 0, transB = b.intAttr("transB", 0) != 0;
+  bool transA = b.flagAttr("transA", false), transB = b.flagAttr("transB", false);
   StringRef activation = b.stringAttr("activation", "");
   float parameters[] = {b.floatAttr("activation_alpha", 0), b.floatAttr("activation_beta", 0)};
   b.ignoreAttr("activation_gamma"); // none of the activations has a third parameter
@@ -74,7 +74,7 @@ void upgradeFusedGemm(NodeBuilder &b) {
 void upgradeSimplifiedLayerNormalization(NodeBuilder &b) {
   Value x = b.in(0), scale = b.in(1), inverse;
   int64_t axis = b.normalized(b.intAttr("axis", -1), b.rank(x));
-  float epsilon = b.floatAttr("epsilon", 1e-5f);
+  float epsilon = b.finiteAttr("epsilon", 1e-5f);
   b.ignoreAttr("stash_type"); // sums are f32 either way
   Type type = b.elementType(x);
   b.out(0, rootMeanSquareNorm(b, x, scale, axis, epsilon, wideType(b, x), type,
@@ -93,7 +93,7 @@ Value skipSum(NodeBuilder &b, size_t bias) {
 
 void upgradeSkipLayerNormalization(NodeBuilder &b) {
   Value sum = skipSum(b, 4), gamma = b.in(2);
-  float epsilon = b.floatAttr("epsilon", 1e-12f);
+  float epsilon = b.finiteAttr("epsilon", 1e-12f);
   if (b.stopped())
     return;
   int64_t last = b.rank(sum) - 1;
@@ -110,7 +110,7 @@ void upgradeSkipLayerNormalization(NodeBuilder &b) {
 /// Nothing is subtracted: output `mean` is 0.
 void upgradeSkipSimplifiedLayerNormalization(NodeBuilder &b) {
   Value sum = skipSum(b, 3), gamma = b.in(2), inverse;
-  float epsilon = b.floatAttr("epsilon", 1e-12f);
+  float epsilon = b.finiteAttr("epsilon", 1e-12f);
   b.out(0, rootMeanSquareNorm(b, sum, gamma, b.rank(sum) - 1, epsilon, wideType(b, sum),
                               b.elementType(sum), b.wants(2) ? &inverse : nullptr));
   b.out(2, inverse);
@@ -126,7 +126,7 @@ void upgradeEmbedLayerNormalization(NodeBuilder &b) {
   enum { Ids, Segments, Words, Positions, SegmentTable, Gamma, Beta, Mask, PositionIds };
   Value ids = b.in(Ids), words = b.in(Words), positions = b.in(Positions);
   Value gamma = b.in(Gamma), beta = b.in(Beta);
-  float epsilon = b.floatAttr("epsilon", 1e-12f);
+  float epsilon = b.finiteAttr("epsilon", 1e-12f);
   b.ignoreAttr("mask_index_type"); // 0: none wanted, 1: the lengths that output 1 asks for
   if (b.stopped())
     return;

@@ -43,12 +43,12 @@ void upgradeAttention(NodeBuilder &b) {
   Value x = b.in(Input), weights = b.in(Weights), bias = b.optional(Bias), past = b.optional(Past);
   int64_t heads = b.requiredInt("num_heads");
   float filter = b.floatAttr("mask_filter_value", -10000);
-  bool causal = b.intAttr("unidirectional", 0) != 0;
-  bool isFixed = b.intAttr("past_present_share_buffer", 0) != 0;
+  bool causal = b.flagAttr("unidirectional", false);
+  bool isFixed = b.flagAttr("past_present_share_buffer", false);
   std::optional<SmallVector<int64_t>> sizes = b.intsAttr("qkv_hidden_sizes");
   Value length = b.optional(PastLength);
   b.ignoreAttr("rotary_embedding_dim"); // says nothing without do_rotary
-  if (b.intAttr("do_rotary", 0) != 0)
+  if (b.flagAttr("do_rotary", false))
     b.unsupported("attribute 'do_rotary' is not 0");
   if (isFixed && (!past || !length))
     b.error("attribute 'past_present_share_buffer' is not 0, expected inputs 'past' and "
@@ -186,7 +186,7 @@ void upgradeMultiHeadAttention(NodeBuilder &b) {
   Value length = pastKey ? b.optional(PastLength) : Value();
   int64_t heads = b.requiredInt("num_heads");
   float filter = b.floatAttr("mask_filter_value", -10000);
-  bool causal = b.intAttr("unidirectional", 0) != 0;
+  bool causal = b.flagAttr("unidirectional", false);
   if (b.optional(Indirection))
     b.unsupported("input 'cache_indirection'");
   if (length && b.optional(Mask))
@@ -222,8 +222,8 @@ void upgradeMultiHeadAttention(NodeBuilder &b) {
 void upgradeRotaryEmbedding(NodeBuilder &b) {
   Value x = b.in(0), positions = b.in(1), cosine = b.in(2), sine = b.in(3);
   int64_t heads = b.intAttr("num_heads", 0), dim = b.intAttr("rotary_embedding_dim", 0);
-  bool interleaved = b.intAttr("interleaved", 0) != 0;
-  if (b.floatAttr("scale", 1) != 1 || b.intAttr("is_packed_batching", 0) != 0)
+  bool interleaved = b.flagAttr("interleaved", false);
+  if (b.floatAttr("scale", 1) != 1 || b.flagAttr("is_packed_batching", false))
     b.unsupported("attribute 'scale' is not 1 or 'is_packed_batching' is not 0");
   if (b.stopped())
     return;

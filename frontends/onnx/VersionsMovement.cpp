@@ -17,7 +17,7 @@ namespace rapt::onnx {
 namespace {
 void upgradeReshape(NodeBuilder &b) {
   Value x = b.in(0), shape = b.in(1);
-  bool allowzero = b.opset() >= 14 && b.intAttr("allowzero", 0) != 0;
+  bool allowzero = b.opset() >= 14 && b.flagAttr("allowzero", false);
   if (!b.stopped())
     b.out(0, b.make<ReshapeOp>(x, shape, allowzero));
 }
@@ -141,7 +141,7 @@ void upgradeSplitToSequence(NodeBuilder &b) {
   constexpr int64_t maxParts = 1024;
   Value x = b.in(0);
   int64_t axis = b.normalized(b.intAttr("axis", 0), b.rank(x));
-  bool keepDims = b.intAttr("keepdims", 1) != 0 || b.optional(1);
+  bool keepDims = b.flagAttr("keepdims", true) || b.optional(1);
   SmallVector<int64_t> sizes = b.optional(1) ? b.constants(1, "split") : SmallVector<int64_t>{1};
   if (b.stopped())
     return;

@@ -54,7 +54,7 @@ std::pair<Value, Value> moments(NodeBuilder &b, Value x, ArrayRef<int64_t> axes)
 void upgradeLayerNormalization(NodeBuilder &b) {
   Value x = b.in(0), scale = b.in(1), bias = b.optional(2);
   int64_t rank = b.rank(x), axis = b.normalized(b.intAttr("axis", -1), rank);
-  float epsilon = b.floatAttr("epsilon", 1e-5f);
+  float epsilon = b.finiteAttr("epsilon", 1e-5f);
   Type stash = stashType(b), type = b.elementType(x);
   expectFloat(b, x, "X");
   if (b.stopped())
@@ -83,7 +83,7 @@ void upgradeLayerNormalization(NodeBuilder &b) {
 void upgradeRMSNormalization(NodeBuilder &b) {
   Value x = b.in(0), scale = b.in(1);
   int64_t rank = b.rank(x), axis = b.normalized(b.intAttr("axis", -1), rank);
-  float epsilon = b.floatAttr("epsilon", 1e-5f);
+  float epsilon = b.finiteAttr("epsilon", 1e-5f);
   Type stash = stashType(b);
   expectFloat(b, x, "X");
   expectFloat(b, scale, "scale");
@@ -113,7 +113,7 @@ Value normalise(NodeBuilder &b, Value x, int64_t axis, float epsilon) {
 void upgradeInstanceNormalization(NodeBuilder &b) {
   Value x = b.in(0), scale = b.in(1), bias = b.in(2);
   int64_t rank = b.rank(x);
-  float epsilon = b.floatAttr("epsilon", 1e-5f);
+  float epsilon = b.finiteAttr("epsilon", 1e-5f);
   expectRank(b, x, 3);
   expectFloat(b, x, "input");
   scale = perChannel(b, scale, rank, "scale");
@@ -130,7 +130,7 @@ void upgradeInstanceNormalization(NodeBuilder &b) {
 void upgradeGroupNormalization(NodeBuilder &b) {
   Value x = b.in(0), scale = b.in(1), bias = b.in(2);
   int64_t rank = b.rank(x), groups = b.requiredInt("num_groups");
-  float epsilon = b.floatAttr("epsilon", 1e-5f);
+  float epsilon = b.finiteAttr("epsilon", 1e-5f);
   Type stash = b.opset() >= 21 ? stashType(b) : b.ops().getF32Type();
   expectRank(b, x, 2);
   expectFloat(b, x, "X");
@@ -169,8 +169,8 @@ void upgradeGroupNormalization(NodeBuilder &b) {
 void upgradeBatchNormalization(NodeBuilder &b) {
   Value x = b.in(0), scale = b.in(1), bias = b.in(2), mean = b.in(3), variance = b.in(4);
   int64_t rank = b.rank(x);
-  float epsilon = b.floatAttr("epsilon", 1e-5f), momentum = b.floatAttr("momentum", 0.9f);
-  bool training = b.opset() >= 14 && b.intAttr("training_mode", 0) != 0;
+  float epsilon = b.finiteAttr("epsilon", 1e-5f), momentum = b.floatAttr("momentum", 0.9f);
+  bool training = b.opset() >= 14 && b.flagAttr("training_mode", false);
   if (b.opset() < 9 && b.intAttr("spatial", 1) != 1)
     b.unsupported("attribute 'spatial' is not 1");
   if (!training)

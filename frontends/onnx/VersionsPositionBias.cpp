@@ -39,7 +39,7 @@ SmallVector<int64_t> bucketsOf(int64_t limit, int64_t buckets, int64_t maxDistan
 void upgradeRelativePositionBias(NodeBuilder &b) {
   Value table = b.in(0), queries = b.in(1), keys = b.in(2);
   int64_t maxDistance = b.requiredInt("max_distance");
-  bool bothSides = b.intAttr("is_bidirectional", 0) != 0;
+  bool bothSides = b.flagAttr("is_bidirectional", false);
   if (b.stopped())
     return;
   if (b.rank(table) != 2)

@@ -24,6 +24,10 @@ void upgradeOneHot(NodeBuilder &b) {
     b.error("input 'depth' has rank " + Twine(b.rank(depth)) + ", expected 0 or 1");
   if (b.rank(values) != 1)
     b.error("input 'values' has rank " + Twine(b.rank(values)) + ", expected 1");
+  else if (SymbolicExpr count = b.dim(values, 0); count.constant() && !count.is(2))
+    b.error("input 'values' has " + count.str() + " elements, expected 2");
+  if (std::optional<double> count = b.number(depth); count && *count < 1)
+    b.error("input 'depth' is " + Twine(static_cast<int64_t>(*count)) + ", expected at least 1");
   if (b.stopped())
     return;
   Type i64 = b.ops().getI64Type();
@@ -66,7 +70,7 @@ void upgradeEyeLike(NodeBuilder &b) {
 /// A diagonal that is known stays an attribute; else positions are compared with it.
 void upgradeTrilu(NodeBuilder &b) {
   Value x = b.in(0), k = b.optional(1);
-  bool upper = b.intAttr("upper", 1) != 0;
+  bool upper = b.flagAttr("upper", true);
   if (b.stopped())
     return;
   if (!k || b.isConstant(k)) {
@@ -274,7 +278,7 @@ void upgradeCenterCropPad(NodeBuilder &b) {
 /// width], whose corners, or with align_corners the middles of whose corner elements, are -1 and 1.
 void upgradeAffineGrid(NodeBuilder &b) {
   Value theta = b.in(0), size = b.in(1);
-  bool alignCorners = b.intAttr("align_corners", 0) != 0;
+  bool alignCorners = b.flagAttr("align_corners", false);
   expectFloat(b, theta, "theta");
   auto sizeType = size ? cast<RankedTensorType>(size.getType()) : RankedTensorType();
   if (sizeType &&

@@ -31,11 +31,11 @@ Reduction reductionOf(NodeBuilder &b, int64_t inputSince) {
   if (b.opset() < inputSince) {
     axes = b.intsAttr("axes");
   } else {
-    noop = b.intAttr("noop_with_empty_axes", 0) != 0;
+    noop = b.flagAttr("noop_with_empty_axes", false);
     if (b.optional(1))
       axes = b.constants(1, "axes");
   }
-  result.keepdims = b.intAttr("keepdims", 1) != 0;
+  result.keepdims = b.flagAttr("keepdims", true);
   if (b.stopped())
     return result;
   result.axes = b.normalized(axes.value_or(SmallVector<int64_t>()), b.rank(result.x));
@@ -102,8 +102,8 @@ void upgradeReduceLogSumExp(NodeBuilder &b) {
 template <bool largest> void upgradeArg(NodeBuilder &b) {
   Value x = b.in(0);
   int64_t axis = b.normalized(b.intAttr("axis", 0), b.rank(x));
-  bool keepdims = b.intAttr("keepdims", 1) != 0;
-  bool last = b.opset() >= 12 && b.intAttr("select_last_index", 0) != 0;
+  bool keepdims = b.flagAttr("keepdims", true);
+  bool last = b.opset() >= 12 && b.flagAttr("select_last_index", false);
   if (b.stopped())
     return;
   Value index = argExtremum(b, x, axis, largest, last);
@@ -148,7 +148,7 @@ void upgradeHardmax(NodeBuilder &b) {
 template <typename Op> void upgradeScan(NodeBuilder &b) {
   Value x = b.in(0);
   int64_t axis = b.normalized(b.constant(1, "axis"), b.rank(x));
-  bool exclusive = b.intAttr("exclusive", 0) != 0, reverse = b.intAttr("reverse", 0) != 0;
+  bool exclusive = b.flagAttr("exclusive", false), reverse = b.flagAttr("reverse", false);
   if (!b.stopped())
     b.out(0, b.make<Op>(x, axis, exclusive, reverse));
 }

@@ -260,11 +260,11 @@ void upgradeResize(NodeBuilder &b) {
   form.axes = allAxes(b.rank(x));
   if (!old) {
     form.cubic = b.floatAttr("cubic_coeff_a", -0.75f);
-    form.excludeOutside = b.intAttr("exclude_outside", 0) != 0;
+    form.excludeOutside = b.flagAttr("exclude_outside", false);
     form.extrapolation = b.floatAttr("extrapolation_value", 0);
   }
   if (b.opset() >= 18) {
-    form.antialias = b.intAttr("antialias", 0) != 0;
+    form.antialias = b.flagAttr("antialias", false);
     policy = b.stringAttr("keep_aspect_ratio_policy", "stretch");
     if (auto axes = b.intsAttr("axes"))
       form.axes = *axes;

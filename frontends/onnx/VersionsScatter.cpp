@@ -75,7 +75,7 @@ void upgradeTensorScatter(NodeBuilder &b) {
 void upgradeTopK(NodeBuilder &b) {
   Value x = b.in(0), k;
   int64_t axis = b.normalized(b.intAttr("axis", -1), b.rank(x));
-  bool largest = b.opset() < 11 || b.intAttr("largest", 1) != 0;
+  bool largest = b.opset() < 11 || b.flagAttr("largest", true);
   if (b.opset() >= 11)
     b.ignoreAttr("sorted");
   if (b.opset() >= 10)

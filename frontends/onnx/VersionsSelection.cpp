@@ -116,7 +116,7 @@ bool isLess(const Element &a, const Element &b) {
 
 void upgradeUnique(NodeBuilder &b) {
   Value x = b.in(0);
-  bool sorts = b.intAttr("sorted", 1) != 0, hasAxis = b.has("axis");
+  bool sorts = b.flagAttr("sorted", true), hasAxis = b.has("axis");
   int64_t axis = hasAxis ? b.normalized(b.intAttr("axis", 0), b.rank(x)) : 0;
   if (!hasAxis && !b.stopped())
     x = reshapeTo(b, x, {-1});

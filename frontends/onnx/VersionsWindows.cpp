@@ -254,7 +254,7 @@ void upgradeConvTranspose(NodeBuilder &b) {
 /// element.
 Windows readPool(NodeBuilder &b, Value x, bool ceilToPads) {
   Windows w = readWindows(b, x, {});
-  bool ceil = b.intAttr("ceil_mode", 0) != 0;
+  bool ceil = b.flagAttr("ceil_mode", false);
   if (b.stopped())
     return w;
   resolveSame(b, w);
@@ -274,7 +274,7 @@ void upgradeMaxPool(NodeBuilder &b) {
   if (b.stopped())
     return;
   Windows w = readPool(b, x, /*ceilToPads=*/true);
-  bool columnMajor = b.intAttr("storage_order", 0) != 0;
+  bool columnMajor = b.flagAttr("storage_order", false);
   if (b.stopped())
     return;
   OpBuilder &ops = b.ops();
@@ -293,8 +293,8 @@ void upgradeAveragePool(NodeBuilder &b) {
   if (b.stopped())
     return;
   Windows w = readPool(b, x, /*ceilToPads=*/false);
-  bool ceil = b.intAttr("ceil_mode", 0) != 0 && !isSame(w);
-  bool counted = b.intAttr("count_include_pad", 0) != 0;
+  bool ceil = b.flagAttr("ceil_mode", false) && !isSame(w);
+  bool counted = b.flagAttr("count_include_pad", false);
   if (!b.stopped())
     b.out(0, b.make<AveragePoolOp>(x, w.kernel, w.pads, w.strides, w.dilations, counted, ceil));
 }
@@ -330,16 +330,15 @@ void upgradeLpPool(NodeBuilder &b) {
 void addWindows(std::vector<Operator> &table) {
   constexpr llvm::StringLiteral same =
       "auto_pad SAME_* with a stride above 1 needs constant spatial dims";
-  table.insert(table.end(),
-               {
-                   {"AveragePool", 7, "float", same, upgradeAveragePool},
-                   {"Conv", 7, "float, int", same, upgradeConv},
-                   {"ConvTranspose", 7, "float, int", "output_shape needs constant spatial dims",
-                    upgradeConvTranspose},
-                   {"com.microsoft.FusedConv", 1, "float", same, upgradeFusedConv},
-                   {"LpPool", 7, "float", same, upgradeLpPool},
-                   {"MaxPool", 7, "float, int", same, upgradeMaxPool},
-               });
+  table.insert(table.end(), {
+                                {"AveragePool", 7, "float", same, upgradeAveragePool},
+                                {"Conv", 7, "float, int", same, upgradeConv},
+                                {"ConvTranspose", 7, "float, int",
+                                 "output_shape needs constant spatial dims", upgradeConvTranspose},
+                                {"com.microsoft.FusedConv", 1, "float", same, upgradeFusedConv},
+                                {"LpPool", 7, "float", same, upgradeLpPool},
+                                {"MaxPool", 7, "float, int", same, upgradeMaxPool},
+                            });
 }
 
 } // namespace rapt::onnx

@@ -77,7 +77,7 @@ func.func @overflow(%a: tensor<1xf32>) -> tensor<?xf32> {
 
 func.func @gather_index(%a: tensor<2x3xf32>) -> tensor<3xf32> {
   %i = onnx.Constant dense<2> : tensor<i64> : tensor<i64>
-  // expected-error @+1 {{index is 2, expected less than 2 as dim 0 of data has elements}}
+  // expected-error @+1 {{index is 2, expected from -2 to 1 as dim 0 of data is 2}}
   %y = onnx.Gather %a, %i {axis = 0 : i64} : (tensor<2x3xf32>, tensor<i64>) -> tensor<3xf32>
   return %y : tensor<3xf32>
 }
