@@ -103,7 +103,7 @@ static void scheduleBlocks(Lowering &lowering, Store &store, AttentionKernel &ke
   std::vector<H::VarOrRVar> order = {store.value, row, block, task};
   order.insert(order.end(), store.outer.begin(), store.outer.end());
   store.func.split(store.query, blocks, row, kernel.blockQueries(), H::TailStrategy::GuardWithIf)
-      .split(blocks, task, block, kernel.taskBlocks(), H::TailStrategy::GuardWithIf)
+      .split(blocks, task, block, kernel.blocksOfTask(), H::TailStrategy::GuardWithIf)
       .reorder(order);
   for (size_t i = 0; i < store.outer.size(); ++i) {
     H::Var both("task" + std::to_string(i));

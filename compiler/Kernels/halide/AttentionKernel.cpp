@@ -2,7 +2,7 @@
 //
 // ALGORITHM  two steps, as in the textbook: all scores of a query (AttentionScores.h), their
 //            maximum, exponentials, sum, and the weighted sum of values.
-// SCHEDULE   Strip: one task is up to 256 queries of one head. It packs K^T into panels once, then
+// SCHEDULE   Strip: one task is 256 to 1024 queries of a head. It packs K^T into panels once, then
 //            for blocks of 32 queries computes a strip of scores for all keys that stays in L2.
 //            Both products run in register tiles of 8 rows x 2 vectors (16 accumulators hide the
 //            FMA latency); a last panel with keys for one vector only gets a tile of 8 x 1.
@@ -24,8 +24,9 @@ namespace rapt::kernels::halide {
 
 namespace H = Halide;
 
-/// Queries of one task. Each task packs K^T, which weighs less the more queries share it.
-static constexpr int mostTaskQueries = 256;
+/// Queries of one task. Each task packs K^T and V, which weighs less the more queries share them;
+/// where tasks are few, threads want more of them.
+static constexpr int leastTaskQueries = 256, mostTaskQueries = 1024, wantedTasks = 16;
 
 AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &attention,
                                  Recipe &recipe)
@@ -35,7 +36,7 @@ AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &atten
   rows = lowering.cpu.vectorRegisters >= 32 ? 8 : 4;
   panel = 2 * lanes;
   block = static_cast<int>((lowering.schedule.blockQuery + rows - 1) / rows * rows);
-  blocksOfTask = std::max(1, mostTaskQueries / block);
+  mostTaskBlocks = std::max(1, mostTaskQueries / block);
   headDim = static_cast<int>(attention.headDim);
   valueDim = static_cast<int>(attention.valueDim);
   int vectors = (valueDim + lanes - 1) / lanes;
@@ -43,6 +44,9 @@ AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &atten
   paddedValue = vectors * lanes;
   queries = lowering.extent(attention.queries);
   keys = lowering.extent(attention.keys);
+  int tasksOfHead = std::max<int>(2, (wantedTasks + attention.heads - 1) / attention.heads);
+  taskBlocks = H::Internal::simplify(
+      H::max(1, H::clamp(queries / tasksOfHead, leastTaskQueries, mostTaskQueries) / block));
   panels = H::Internal::simplify((keys + panel - 1) / panel);
   strip = lowering.schedule.variant == Schedule::Variant::Strip;
   // Values with a short last vector are copied and padded; long static ones copied because their
@@ -118,7 +122,7 @@ void AttentionKernel::defineOperands() {
 }
 
 void AttentionKernel::defineSums() {
-  H::Expr chunk = strip ? H::Expr(t / blocksOfTask) : H::Expr(0);
+  H::Expr chunk = strip ? H::Expr(t / taskBlocks) : H::Expr(0);
   if (!skipsTiles) {
     H::RDom rj(0, keys, "rj");
     weighted(di, r, dt, t, h, b) += weights(rj % panel, rj / panel, r, t, h, b) *
@@ -138,7 +142,7 @@ void AttentionKernel::defineSums() {
 void AttentionKernel::defineProduct(H::Func product, const std::vector<H::Var> &args,
                                     const H::Expr &panelIndex, const H::Expr &isThere) {
   H::RDom rd(0, headDim, "rd");
-  H::Expr chunk = strip ? H::Expr(t / blocksOfTask) : H::Expr(0);
+  H::Expr chunk = strip ? H::Expr(t / taskBlocks) : H::Expr(0);
   if (skipsTiles) {
     // Nothing is written elsewhere, so that Halide ends the loop over slots behind the last.
     H::RDom once(0, 1, "once");
@@ -271,13 +275,14 @@ void AttentionKernel::announceScratch() {
   inner.emplace_back();
   for (const Extent &count : rowTerms) {
     inner.back().push_back(outer * count * paddedKeys);
-    inner.back().push_back(outer * count * Extent{panel, {}});
-    perKey(outer * count, 8); // scores, weights
+    inner.back().push_back(outer * count * Extent{2 * panel, {}});
+    perKey(outer * count, 8);                      // scores, weights
+    addTerm(outer * count * Extent{panel, {}}, 8); // a panel more, where rows are moved apart
     // query_rows, result, row_max, row_sum, mean_value
     addTerm(outer * count * Extent{headDim + 2 * paddedValue + 3, {}}, 4);
   }
   if (hasTileList) { // a flag a key and a task; a flag and two numbers a panel and block
-    perKey(outer, 1 + (9 * blocksOfTask + panel) / panel);
+    perKey(outer, 1 + (9 * mostTaskBlocks + panel) / panel);
     if (!strip)
       perKey(outer * attention.queries, 1);
   }
@@ -358,6 +363,11 @@ void AttentionKernel::schedule(H::Func out, H::Var task, H::Var blockLoop) {
   announceScratch();
   scheduleOperands(perHead, perBlock);
 
+  // Rows of scores that lie a multiple of 2 KB apart share few sets of a cache.
+  int period = 2048 / (4 * panel);
+  H::Expr stride = panels + H::select(panels % period == 0, 1, 0);
+  for (H::Func func : {scores, weights})
+    func.align_storage(jo, H::Internal::simplify(stride));
   perBlock(scores);
   scores.bound_extent(ji, panel);
   scheduleProduct(product, panel, 0, ji, bySlot);

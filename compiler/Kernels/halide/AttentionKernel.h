@@ -23,7 +23,7 @@ public:
   /// Queries whose scores are in flight together.
   int blockQueries() const { return block; }
   /// Blocks of one task.
-  int taskBlocks() const { return blocksOfTask; }
+  Halide::Expr blocksOfTask() const { return taskBlocks; }
   /// The result over d, i, h, b.
   Halide::Func define();
   /// Places everything into the loops of `out` over tasks and blocks.
@@ -38,8 +38,8 @@ private:
   Lowering &lowering;
   const AttentionStage &attention;
   Recipe &recipe;
-  int lanes, rows, panel, block, blocksOfTask, headDim, valueDim, valueTile, paddedValue;
-  Halide::Expr queries, keys, panels;
+  int lanes, rows, panel, block, mostTaskBlocks, headDim, valueDim, valueTile, paddedValue;
+  Halide::Expr queries, keys, panels, taskBlocks;
   Halide::Expr fullPanels; ///< panels that are computed in whole; a last one may be half empty
   bool strip, packValues, canBeEmpty;
   bool skipsTiles;  ///< tiles of excluded scores are left out
@@ -72,7 +72,8 @@ private:
   Halide::Expr scoreAt(const Halide::Expr &product, const Halide::Expr &at,
                        const Halide::Expr &key) const;
   Halide::Expr offset(const ExprRef &expr) const;
-  std::pair<Halide::Expr, Halide::Expr> band(const Halide::Expr &first, int count) const;
+  std::pair<Halide::Expr, Halide::Expr> band(const Halide::Expr &first,
+                                             const Halide::Expr &count) const;
   Halide::Expr panelAt(const Halide::Expr &slot) const;
   Halide::Expr slotsBelow(const Halide::Expr &limit) const;
   void restrictTask(Halide::RDom &domain, const Halide::Expr &panelIndex) const;

@@ -12,7 +12,8 @@ namespace rapt::kernels::halide {
 namespace H = Halide;
 
 /// The first panel that one of `count` queries from `first` on sees, and the one behind the last.
-std::pair<H::Expr, H::Expr> AttentionKernel::band(const H::Expr &first, int count) const {
+std::pair<H::Expr, H::Expr> AttentionKernel::band(const H::Expr &first,
+                                                  const H::Expr &count) const {
   H::Expr begin = 0, end = panels;
   if (attention.windowOffset)
     begin = H::max(begin, (first + offset(*attention.windowOffset)) / panel);
@@ -42,7 +43,7 @@ H::Expr AttentionKernel::panelAt(const H::Expr &slot) const {
 
 /// Leaves in `domain`, whose panels are `panelIndex`, those that a query of task c sees.
 void AttentionKernel::restrictTask(H::RDom &domain, const H::Expr &panelIndex) const {
-  auto [begin, end] = band(c * block * blocksOfTask, block * blocksOfTask);
+  auto [begin, end] = band(c * block * taskBlocks, block * taskBlocks);
   domain.where(panelIndex >= begin && panelIndex < end);
   if (hasTileList)
     domain.where(seenPanels(panelIndex, c, h, b) != 0);
@@ -52,7 +53,7 @@ void AttentionKernel::restrictTask(H::RDom &domain, const H::Expr &panelIndex) c
 /// order, without those that nobody sees.
 void AttentionKernel::defineTiles() {
   H::RDom inBlock(0, keys, 0, block, "in_block"), inPanel(0, panel, "in_panel"),
-      inTask(0, blocksOfTask, "in_task"), all(0, panels, "all");
+      inTask(0, taskBlocks, "in_task"), all(0, panels, "all");
   H::Expr row = H::min(t * block + inBlock.y, queries - 1);
   auto [begin, end] = band(t * block, block);
   seenKeys(j, t, h, b) = H::cast<uint8_t>(0);
@@ -66,7 +67,7 @@ void AttentionKernel::defineTiles() {
   // A panel that nobody sees leaves its slot to the next.
   seenPanel(jo, t, h, b) = H::undef<int>();
   seenPanel(H::clamp(seenBefore(all, t, h, b), 0, panels - 1), t, h, b) = all;
-  H::Expr blockInTask = H::min(c * blocksOfTask + inTask, (queries - 1) / block);
+  H::Expr blockInTask = H::min(c * taskBlocks + inTask, (queries - 1) / block);
   seenPanels(jo, c, h, b) = H::cast<uint8_t>(0);
   seenPanels(jo, c, h, b) = seenPanels(jo, c, h, b) | seenTiles(jo, blockInTask, h, b);
 }
