@@ -115,6 +115,25 @@ TEST(Attention, KeysOfStaticLength) {
   }
 }
 
+TEST(Attention, TasksOfManyQueriesAndManyKeys) {
+  // Tasks of 544 queries, the last one short; rows of scores a multiple of 2 KB long and not;
+  // causal, so that tasks and blocks leave out panels.
+  for (bool causal : {false, true}) {
+    Builder b(2);
+    auto input = [&](Extent length) { return b.input({fixed(1), fixed(8), length, fixed(4)}); };
+    int q = input(dim(0)), k = input(dim(1)), v = input(dim(1));
+    auto plain = [&](int t) { return b.at(t, {loop(0), loop(1), loop(2), loop(3)}); };
+    AttentionStage stage;
+    stage.batch = fixed(1), stage.queries = dim(0), stage.keys = dim(1);
+    stage.heads = stage.kvHeads = 8, stage.headDim = stage.valueDim = 4, stage.scale = 0.5;
+    stage.query = plain(q), stage.key = plain(k), stage.value = plain(v);
+    if (causal)
+      stage.causalOffset = whole(0);
+    b.spec.outputs = {b.attention(stage)};
+    checkAll(b.spec, attentionSchedule(causal), {{1100, 40}, {9, 1024}, {600, 512}}, 1e-5);
+  }
+}
+
 TEST(Attention, HeadDimsThatAreNoMultipleOfAVector) {
   for (auto variant : {Schedule::Variant::Strip, Schedule::Variant::Decode})
     for (int64_t headDim : {4, 7, 8, 24, 40, 48, 80, 96, 100, 128}) {
