@@ -49,7 +49,12 @@ FailureOr<SymbolicExpr> countWindows(ShapeInference &shapes, Operation *op, int6
                              << axis << ", which has " << padded.str() << " with its pads";
   if (!shapes.atMost(extent, padded))
     shapes.require(op, extent, padded, /*equal=*/false, "window on dim " + Twine(axis));
-  return SymbolicExpr::floorDiv(padded - extent, SymbolicExpr(stride)) + SymbolicExpr(1);
+  SymbolicExpr count =
+      SymbolicExpr::floorDiv(padded - extent, SymbolicExpr(stride)) + SymbolicExpr(1);
+  // The same again for whoever sees nothing but the result.
+  if (count.isKnown() && count.lowerBound() < 1 && !shapes.atMost(SymbolicExpr(1), count))
+    shapes.require(op, SymbolicExpr(1), count, /*equal=*/false, "windows on dim " + Twine(axis));
+  return count;
 }
 
 /// Bias of `maps` elements of x's type.

@@ -71,6 +71,14 @@ Interval multiply(Interval a, Interval b) {
 
 Interval bounds(const SymbolicExpr &expr) { return {expr.lowerBound(), expr.upperBound()}; }
 
+/// floor(a / b) for b > 0, where either may be "no bound".
+int64_t floorDivBound(int64_t a, int64_t b) {
+  if ((a == lowest || a == highest) && b != highest)
+    return a;
+  b = std::max<int64_t>(b, 1);
+  return a / b - (a % b < 0);
+}
+
 Interval boundsOf(const SymbolicAtom &atom) {
   if (atom.kind == SymbolicAtom::Symbol)
     return {atom.least, highest};
@@ -82,8 +90,9 @@ Interval boundsOf(const SymbolicAtom &atom) {
     return {std::max(a.low, b.low), std::max(a.high, b.high)};
   case SymbolicAtom::Mod:
     return {0, b.high == highest ? highest : b.high - 1};
-  default: // FloorDiv by something positive moves towards zero
-    return {std::min<int64_t>(a.low, 0), std::max<int64_t>(a.high, 0)};
+  default: // FloorDiv by something positive: by 1 at least, and by no more than b.high
+    return {floorDivBound(a.low, a.low < 0 ? b.low : b.high),
+            floorDivBound(a.high, a.high < 0 ? b.high : b.low)};
   }
 }
 
@@ -234,12 +243,19 @@ bool SymbolicExpr::provablyDifferent(const SymbolicExpr &a, const SymbolicExpr &
   return difference.isKnown() && (difference.lowerBound() > 0 || difference.upperBound() < 0);
 }
 
+/// Whether `expr` is the greatest (or least) of `part` and something else.
+static bool isExtremeOf(SymbolicAtom::Kind kind, const SymbolicExpr &expr,
+                        const SymbolicExpr &part) {
+  const SymbolicAtom *atom = expr.atom();
+  return atom && atom->kind == kind && (atom->lhs == part || atom->rhs == part);
+}
+
 SymbolicExpr SymbolicExpr::min(const SymbolicExpr &a, const SymbolicExpr &b) {
   if (!a.isKnown() || !b.isKnown())
     return {};
-  if (provablyAtMost(a, b))
+  if (provablyAtMost(a, b) || isExtremeOf(SymbolicAtom::Max, b, a))
     return a;
-  if (provablyAtMost(b, a))
+  if (provablyAtMost(b, a) || isExtremeOf(SymbolicAtom::Max, a, b))
     return b;
   return compare(a, b) < 0 ? fromAtom(SymbolicAtom::Min, a, b) : fromAtom(SymbolicAtom::Min, b, a);
 }
@@ -247,9 +263,9 @@ SymbolicExpr SymbolicExpr::min(const SymbolicExpr &a, const SymbolicExpr &b) {
 SymbolicExpr SymbolicExpr::max(const SymbolicExpr &a, const SymbolicExpr &b) {
   if (!a.isKnown() || !b.isKnown())
     return {};
-  if (provablyAtMost(a, b))
+  if (provablyAtMost(a, b) || isExtremeOf(SymbolicAtom::Min, a, b))
     return b;
-  if (provablyAtMost(b, a))
+  if (provablyAtMost(b, a) || isExtremeOf(SymbolicAtom::Min, b, a))
     return a;
   return compare(a, b) < 0 ? fromAtom(SymbolicAtom::Max, a, b) : fromAtom(SymbolicAtom::Max, b, a);
 }

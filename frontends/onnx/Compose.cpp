@@ -52,9 +52,7 @@ Value iota(NodeBuilder &b, Value limit, int64_t axis, int64_t rank) {
 }
 
 // --- Numbers ------------------------------------------------------------------------------------
-int64_t clampDistance(int64_t distance) {
-  return std::clamp(distance, -farDistance, farDistance);
-}
+int64_t clampDistance(int64_t distance) { return std::clamp(distance, -farDistance, farDistance); }
 
 Value scalarInt(NodeBuilder &b, int64_t value) {
   auto type = RankedTensorType::get({}, b.ops().getI64Type());

@@ -330,16 +330,15 @@ void upgradeLpPool(NodeBuilder &b) {
 void addWindows(std::vector<Operator> &table) {
   constexpr llvm::StringLiteral same =
       "auto_pad SAME_* with a stride above 1 needs constant spatial dims";
-  table.insert(table.end(),
-               {
-                   {"AveragePool", 7, "float", same, upgradeAveragePool},
-                   {"Conv", 7, "float, int", same, upgradeConv},
-                   {"ConvTranspose", 7, "float, int", "output_shape needs constant spatial dims",
-                    upgradeConvTranspose},
-                   {"com.microsoft.FusedConv", 1, "float", same, upgradeFusedConv},
-                   {"LpPool", 7, "float", same, upgradeLpPool},
-                   {"MaxPool", 7, "float, int", same, upgradeMaxPool},
-               });
+  table.insert(table.end(), {
+                                {"AveragePool", 7, "float", same, upgradeAveragePool},
+                                {"Conv", 7, "float, int", same, upgradeConv},
+                                {"ConvTranspose", 7, "float, int",
+                                 "output_shape needs constant spatial dims", upgradeConvTranspose},
+                                {"com.microsoft.FusedConv", 1, "float", same, upgradeFusedConv},
+                                {"LpPool", 7, "float", same, upgradeLpPool},
+                                {"MaxPool", 7, "float, int", same, upgradeMaxPool},
+                            });
 }
 
 } // namespace rapt::onnx
