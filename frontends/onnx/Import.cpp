@@ -114,7 +114,7 @@ private:
 LogicalResult Importer::importInput(const ValueInfo &input) {
   std::string what = "input " + quoted(input.name);
   if (input.kind != ValueInfo::Tensor)
-    return refuse(what + " is no tensor");
+    return refuse(what + " is no tensor, expected one: other kinds of values are not supported");
   Type elementType = elementTypeFor(&context, input.tensor.elementType);
   if (!elementType)
     return refuse(what + " has element type " + nameOf(input.tensor.elementType) +
