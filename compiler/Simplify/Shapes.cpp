@@ -14,6 +14,7 @@
 #include "compiler/Simplify/Simplify.h"
 
 #include "dialects/Kernel/Kernel.h"
+#include "dialects/Onnx/Requirements.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -25,22 +26,6 @@ using namespace mlir;
 namespace rapt {
 
 namespace {
-bool contains(ArrayRef<onnx::Requirement> known, const onnx::Requirement &wanted) {
-  return llvm::any_of(known, [&](const onnx::Requirement &other) {
-    return other.lhs == wanted.lhs && other.rhs == wanted.rhs && other.equal == wanted.equal;
-  });
-}
-
-void emitRequirements(func::FuncOp function, ArrayRef<onnx::Requirement> requirements) {
-  OpBuilder builder = OpBuilder::atBlockBegin(&function.getBody().front());
-  Location loc = function.getLoc();
-  for (const onnx::Requirement &requirement : requirements) {
-    Value lhs = ShapeInference::materialize(builder, loc, requirement.lhs);
-    Value rhs = ShapeInference::materialize(builder, loc, requirement.rhs);
-    kernel::RequireOp::create(builder, loc, lhs, rhs, requirement.equal, requirement.message);
-  }
-}
-
 /// The value that `result` is known to be, built in front of `op`; null if it must be computed.
 Value knownValue(OpBuilder &builder, const ShapeInference &shapes, Operation *op, Value result) {
   const Content &content = shapes.content(result);
@@ -86,12 +71,7 @@ struct SimplifyShapes : PassWrapper<SimplifyShapes, OperationPass<func::FuncOp>>
         shapes->assume(requirement);
       if (failed(shapes->run(function)))
         return signalPassFailure();
-      changed = false;
-      for (const onnx::Requirement &requirement : shapes->requirements())
-        if (!contains(assumed, requirement)) {
-          assumed.push_back(requirement);
-          changed = true;
-        }
+      changed = onnx::addRequirements(assumed, shapes->requirements());
     }
     OpBuilder builder(function);
     function.getBody().walk([&](Operation *op) {
@@ -104,7 +84,7 @@ struct SimplifyShapes : PassWrapper<SimplifyShapes, OperationPass<func::FuncOp>>
     });
     hoistInvariants(function);
     eraseDead(function.getBody().front());
-    emitRequirements(function, assumed);
+    onnx::emitRequirements(function, assumed);
   }
 };
 } // namespace

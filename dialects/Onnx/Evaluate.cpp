@@ -34,7 +34,15 @@ SymbolicExpr divide(const SymbolicExpr &a, const SymbolicExpr &b) {
       return {};
     return *x / *y; // truncates, as ONNX does
   }
-  return a.lowerBound() >= 0 ? SymbolicExpr::floorDiv(a, b) : SymbolicExpr::exactDiv(a, b);
+  if (a.lowerBound() >= 0)
+    return SymbolicExpr::floorDiv(a, b);
+  if (SymbolicExpr exact = SymbolicExpr::exactDiv(a, b); exact.isKnown() || b.lowerBound() <= 0)
+    return exact;
+  // Towards 0 from either side; a number above -b gives 0 on the negative one.
+  SymbolicExpr zero(0), positive = SymbolicExpr::floorDiv(SymbolicExpr::max(a, zero), b);
+  if (SymbolicExpr::provablyAtMost(SymbolicExpr(1) - b, a))
+    return positive;
+  return positive - SymbolicExpr::floorDiv(SymbolicExpr::max(zero - a, zero), b);
 }
 
 SymbolicExpr remainder(const SymbolicExpr &a, const SymbolicExpr &b, bool fmod) {

@@ -91,6 +91,31 @@ Content compareRanges(Operation *op, const Content &a, const Content &b,
   return one == other && !isa<EqualOp>(op) ? Content::uniform(one, shape.size()) : Content();
 }
 
+/// Whether a <= b follows from what the graph has asked of its dims so far: that is checked before
+/// a run, whatever was concluded from it.
+bool isRequired(const ShapeInference &shapes, const SymbolicExpr &a, const SymbolicExpr &b) {
+  return shapes.atMost(a, b) || llvm::any_of(shapes.requirements(), [&](const Requirement &known) {
+           return SymbolicExpr::provablyAtMost(known.rhs - known.lhs, b - a);
+         });
+}
+
+/// One element. What exporters ask of sizes is often decided only by what must hold of them:
+/// TorchScript, whether a size of an Expand is -1; dynamo, what half of a length is, in a division
+/// that rounds towards 0.
+Element evaluateElement(const ShapeInference &shapes, Operation *op, ArrayRef<Element> operands,
+                        Type type) {
+  Element result = evaluate(op, operands, type);
+  if (!isa<EqualOp, DivOp>(op) || operands[0].kind != Element::Int ||
+      operands[1].kind != Element::Int || result.isConstant())
+    return result;
+  SymbolicExpr a = operands[0].expr, b = operands[1].expr, one(1);
+  bool decided = isa<EqualOp>(op) ? isRequired(shapes, a + one, b) || isRequired(shapes, b + one, a)
+                                  : isRequired(shapes, 0, a) && b.lowerBound() > 0;
+  if (!decided)
+    return result;
+  return isa<EqualOp>(op) ? Element::ofInt(0) : wrapTo(type, SymbolicExpr::floorDiv(a, b));
+}
+
 Content affineResult(Operation *op, ArrayRef<Operand> operands, ArrayRef<SymbolicExpr> shape,
                      Type type) {
   SmallVector<Content, 3> contents;
@@ -144,7 +169,7 @@ Content elementwiseContent(ShapeInference &shapes, Operation *op, ArrayRef<Symbo
       bool fits = operand.content.hasElements() && staticDims(operand.shape);
       value = fits ? operand.content.elements()[operand.position(index)] : Element();
     }
-    elements.push_back(evaluate(op, values, type));
+    elements.push_back(evaluateElement(shapes, op, values, type));
   });
   return Content::ofElements(std::move(elements));
 }

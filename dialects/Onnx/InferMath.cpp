@@ -26,7 +26,7 @@ LogicalResult checkAxes(Operation *op, ArrayRef<int64_t> axes, int64_t rank) {
     if (failed(checkAxis(op, axis, rank)))
       return failure();
     if (llvm::is_contained(axes.take_front(i), axis))
-      return op->emitOpError() << "axes name axis " << axis << " twice";
+      return op->emitOpError() << "axes name axis " << axis << " twice, expected different axes";
   }
   return success();
 }

@@ -49,7 +49,12 @@ FailureOr<SymbolicExpr> countWindows(ShapeInference &shapes, Operation *op, int6
                              << axis << ", which has " << padded.str() << " with its pads";
   if (!shapes.atMost(extent, padded))
     shapes.require(op, extent, padded, /*equal=*/false, "window on dim " + Twine(axis));
-  return SymbolicExpr::floorDiv(padded - extent, SymbolicExpr(stride)) + SymbolicExpr(1);
+  SymbolicExpr count =
+      SymbolicExpr::floorDiv(padded - extent, SymbolicExpr(stride)) + SymbolicExpr(1);
+  // The same again for whoever sees nothing but the result.
+  if (count.isKnown() && count.lowerBound() < 1 && !shapes.atMost(SymbolicExpr(1), count))
+    shapes.require(op, SymbolicExpr(1), count, /*equal=*/false, "windows on dim " + Twine(axis));
+  return count;
 }
 
 /// Bias of `maps` elements of x's type.
@@ -74,6 +79,9 @@ FailureOr<SymbolicExpr> perGroup(ShapeInference &shapes, Operation *op, const Sy
   SymbolicExpr each = SymbolicExpr::floorDiv(dim, SymbolicExpr(group));
   if (group < 1)
     return op->emitOpError() << "group is " << group << ", expected at least 1";
+  if (SymbolicExpr::provablyDifferent(dim, each * SymbolicExpr(group)))
+    return op->emitOpError() << what << " is " << dim.str() << ", expected a multiple of group, "
+                             << group;
   if (failed(shapes.meet(op, dim, each * SymbolicExpr(group), what)))
     return failure();
   return each;
@@ -86,8 +94,8 @@ LogicalResult inferConv(ShapeInference &shapes, ConvOp op) {
   if (w.size() != x.size())
     return op.emitOpError() << "w has rank " << w.size() << ", expected " << x.size() << " as x";
   int64_t group = op.getGroup();
-  if (failed(perGroup(shapes, op, w[0], group, "out channels in groups")) ||
-      failed(shapes.meet(op, x[1], w[1] * SymbolicExpr(group), "channels")) ||
+  if (failed(perGroup(shapes, op, w[0], group, "number of output channels")) ||
+      failed(shapes.meet(op, x[1], w[1] * SymbolicExpr(group), "channels of X and of W")) ||
       failed(checkOperands(shapes, op, op.getX(), op.getW(), op.getBias(), w[0])))
     return failure();
   Shape result{x[0], w[0]};
@@ -113,9 +121,9 @@ LogicalResult inferConvTranspose(ShapeInference &shapes, ConvTransposeOp op) {
   if (w.size() != x.size())
     return op.emitOpError() << "w has rank " << w.size() << ", expected " << x.size() << " as x";
   int64_t group = op.getGroup();
-  FailureOr<SymbolicExpr> each = perGroup(shapes, op, w[0], group, "channels in groups");
+  FailureOr<SymbolicExpr> each = perGroup(shapes, op, w[0], group, "number of input channels");
   SymbolicExpr maps = w[1] * SymbolicExpr(group);
-  if (failed(each) || failed(shapes.meet(op, x[1], w[0], "channels")) ||
+  if (failed(each) || failed(shapes.meet(op, x[1], w[0], "channels of X and of W")) ||
       failed(checkOperands(shapes, op, op.getX(), op.getW(), op.getBias(), maps)))
     return failure();
   Shape result{x[0], maps};

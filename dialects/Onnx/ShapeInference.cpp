@@ -207,6 +207,30 @@ static SymbolicExpr applyFact(const SymbolicExpr &expr, const Requirement &fact)
   return expr;
 }
 
+/// `expr` with every min and max in it that is decided by what `shapes` assumes.
+static SymbolicExpr resolveExtremes(const ShapeInference &shapes, const SymbolicExpr &expr) {
+  SymbolicExpr sum(0);
+  for (const SymbolicTerm &term : expr.terms()) {
+    SymbolicExpr product(term.coefficient);
+    for (const Atom &atom : term.factors) {
+      if (atom->kind == SymbolicAtom::Symbol) {
+        product = product * SymbolicExpr::symbol(atom->name, atom->least);
+        continue;
+      }
+      SymbolicExpr a = resolveExtremes(shapes, atom->lhs), b = resolveExtremes(shapes, atom->rhs);
+      bool isMin = atom->kind == SymbolicAtom::Min, isMax = atom->kind == SymbolicAtom::Max;
+      product = product * ((isMin || isMax) && shapes.atMost(a, b)   ? (isMin ? a : b)
+                           : (isMin || isMax) && shapes.atMost(b, a) ? (isMin ? b : a)
+                           : isMin                                   ? SymbolicExpr::min(a, b)
+                           : isMax                                   ? SymbolicExpr::max(a, b)
+                           : atom->kind == SymbolicAtom::Mod ? SymbolicExpr::mod(a, b)
+                                                             : SymbolicExpr::floorDiv(a, b));
+    }
+    sum = sum + product;
+  }
+  return sum;
+}
+
 SymbolicExpr ShapeInference::simplify(const SymbolicExpr &expr) const {
   // Every fact leads to something simpler (require orients them), so this ends; the bound is for
   // facts that somebody wrote by hand.
@@ -218,14 +242,15 @@ SymbolicExpr ShapeInference::simplify(const SymbolicExpr &expr) const {
     if (!result.isKnown() || result == before)
       break;
   }
-  return result;
+  SymbolicExpr resolved =
+      facts.empty() || !result.isKnown() ? SymbolicExpr() : resolveExtremes(*this, result);
+  return resolved.isKnown() ? resolved : result;
 }
 
 bool ShapeInference::atMost(const SymbolicExpr &a, const SymbolicExpr &b) const {
   return SymbolicExpr::provablyAtMost(a, b) || llvm::any_of(facts, [&](const Requirement &fact) {
-           return (SymbolicExpr::provablyAtMost(a, fact.lhs) &&
-                   SymbolicExpr::provablyAtMost(fact.rhs, b)) ||
-                  (fact.equal && fact.rhs == a && fact.lhs == b);
+           return SymbolicExpr::provablyAtMost(fact.rhs - fact.lhs, b - a) ||
+                  (fact.equal && SymbolicExpr::provablyAtMost(fact.lhs - fact.rhs, b - a));
          });
 }
 

@@ -42,6 +42,14 @@ Interval multiply(Interval a, Interval b) {
 
 Interval bounds(const SymbolicExpr &expr) { return {expr.lowerBound(), expr.upperBound()}; }
 
+/// floor(a / b) for b > 0, where either may be "no bound".
+int64_t floorDivBound(int64_t a, int64_t b) {
+  if ((a == lowest || a == highest) && b != highest)
+    return a;
+  b = std::max<int64_t>(b, 1);
+  return a / b - (a % b < 0);
+}
+
 Interval boundsOf(const SymbolicAtom &atom) {
   if (atom.kind == SymbolicAtom::Symbol)
     return {atom.least, highest};
@@ -53,8 +61,9 @@ Interval boundsOf(const SymbolicAtom &atom) {
     return {std::max(a.low, b.low), std::max(a.high, b.high)};
   case SymbolicAtom::Mod:
     return {0, b.high == highest ? highest : b.high - 1};
-  default: // FloorDiv by something positive moves towards zero
-    return {std::min<int64_t>(a.low, 0), std::max<int64_t>(a.high, 0)};
+  default: // FloorDiv by something positive: by 1 at least, and by no more than b.high
+    return {floorDivBound(a.low, a.low < 0 ? b.low : b.high),
+            floorDivBound(a.high, a.high < 0 ? b.high : b.low)};
   }
 }
 

@@ -175,12 +175,19 @@ SymbolicExpr operator*(const SymbolicExpr &a, const SymbolicExpr &b) {
   return SymbolicExpr::fromTerms(std::move(terms));
 }
 
+/// Whether `expr` is the greatest (or least) of `part` and something else.
+static bool isExtremeOf(SymbolicAtom::Kind kind, const SymbolicExpr &expr,
+                        const SymbolicExpr &part) {
+  const SymbolicAtom *atom = expr.atom();
+  return atom && atom->kind == kind && (atom->lhs == part || atom->rhs == part);
+}
+
 SymbolicExpr SymbolicExpr::min(const SymbolicExpr &a, const SymbolicExpr &b) {
   if (!a.isKnown() || !b.isKnown())
     return {};
-  if (provablyAtMost(a, b))
+  if (provablyAtMost(a, b) || isExtremeOf(SymbolicAtom::Max, b, a))
     return a;
-  if (provablyAtMost(b, a))
+  if (provablyAtMost(b, a) || isExtremeOf(SymbolicAtom::Max, a, b))
     return b;
   return compare(a, b) < 0 ? fromAtom(SymbolicAtom::Min, a, b) : fromAtom(SymbolicAtom::Min, b, a);
 }
@@ -188,9 +195,9 @@ SymbolicExpr SymbolicExpr::min(const SymbolicExpr &a, const SymbolicExpr &b) {
 SymbolicExpr SymbolicExpr::max(const SymbolicExpr &a, const SymbolicExpr &b) {
   if (!a.isKnown() || !b.isKnown())
     return {};
-  if (provablyAtMost(a, b))
+  if (provablyAtMost(a, b) || isExtremeOf(SymbolicAtom::Min, a, b))
     return b;
-  if (provablyAtMost(b, a))
+  if (provablyAtMost(b, a) || isExtremeOf(SymbolicAtom::Min, b, a))
     return a;
   return compare(a, b) < 0 ? fromAtom(SymbolicAtom::Max, a, b) : fromAtom(SymbolicAtom::Max, b, a);
 }

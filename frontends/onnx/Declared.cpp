@@ -8,7 +8,6 @@
 #include "frontends/onnx/Errors.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 
@@ -21,31 +20,67 @@ std::string dimName(const ValueInfo &input, size_t i) {
              : escaped(input.name) + "_dim" + std::to_string(i);
 }
 
-std::optional<std::string> checkDeclared(const ValueInfo &output, Value value,
-                                         ArrayRef<SymbolicExpr> dims,
-                                         const ShapeInference &shapes) {
-  if (output.kind != ValueInfo::Tensor)
-    return std::nullopt;
-  Location nowhere = UnknownLoc::get(value.getContext());
-  Type type = cast<RankedTensorType>(value.getType()).getElementType();
-  std::string what = "graph output " + quoted(output.name), given = typeText(shapes, value);
+static std::string outputText(const ValueInfo &output) {
+  return "graph output " + quoted(output.name);
+}
+
+std::optional<std::string> checkDeclaredType(const ValueInfo &output, Value value,
+                                             const ShapeInference &shapes) {
   ElementType wanted = output.tensor.elementType;
-  if (wanted != ElementType::Undefined && elementTypeFor(value.getContext(), wanted) != type)
-    return what + " is declared as " + nameOf(wanted).str() + ", but the graph computes " + given;
-  if (!output.tensor.hasShape)
+  Type type = cast<RankedTensorType>(value.getType()).getElementType();
+  if (output.kind != ValueInfo::Tensor || wanted == ElementType::Undefined ||
+      elementTypeFor(value.getContext(), wanted) == type)
     return std::nullopt;
+  return outputText(output) + " is declared as " + nameOf(wanted).str() +
+         ", but the graph computes " + typeText(shapes, value);
+}
+
+void checkDeclaredDims(const ValueInfo &output, Value value, ArrayRef<SymbolicExpr> dims,
+                       const ShapeInference &shapes) {
+  if (output.kind != ValueInfo::Tensor || !output.tensor.hasShape)
+    return;
   ArrayRef<SymbolicExpr> own = shapes.shape(value);
   bool same = own.size() == dims.size();
   for (size_t i = 0; same && i < own.size(); ++i)
     same = !SymbolicExpr::provablyDifferent(own[i], dims[i]);
   if (same)
-    return std::nullopt;
+    return;
   std::string text;
   for (const SymbolicExpr &dim : dims)
     text += (text.empty() ? "" : ", ") + (dim.isKnown() ? dim.str() : "?");
-  emitWarning(nowhere) << what << " is declared with dims [" << text << "], but the graph computes "
-                       << given;
-  return std::nullopt;
+  emitWarning(UnknownLoc::get(value.getContext()))
+      << outputText(output) << " is declared with dims [" << text << "], but the graph computes "
+      << typeText(shapes, value);
+}
+
+static std::string listed(StringRef name, std::string list) {
+  return list + (list.empty() ? "'" : ", '") + name.str() + "'";
+}
+
+LogicalResult checkOptions(const Model &model, const ImportOptions &options,
+                           const llvm::StringMap<ElementsAttr> &fixed,
+                           ArrayRef<mlir::Attribute> symbols, const llvm::StringSet<> &specialised,
+                           MLIRContext &context) {
+  auto refuse = [&] { return emitError(UnknownLoc::get(&context)); };
+  std::string known;
+  for (const ValueInfo &input : model.graph.inputs)
+    known = listed(escaped(input.name), known);
+  for (const auto &[name, texts] : options.values)
+    if (!fixed.contains(name))
+      return refuse() << "input '" << name << "' is given, but the model's inputs are " << known;
+  known.clear();
+  for (mlir::Attribute symbol : symbols)
+    known = listed(cast<StringAttr>(symbol).getValue(), known);
+  for (const auto &entry : specialised)
+    known = listed(entry.getKey(), known);
+  for (const auto &[name, value] : options.dims) {
+    if (value < 0)
+      return refuse() << "dim '" << name << "' is given as " << value << ", expected at least 0";
+    if (!specialised.contains(name))
+      return refuse() << "dim '" << name << "' is given, but the model's inputs have "
+                      << (known.empty() ? "no symbolic dims" : "the symbolic dims " + known);
+  }
+  return success();
 }
 
 ImportOptions withoutEmptyDims(const Model &model, const ImportOptions &options) {

@@ -72,6 +72,26 @@ ValueField valueFieldNumbered(uint32_t number) {
   }
 }
 
+StringRef nameOf(ValueField field) {
+  switch (field) {
+  case ValueField::None:
+    return "none";
+  case ValueField::Floats:
+    return "float_data";
+  case ValueField::Int32s:
+    return "int32_data";
+  case ValueField::Int64s:
+    return "int64_data";
+  case ValueField::Doubles:
+    return "double_data";
+  case ValueField::UInt64s:
+    return "uint64_data";
+  case ValueField::Strings:
+    return "string_data";
+  }
+  llvm_unreachable("covered switch");
+}
+
 /// Second pass over a tensor whose `count` values lie in `*_data` fields.
 Error decodeValues(const Message &message, Tensor &tensor, uint64_t count, Storage &storage) {
   PayloadWriter writer(tensor, storage);
@@ -168,7 +188,9 @@ Error decodeTensor(const Message &message, Tensor &tensor, ExternalData &externa
   if (values == 0 && payloadValues(tensor) == 0)
     return Error::success();
   if (values != 0 && valueField != valueFieldOf(tensor.elementType))
-    return fail("the values of a " + nameOf(tensor.elementType) + " tensor are in the wrong field");
+    return fail("the values of a " + nameOf(tensor.elementType) +
+                " tensor are in the wrong field, " + nameOf(valueField) + ", expected " +
+                nameOf(valueFieldOf(tensor.elementType)));
   return decodeValues(message, tensor, values, storage);
 }
 

@@ -50,7 +50,7 @@ Error failWithErrno(const Twine &what) { return fail(what + ": " + std::strerror
 /// Splits `location` into components and rejects everything that could leave the folder.
 Error splitLocation(StringRef location, SmallVectorImpl<StringRef> &components) {
   if (location.empty())
-    return fail("location is empty");
+    return fail("location is empty, expected a path inside the model's folder");
   if (location.size() > 4096)
     return fail("location has " + Twine(location.size()) + " bytes, expected at most 4096");
   if (location.contains('\0'))
@@ -156,7 +156,8 @@ Expected<std::shared_ptr<MappedFile>> ExternalData::open(StringRef location) {
       struct stat status;
       if (::fstatat(at.get(), components[i].str().c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
           S_ISLNK(status.st_mode))
-        return fail(quoted(components[i]) + " is a symbolic link");
+        return fail(quoted(components[i]) +
+                    " is a symbolic link, expected a regular file or folder");
       return failWithErrno("cannot open " + quoted(components[i]));
     }
     at.reset(next);

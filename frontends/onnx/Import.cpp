@@ -3,6 +3,7 @@
 #include "frontends/onnx/Import.h"
 
 #include "dialects/Kernel/Kernel.h"
+#include "dialects/Onnx/Requirements.h"
 #include "frontends/onnx/Constants.h"
 #include "frontends/onnx/Declared.h"
 #include "frontends/onnx/EmptyDims.h"
@@ -11,6 +12,7 @@
 #include "frontends/onnx/Problems.h"
 #include "frontends/onnx/Versions.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Verifier.h"
 #include "llvm/ADT/MapVector.h"
@@ -23,24 +25,30 @@ namespace rapt::onnx {
 namespace {
 class Importer : public SubgraphImporter {
 public:
-  /// `maybeEmpty`: the symbolic dims (strings) that may be 0.
+  /// `maybeEmpty`: the symbolic dims (strings) that may be 0. `assumed` is taken for granted and
+  /// becomes kernel.require.
   Importer(const Model &model, const ImportOptions &options, MLIRContext &context,
-           ArrayRef<mlir::Attribute> maybeEmpty = {})
-      : model(model), options(options), context(context), builder(&context),
-        maybeEmpty(maybeEmpty) {}
+           ArrayRef<mlir::Attribute> maybeEmpty, ArrayRef<Requirement> assumed)
+      : model(model), options(options), context(context), builder(&context), maybeEmpty(maybeEmpty),
+        assumed(assumed) {}
 
+  /// Null when there are problems, which are then in that list, or after another error.
   OwningOpRef<ModuleOp> run();
   SmallVector<Value> importSubgraph(const Graph &graph, ArrayRef<Value> inputs) override;
   /// After a run: the symbolic dims with which the function that it made works when they are 0.
+  /// What was taken for granted may say that they are not.
   SmallVector<mlir::Attribute> findMaybeEmpty(ModuleOp module) const {
-    return dimsThatMayBeEmpty(*module.getOps<func::FuncOp>().begin(), shapes, symbols);
+    return assumed.empty()
+               ? dimsThatMayBeEmpty(*module.getOps<func::FuncOp>().begin(), shapes, symbols)
+               : SmallVector<mlir::Attribute>();
   }
+  /// After a run, also one that failed: what the graph asks of its dims.
+  ArrayRef<Requirement> requirements() const { return shapes.requirements(); }
+
+  ProblemList problems;
 
 private:
   Location locationOf(StringRef name) { return NameLoc::get(builder.getStringAttr(escaped(name))); }
-  LogicalResult fail(const Twine &what) {
-    return emitError(UnknownLoc::get(&context)) << what.str();
-  }
   LogicalResult refuse(const Twine &what) {
     problems.add(what.str());
     return failure();
@@ -53,7 +61,6 @@ private:
   LogicalResult importInput(const ValueInfo &input);
   /// Makes a constant of an input whose elements are given by the options.
   LogicalResult fixInput(const ValueInfo &input, Type elementType);
-  LogicalResult checkOptions();
   func::FuncOp makeFunction(ModuleOp module);
   void collectUses(const Graph &graph);
   void collectDeclared();
@@ -80,6 +87,7 @@ private:
   MLIRContext &context;
   OpBuilder builder;
   ArrayRef<mlir::Attribute> maybeEmpty;
+  ArrayRef<Requirement> assumed;
   ShapeInference shapes;
   std::vector<Input> inputs;
   SmallVector<mlir::Attribute> symbols;
@@ -91,7 +99,6 @@ private:
   llvm::StringMap<const Tensor *> initializers;
   llvm::StringMap<ElementsAttr> fixedInputs;
   llvm::StringMap<Shape> declared; ///< dims of graph outputs, as the file gives them
-  ProblemList problems;
   /// What names stood for before subgraphs that are being imported defined them.
   struct Shadowed {
     StringRef name;
@@ -107,11 +114,11 @@ private:
 LogicalResult Importer::importInput(const ValueInfo &input) {
   std::string what = "input " + quoted(input.name);
   if (input.kind != ValueInfo::Tensor)
-    return refuse(what + " is no tensor");
+    return refuse(what + " is no tensor, expected one: other kinds of values are not supported");
   Type elementType = elementTypeFor(&context, input.tensor.elementType);
   if (!elementType)
     return refuse(what + " has element type " + nameOf(input.tensor.elementType) +
-                ", which is not supported");
+                  ", which is not supported");
   if (!input.tensor.hasShape)
     return refuse(what + " has no shape, expected at least a rank");
   if (options.values.count(input.name.str()))
@@ -123,7 +130,7 @@ LogicalResult Importer::importInput(const ValueInfo &input) {
     if (dim.kind == Dim::Value) {
       if (dim.value < 0)
         return refuse(what + " dim " + Twine(i) + " is " + Twine(dim.value) +
-                    ", expected at least 0");
+                      ", expected at least 0");
       result.shape.push_back(SymbolicExpr(dim.value));
       dims.push_back(builder.getI64IntegerAttr(dim.value));
       sizes.push_back(dim.value);
@@ -166,7 +173,7 @@ LogicalResult Importer::fixInput(const ValueInfo &input, Type elementType) {
     auto given = options.dims.find(name);
     if (given == options.dims.end())
       return refuse("input " + quoted(input.name) + " is given, but its dim " + Twine(i) +
-                  " is not: expected --dim " + name + "=size, too");
+                    " is not: expected --dim " + name + "=size, too");
     specialised.insert(name);
     sizes.push_back(given->second);
     dims += (dims.empty() ? " with dim '" : ", '") + name + "' = " + std::to_string(given->second);
@@ -175,33 +182,8 @@ LogicalResult Importer::fixInput(const ValueInfo &input, Type elementType) {
       parseElements(RankedTensorType::get(sizes, elementType), options.values.at(input.name.str()));
   if (!elements)
     return refuse("input " + quoted(input.name) + " is given as " +
-                llvm::toString(elements.takeError()) + dims);
+                  llvm::toString(elements.takeError()) + dims);
   fixedInputs[input.name] = *elements;
-  return success();
-}
-
-LogicalResult Importer::checkOptions() {
-  for (const auto &[name, texts] : options.values) {
-    if (fixedInputs.contains(name))
-      continue;
-    std::string known;
-    for (const ValueInfo &input : model.graph.inputs)
-      known += (known.empty() ? "" : ", ") + quoted(input.name);
-    return fail("input '" + name + "' is given, but the model's inputs are " + known);
-  }
-  for (const auto &[name, value] : options.dims) {
-    if (value < 0)
-      return fail("dim '" + name + "' is given as " + Twine(value) + ", expected at least 0");
-    if (specialised.contains(name))
-      continue;
-    std::string known;
-    for (mlir::Attribute symbol : symbols)
-      known += (known.empty() ? "'" : ", '") + cast<StringAttr>(symbol).getValue().str() + "'";
-    for (const auto &entry : specialised)
-      known += (known.empty() ? "'" : ", '") + entry.getKey().str() + "'";
-    return fail("dim '" + name + "' is given, but the model's inputs have " +
-                (known.empty() ? "no symbolic dims" : "the symbolic dims " + known));
-  }
   return success();
 }
 
@@ -224,6 +206,9 @@ func::FuncOp Importer::makeFunction(ModuleOp module) {
     shapes.bindArgument(argument, input.shape);
     values[input.name] = argument;
   }
+  for (const Requirement &requirement : assumed)
+    shapes.assume(requirement);
+  emitRequirements(function, assumed);
   builder.setInsertionPointToEnd(body);
   return function;
 }
@@ -424,14 +409,15 @@ void Importer::importOutputs() {
         problems.add("graph output " + quoted(output.name) + " is not computed");
       continue;
     }
-    if (std::optional<std::string> wrong =
-            checkDeclared(output, value, declared[output.name], shapes))
+    if (std::optional<std::string> wrong = checkDeclaredType(output, value, shapes))
       problems.add(*wrong);
     results.push_back(value);
     types.push_back(value.getType());
   }
   if (!problems.empty())
     return;
+  for (auto [output, result] : llvm::zip_equal(model.graph.outputs, results))
+    checkDeclaredDims(output, result, declared[output.name], shapes);
   func::ReturnOp::create(builder, function.getLoc(), results);
   function.setType(builder.getFunctionType(function.getArgumentTypes(), types));
   for (auto [i, output] : llvm::enumerate(model.graph.outputs))
@@ -443,7 +429,8 @@ OwningOpRef<ModuleOp> Importer::run() {
     if (failed(importInput(input)))
       values[input.name] = Value();
   // What an option says of an input that is refused can not be checked.
-  if (problems.empty() && failed(checkOptions()))
+  if (problems.empty() &&
+      failed(checkOptions(model, options, fixedInputs, symbols, specialised, context)))
     return {};
   OwningOpRef<ModuleOp> module = ModuleOp::create(locationOf(model.graph.name));
   (*module)->setAttr(kModelNameAttr, builder.getStringAttr(model.graph.name));
@@ -455,24 +442,43 @@ OwningOpRef<ModuleOp> Importer::run() {
   for (const Node &node : model.graph.nodes)
     importNode(node);
   importOutputs();
-  if (!problems.empty()) {
-    problems.report(context);
+  bool done = problems.empty() && succeeded(verify(*module));
+  return done ? std::move(module) : OwningOpRef<ModuleOp>();
+}
+
+/// Whether a size follows may depend on what a later node asks of the dims: as long as an import
+/// fails, the next one is told what those before it have found. `found` becomes the dims that may
+/// be 0.
+OwningOpRef<ModuleOp> importWith(const Model &model, const ImportOptions &options,
+                                 MLIRContext &context, ArrayRef<mlir::Attribute> maybeEmpty,
+                                 SmallVector<mlir::Attribute> &found) {
+  constexpr int maxRounds = 3;
+  std::vector<Requirement> assumed;
+  for (int round = 1;; ++round) {
+    std::vector<Requirement> given = assumed;
+    Importer importer(model, options, context, maybeEmpty, given);
+    OwningOpRef<ModuleOp> module = importer.run();
+    if (module)
+      found = importer.findMaybeEmpty(*module);
+    if (module || importer.problems.empty())
+      return module;
+    if (round < maxRounds && addRequirements(assumed, importer.requirements()))
+      continue;
+    importer.problems.report(context);
     return {};
   }
-  return succeeded(verify(*module)) ? std::move(module) : OwningOpRef<ModuleOp>();
 }
 } // namespace
 
 OwningOpRef<ModuleOp> importModel(const Model &model, const ImportOptions &options,
                                   MLIRContext &context) {
-  context.loadDialect<OnnxDialect, kernel::KernelDialect, func::FuncDialect>();
+  context.loadDialect<OnnxDialect, kernel::KernelDialect, arith::ArithDialect, func::FuncDialect>();
   // Whether a dim may be 0 is found out with the dim as a symbol.
   ImportOptions symbolic = withoutEmptyDims(model, options);
-  Importer importer(model, symbolic, context);
-  OwningOpRef<ModuleOp> module = importer.run();
+  SmallVector<mlir::Attribute> maybeEmpty, unused;
+  OwningOpRef<ModuleOp> module = importWith(model, symbolic, context, {}, maybeEmpty);
   if (!module)
     return module;
-  SmallVector<mlir::Attribute> maybeEmpty = importer.findMaybeEmpty(*module);
   if (symbolic.dims.size() < options.dims.size()) {
     if (failed(checkEmptyDims(*module, options, symbolic, maybeEmpty)))
       return {};
@@ -480,7 +486,7 @@ OwningOpRef<ModuleOp> importModel(const Model &model, const ImportOptions &optio
     ScopedDiagnosticHandler errorsOnly(&context, [](Diagnostic &diagnostic) {
       return success(diagnostic.getSeverity() != DiagnosticSeverity::Error);
     });
-    module = Importer(model, options, context).run();
+    module = importWith(model, options, context, {}, unused);
     if (!module)
       return module;
   }
@@ -489,7 +495,7 @@ OwningOpRef<ModuleOp> importModel(const Model &model, const ImportOptions &optio
   // What the first import took for granted about these dims may have shaped what it made, so the
   // model is imported with what is known now. A graph that needs one of them after all keeps them.
   ScopedDiagnosticHandler silence(&context, [](Diagnostic &) { return success(); });
-  OwningOpRef<ModuleOp> general = Importer(model, options, context, maybeEmpty).run();
+  OwningOpRef<ModuleOp> general = importWith(model, options, context, maybeEmpty, unused);
   return general ? std::move(general) : std::move(module);
 }
 

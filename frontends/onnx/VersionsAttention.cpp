@@ -5,6 +5,7 @@
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "dialects/Onnx/ShapeText.h"
 #include "frontends/onnx/AttentionForm.h"
 #include "frontends/onnx/Constants.h"
 #include "frontends/onnx/Versions.h"
@@ -36,7 +37,11 @@ struct AttentionNode {
     for (Value value : {q, k, v})
       expectFloat(b, value, "Q, K and V");
     merged = rank == 3;
-    int64_t heads = b.intAttr("q_num_heads", 0), kvHeads = b.intAttr("kv_num_heads", 0);
+    if (!b.stopped() && SymbolicExpr::provablyDifferent(b.dim(k, rank - 2), b.dim(v, rank - 2)))
+      b.error("K is " + typeText(b.analysis(), k) + " and V " + typeText(b.analysis(), v) +
+              ", expected equal numbers of keys and values (dim " + Twine(rank - 2) + ")");
+    int64_t heads = merged ? b.requiredInt("q_num_heads") : b.intAttr("q_num_heads", 0);
+    int64_t kvHeads = merged ? b.requiredInt("kv_num_heads") : b.intAttr("kv_num_heads", 0);
     if (merged) {
       for (StringRef name : {"q_num_heads", "kv_num_heads"})
         if (!b.has(name))

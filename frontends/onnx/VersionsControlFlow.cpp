@@ -64,8 +64,8 @@ void upgradeIf(NodeBuilder &b) {
   for (size_t i = 0; i < b.numOutputs() && !b.stopped(); ++i) {
     if (!areAlike(b, whenTrue[i], whenFalse[i]))
       return b.unsupported("the condition is known only when the model runs, and output " +
-                           Twine(i) + " has shape " + shapeText(b.analysis(), whenTrue[i]) +
-                           " in one branch and " + shapeText(b.analysis(), whenFalse[i]) +
+                           Twine(i) + " is " + typeText(b.analysis(), whenTrue[i]) +
+                           " in one branch and " + typeText(b.analysis(), whenFalse[i]) +
                            " in the other; a condition that is an input is fixed by raptc --set");
     b.out(i, where(b, condition, whenTrue[i], whenFalse[i]));
   }

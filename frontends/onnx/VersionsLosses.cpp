@@ -5,6 +5,7 @@
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "dialects/Onnx/ShapeText.h"
 #include "frontends/onnx/Compose.h"
 #include "frontends/onnx/Versions.h"
 
@@ -35,8 +36,8 @@ void checkOperands(NodeBuilder &b, Value scores, Value labels, Value weights) {
   if (b.rank(labels) != rank - 1)
     b.error("labels have rank " + Twine(b.rank(labels)) + ", expected " + Twine(rank - 1) +
             ", one less than the scores");
-  if (Type type = b.elementType(labels); !type.isInteger(32) && !type.isInteger(64))
-    b.error("labels have another element type than int32 and int64");
+  if (Type type = b.elementType(labels); labels && !type.isInteger(32) && !type.isInteger(64))
+    b.error("labels are " + typeText(b.analysis(), labels) + ", expected elements of i32 or i64");
   if (weights && b.rank(weights) != 1)
     b.error("weights have rank " + Twine(b.rank(weights)) + ", expected 1");
 }

@@ -24,10 +24,10 @@ void upgradeOneHot(NodeBuilder &b) {
     b.error("input 'depth' has rank " + Twine(b.rank(depth)) + ", expected 0 or 1");
   if (b.rank(values) != 1)
     b.error("input 'values' has rank " + Twine(b.rank(values)) + ", expected 1");
-  else if (SymbolicExpr count = b.dim(values, 0); count.constant() && !count.is(2))
-    b.error("input 'values' has " + count.str() + " elements, expected 2");
-  if (std::optional<double> count = b.number(depth); count && *count < 1)
-    b.error("input 'depth' is " + Twine(static_cast<int64_t>(*count)) + ", expected at least 1");
+  else if (SymbolicExpr size = b.dim(values, 0); SymbolicExpr::provablyDifferent(size, 2))
+    b.error("input 'values' has " + size.str() + " elements, expected 2");
+  if (std::optional<double> size = b.number(depth); size && *size < 0)
+    b.error("input 'depth' is " + Twine(static_cast<int64_t>(*size)) + ", expected at least 0");
   if (b.stopped())
     return;
   Type i64 = b.ops().getI64Type();
@@ -112,10 +112,26 @@ void upgradeReverseSequence(NodeBuilder &b) {
     b.error("input 'sequence_lens' has rank " + Twine(b.rank(lengths)) + ", expected 1");
   if (b.stopped())
     return;
+  if (SymbolicExpr count = b.dim(lengths, 0), size = b.dim(x, batch);
+      SymbolicExpr::provablyDifferent(count, size))
+    b.error("input 'sequence_lens' has " + count.str() + " elements, expected " + size.str() +
+            " as dim " + Twine(batch) + " of the operand");
+  std::optional<int64_t> steps = b.dim(x, time).constant();
+  for (const Element &element : b.elements(lengths))
+    if (std::optional<int64_t> given = element.expr.constant();
+        given && (*given < 0 || (steps && *given > *steps)))
+      b.error("input 'sequence_lens' has " + Twine(*given) + ", expected 0 to " +
+              (steps ? std::to_string(*steps) : "dim " + std::to_string(time) + " of the operand"));
+  if (b.stopped())
+    return;
   Value length = alongAxis(b, castTo(b, lengths, b.ops().getI64Type()), batch, rank);
   Value position = iota(b, scalarDimOf(b, x, time), time, rank);
   Value mirrored = binary<SubOp>(b, withScalar<SubOp>(b, length, 1), position);
   Value index = where(b, binary<LessOp>(b, position, length), mirrored, position);
+  // Too long a length reads before the first step, which is refused; so is what a negative one
+  // gives.
+  if (!b.isConstant(lengths))
+    index = where(b, withScalar<LessOp>(b, length, 0), scalarDimOf(b, x, time), index);
   Value shape = shapeOf(b, x);
   if (b.stopped())
     return;

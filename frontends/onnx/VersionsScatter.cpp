@@ -56,6 +56,10 @@ void upgradeTensorScatter(NodeBuilder &b) {
     b.error("input 'write_indices' has rank " + Twine(b.rank(starts)) + ", expected 1");
   if (b.stopped())
     return;
+  if (SymbolicExpr size = b.dim(update, axis), room = b.dim(cache, axis);
+      SymbolicExpr::provablyAtMost(room + SymbolicExpr(1), size))
+    return b.error("dim " + Twine(axis) + " of input 'update' is " + size.str() +
+                   ", expected at most " + room.str() + " as the cache has");
   Value places = iota(b, scalarDimOf(b, update, axis), axis, rank);
   if (starts)
     places =

@@ -176,6 +176,8 @@ bool isMatrixProduct(Value x, Value w, Value bias, const Windows &windows, int64
 
 /// The windows over `x` with the kernel of `w`, and the number of groups.
 std::pair<Windows, int64_t> readConvolution(NodeBuilder &b, Value x, Value w) {
+  if (b.rank(x) < 3)
+    b.error("input 'X' has rank " + Twine(b.rank(x)) + ", expected at least 3");
   if (b.rank(w) != b.rank(x))
     b.error("input 'W' has rank " + Twine(b.rank(w)) + ", expected " + Twine(b.rank(x)) + " as X");
   int64_t group = b.intAttr("group", 1);

@@ -183,11 +183,53 @@ func.func @wrong_entry_in_band(%q: tensor<1x2x?x4xf32> {onnx.dims = [1, 2, "seq"
 
 // -----
 
-// No bound on the past is known here: a start behind the end of the table would be clamped.
+// No bound on the first row is known here: a start behind the end of the table would be clamped.
 // CHECK-LABEL: func @unknown_start
 func.func @unknown_start(%q: tensor<1x2x?x4xf32> {onnx.dims = [1, 2, "seq", 4]}, %cache: tensor<1x2x?x4xf32> {onnx.dims = [1, 2, "past", 4]},
-    %new: tensor<1x2x?x4xf32> {onnx.dims = [1, 2, "seq", 4]}) -> tensor<1x2x?x4xf32> {
+    %new: tensor<1x2x?x4xf32> {onnx.dims = [1, 2, "seq", 4]},
+    %unused: tensor<?xf32> {onnx.dims = ["row"]}) -> tensor<1x2x?x4xf32> {
   // CHECK: attn.sdpa {{.*}} mask(%{{[a-z0-9]+}}) {empty_row
+  %seq = kernel.dim "seq"
+  %past = kernel.dim "past"
+  %total = arith.addi %past, %seq : index
+  %zero = arith.constant 0 : index
+  %four = arith.constant 4 : index
+  %row = kernel.dim "row"
+  %after = arith.addi %row, %seq : index
+  %first = arith.minsi %row, %four : index
+  %end = arith.minsi %after, %four : index
+  %last = arith.minsi %total, %four : index
+  %between = arith.subi %end, %first : index
+  %rows = arith.maxsi %zero, %between : index
+  kernel.require %rows, %seq equal "the table has %lld rows for %lld queries"
+  kernel.require %last, %total equal "the table has %lld columns for %lld keys"
+  %row64 = arith.index_cast %row : index to i64
+  %after64 = arith.index_cast %after : index to i64
+  %total64 = arith.index_cast %total : index to i64
+  %from = tensor.from_elements %row64 : tensor<1xi64>
+  %until = tensor.from_elements %after64 : tensor<1xi64>
+  %to = tensor.from_elements %total64 : tensor<1xi64>
+  %start = onnx.Constant dense<0> : tensor<1xi64> : tensor<1xi64>
+  %seen_table = onnx.Constant dense<[[true, false, false, false], [true, true, false, false], [true, true, true, false], [true, true, true, true]]> : tensor<4x4xi1> : tensor<4x4xi1>
+  %seen_rows = onnx.Slice %seen_table, %from, %until {axes = array<i64: 0>, steps = array<i64: 1>} : (tensor<4x4xi1>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x4xi1>
+  %seen = onnx.Slice %seen_rows, %start, %to {axes = array<i64: 1>, steps = array<i64: 1>} : (tensor<?x4xi1>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x?xi1>
+  %lowest = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %keys = onnx.Concat %cache, %new {axis = 2 : i64} : (tensor<1x2x?x4xf32>, tensor<1x2x?x4xf32>) -> tensor<1x2x?x4xf32>
+  %t = onnx.Transpose %keys {perm = array<i64: 0, 1, 3, 2>} : (tensor<1x2x?x4xf32>) -> tensor<1x2x4x?xf32>
+  %scores = onnx.MatMul %q, %t : (tensor<1x2x?x4xf32>, tensor<1x2x4x?xf32>) -> tensor<1x2x?x?xf32>
+  %masked = onnx.Where %seen, %scores, %lowest : (tensor<?x?xi1>, tensor<1x2x?x?xf32>, tensor<f32>) -> tensor<1x2x?x?xf32>
+  %weights = onnx.Softmax %masked {axis = 3 : i64} : (tensor<1x2x?x?xf32>) -> tensor<1x2x?x?xf32>
+  %o = onnx.MatMul %weights, %keys : (tensor<1x2x?x?xf32>, tensor<1x2x?x4xf32>) -> tensor<1x2x?x4xf32>
+  return %o : tensor<1x2x?x4xf32>
+}
+
+// -----
+
+// What is required of the columns bounds the past, too.
+// CHECK-LABEL: func @bounded_start
+func.func @bounded_start(%q: tensor<1x2x?x4xf32> {onnx.dims = [1, 2, "seq", 4]}, %cache: tensor<1x2x?x4xf32> {onnx.dims = [1, 2, "past", 4]},
+    %new: tensor<1x2x?x4xf32> {onnx.dims = [1, 2, "seq", 4]}) -> tensor<1x2x?x4xf32> {
+  // CHECK: attn.sdpa query(%arg0) {{.*}} {causal_from_end, causal_offset = 0 : i64,
   %seq = kernel.dim "seq"
   %past = kernel.dim "past"
   %total = arith.addi %past, %seq : index

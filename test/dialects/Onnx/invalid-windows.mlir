@@ -1,7 +1,7 @@
 // RUN: rapt-opt --simplify-shapes --split-input-file --verify-diagnostics %s
 
 func.func @conv_channels(%x: tensor<1x3x8x8xf32>, %w: tensor<4x2x3x3xf32>) -> tensor<1x4x6x6xf32> {
-  // expected-error @+1 {{'onnx.Conv' op channels: 3 and 2 can not be equal}}
+  // expected-error @+1 {{'onnx.Conv' op channels of X and of W: 3 and 2 can not be equal}}
   %y = onnx.Conv %x, %w {pads = array<i64: 0, 0, 0, 0>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>} : (tensor<1x3x8x8xf32>, tensor<4x2x3x3xf32>) -> tensor<1x4x6x6xf32>
   return %y : tensor<1x4x6x6xf32>
 }

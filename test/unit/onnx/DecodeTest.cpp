@@ -129,7 +129,7 @@ TEST(Decode, BadTensors) {
   EXPECT_HAS(errorOf(modelWith(tensorProto("w", 3, {1}).packed(5, {300}))),
              "value 300 does not fit int8");
   EXPECT_HAS(errorOf(modelWith(tensorProto("w", 1, {1}).packed(7, {1}))),
-             "the values of a float tensor are in the wrong field");
+             "values of a float tensor are in the wrong field, int64_data, expected float_data");
   EXPECT_HAS(errorOf(modelWith(tensorProto("w", 1, {1}).packed(7, {1}).real(4, 1))),
              "values in two fields");
   EXPECT_HAS(errorOf(modelWith(tensorProto("w", 1, {1}).real(4, 1).string(9, "1234"))),

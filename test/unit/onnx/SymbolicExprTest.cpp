@@ -57,6 +57,27 @@ TEST(SymbolicExpr, GrowthIsUnknown) {
   EXPECT_FALSE(nested.isKnown());
 }
 
+TEST(SymbolicExpr, MinOfAMaximumOfItselfIsItself) {
+  SymbolicExpr x = seq - batch;
+  EXPECT_EQ(SymbolicExpr::min(x, SymbolicExpr::max(SymbolicExpr(0), x)), x);
+  EXPECT_EQ(SymbolicExpr::max(SymbolicExpr::min(x, two), x), x);
+  EXPECT_NE(SymbolicExpr::min(x, SymbolicExpr::max(SymbolicExpr(0), x + one)), x + one);
+}
+
+TEST(SymbolicExpr, BoundsOfQuotients) {
+  auto low = [](const SymbolicExpr &a, const SymbolicExpr &b) {
+    return SymbolicExpr::floorDiv(a, b).lowerBound();
+  };
+  EXPECT_EQ(low(seq + SymbolicExpr(18), SymbolicExpr(20)), 0);
+  EXPECT_EQ(low(seq - SymbolicExpr(20), SymbolicExpr(40)), -1);
+  EXPECT_LT(low(SymbolicExpr(0) - seq, SymbolicExpr(4)), -(int64_t(1) << 60));
+  EXPECT_EQ(low(seq - SymbolicExpr(20), batch), -19);
+  EXPECT_EQ(low(seq + SymbolicExpr(20), batch + one), 0);
+  EXPECT_EQ(SymbolicExpr::floorDiv(SymbolicExpr(-3) - seq, batch + one).upperBound(), -1);
+  EXPECT_EQ(SymbolicExpr::floorDiv(seq, batch + one).upperBound(), highest);
+  EXPECT_EQ(SymbolicExpr::floorDiv(SymbolicExpr::min(seq, 512), batch + one).upperBound(), 256);
+}
+
 TEST(SymbolicExpr, SymbolsAreAtLeastOne) {
   EXPECT_EQ((batch * seq).lowerBound(), 1);
   EXPECT_EQ((seq + two).lowerBound(), 3);
