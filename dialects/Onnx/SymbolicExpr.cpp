@@ -69,6 +69,12 @@ Interval multiply(Interval a, Interval b) {
           clampTo64(*std::max_element(std::begin(products), std::end(products)))};
 }
 
+/// a / b rounded down, for b > 0; an end that is open stays so.
+int64_t floorDivBound(int64_t a, int64_t b) {
+  b = std::max<int64_t>(b, 1);
+  return a == lowest || a == highest ? a : a / b - (a % b < 0);
+}
+
 Interval bounds(const SymbolicExpr &expr) { return {expr.lowerBound(), expr.upperBound()}; }
 
 Interval boundsOf(const SymbolicAtom &atom) {
@@ -82,8 +88,9 @@ Interval boundsOf(const SymbolicAtom &atom) {
     return {std::max(a.low, b.low), std::max(a.high, b.high)};
   case SymbolicAtom::Mod:
     return {0, b.high == highest ? highest : b.high - 1};
-  default: // FloorDiv by something positive moves towards zero
-    return {std::min<int64_t>(a.low, 0), std::max<int64_t>(a.high, 0)};
+  default: // FloorDiv, of something positive
+    return {floorDivBound(a.low, a.low < 0 ? b.low : b.high),
+            floorDivBound(a.high, a.high < 0 ? b.high : b.low)};
   }
 }
 
