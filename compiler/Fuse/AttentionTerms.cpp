@@ -15,8 +15,11 @@ namespace {
 
 using onnx::SymbolicExpr;
 
-/// Less than half a unit in the last place of kLowest.
-constexpr double kOrdinary = 1e30;
+/// The lowest f32 over 16, rounded: what is left of it where scores are divided after the mask.
+constexpr double kScaledLowest = -2e37;
+
+/// Less than half a unit in the last place of kScaledLowest.
+constexpr double kOrdinary = 1e29;
 
 /// No mask or bias is split into many more parts than this: And(x, x) of itself doubles them.
 constexpr size_t kParts = 64;
@@ -85,18 +88,19 @@ private:
            (element && element->kind == onnx::Element::Float && element->number == 0);
   }
 
-  /// Where(seen, b, lowest), below Expands, as the mask and b.
+  /// Where(seen, b, lowest), below Expands, as the mask with the sentinel that the factor leaves,
+  /// and b.
   static std::optional<std::pair<MaskTerm, Value>> lowestMask(BiasTerm term) {
     Value bias = term.value;
     while (auto expand = bias.getDefiningOp<onnx::ExpandOp>())
       bias = expand.getInput();
     auto where = bias.getDefiningOp<onnx::WhereOp>();
-    if (!where || !tensorType(bias).getElementType().isF32() || term.factor != 1)
+    if (!where || !tensorType(bias).getElementType().isF32() || !(term.factor > 0))
       return std::nullopt;
     for (bool seenWhenTrue : {true, false}) {
       std::optional<double> low = scalarConstant(seenWhenTrue ? where.getY() : where.getX());
       if (low && *low <= kLowest && !std::isinf(*low))
-        return std::pair(MaskTerm{where.getCondition(), seenWhenTrue, *low},
+        return std::pair(MaskTerm{where.getCondition(), seenWhenTrue, *low * term.factor},
                          seenWhenTrue ? where.getX() : where.getY());
     }
     return std::nullopt;
@@ -134,7 +138,7 @@ private:
   /// with a score is the lowest float again, so the weight is 0 exactly, and a row of nothing else
   /// is the mean.
   bool takeLowest() {
-    std::optional<LowestMasks> lowest = lowestMasks(1, kLowest);
+    std::optional<LowestMasks> lowest = lowestMasks(1, kScaledLowest);
     if (!lowest)
       return false;
     exclude(lowest->masks.front());

@@ -45,6 +45,10 @@ public:
       return ofSlice(slice, seenWhenTrue, depth, asNumber);
     if (auto trilu = dyn_cast<onnx::TriluOp>(op))
       return ofTrilu(trilu, seenWhenTrue, asNumber);
+    if (auto concat = dyn_cast<onnx::ConcatOp>(op))
+      return ofConcat(concat, seenWhenTrue, depth, asNumber);
+    if (isa<onnx::AndOp, onnx::OrOp>(op))
+      return ofTwo(op, seenWhenTrue, isa<onnx::AndOp>(op) == seenWhenTrue, depth);
     if (auto cast = dyn_cast<onnx::CastOp>(op)) {
       bool fromBool = tensorType(cast.getInput()).getElementType().isInteger(1);
       bool toBool = tensorType(value).getElementType().isInteger(1);
@@ -196,6 +200,39 @@ private:
       return std::nullopt;
     SymbolicExpr last = SymbolicExpr(op.getK()) - SymbolicExpr(op.getUpper() ? 1 : 0);
     return last.isKnown() ? std::optional(last) : std::nullopt;
+  }
+
+  /// Keys that are all seen, and behind them others of which a diagonal is.
+  std::optional<SymbolicExpr> ofConcat(onnx::ConcatOp op, bool seenWhenTrue, int depth,
+                                       bool asNumber) const {
+    int64_t rank = tensorType(op.getConcatResult()).getRank();
+    if (op.getInputs().size() != 2 || static_cast<int64_t>(op.getAxis()) != rank - 1 || asNumber)
+      return std::nullopt;
+    const onnx::Element *before = shapes.content(op.getInputs()[0]).uniform();
+    if (!before || before->kind != onnx::Element::Int || !before->expr.is(seenWhenTrue))
+      return std::nullopt;
+    std::optional<SymbolicExpr> offset = offsetOf(op.getInputs()[1], seenWhenTrue, depth + 1);
+    if (!offset || !shapes.atMost(SymbolicExpr(-1), *offset))
+      return std::nullopt;
+    offset = *offset + shapes.shape(op.getInputs()[0]).back();
+    return offset->isKnown() ? offset : std::nullopt;
+  }
+
+  /// Two diagonals of the same rows and keys, of which the lower one (`both`) or the upper one
+  /// bounds what is seen.
+  std::optional<SymbolicExpr> ofTwo(Operation *op, bool seenWhenTrue, bool both, int depth) const {
+    for (Value operand : op->getOperands())
+      if (shapes.shape(operand).size() < 2 ||
+          shapes.shape(operand).take_back(2) != shapes.shape(op->getResult(0)).take_back(2))
+        return std::nullopt;
+    std::optional<SymbolicExpr> a = offsetOf(op->getOperand(0), seenWhenTrue, depth + 4),
+                                b = a ? offsetOf(op->getOperand(1), seenWhenTrue, depth + 4)
+                                      : std::nullopt;
+    if (!a || !b)
+      return std::nullopt;
+    if (shapes.atMost(*a, *b))
+      return both ? a : b;
+    return shapes.atMost(*b, *a) ? (both ? b : a) : std::nullopt;
   }
 
   std::optional<SymbolicExpr> ofSlice(onnx::SliceOp op, bool seenWhenTrue, int depth,

@@ -131,8 +131,10 @@ private:
   /// One key and value head may serve all query heads (S5).
   bool isHeads(int64_t dim) const { return rank == 4 && dim == 1; }
 
+  /// Equal, or known to be: a dim may have a name from two inputs.
   bool sameDim(Value a, int64_t i, Value b, int64_t j) {
-    return shapes.shape(a)[i] == shapes.shape(b)[j];
+    const onnx::SymbolicExpr &x = shapes.shape(a)[i], &y = shapes.shape(b)[j];
+    return x == y || (shapes.atMost(x, y) && shapes.atMost(y, x));
   }
 
   LogicalResult checkOperands(std::string &reason) {

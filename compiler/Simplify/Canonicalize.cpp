@@ -2,7 +2,8 @@
 //
 // Rewrites onnx to the few forms that Simplify.h promises. Each pattern is a rewrite of its own, in
 // the *Patterns.cpp files of this folder. They give the same bits, except that x * x is nearer to
-// the square than Pow is. Expects simplify-shapes to have run.
+// the square than Pow is, and that a zero in a mask may change its sign. Expects simplify-shapes to
+// have run.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -46,6 +47,7 @@ struct SimplifyCanonicalize : PassWrapper<SimplifyCanonicalize, OperationPass<fu
     addGatherPatterns(patterns, shapes);
     addGroupPatterns(patterns, shapes);
     addHeadPatterns(patterns, shapes);
+    addChoicePatterns(patterns, shapes);
     addMaskPatterns(patterns, shapes);
     GreedyRewriteConfig config;
     config.setListener(&listener);

@@ -94,6 +94,7 @@ void addViewPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addBroadcastPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addArithmeticPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addGatherPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
+void addChoicePatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addMaskPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addGroupPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addHeadPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);

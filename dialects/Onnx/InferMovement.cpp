@@ -88,10 +88,18 @@ LogicalResult inferReshape(ShapeInference &shapes, ReshapeOp op) {
   }
   SymbolicExpr total = numElements(from);
   if (inferred) {
-    SymbolicExpr dim = inferDim(from, others);
+    SymbolicExpr dim = inferDim(from, others), rest = numElements(others);
+    if (!dim.isKnown()) {
+      // Dims of which it is not known that none is empty: the graph takes it for granted, as
+      // nothing says what -1 stands for then.
+      dim = SymbolicExpr::exactDiv(total, rest);
+      if (dim.isKnown())
+        shapes.require(op, SymbolicExpr(1), rest, /*equal=*/false,
+                       "elements in the dims beside -1");
+    }
     if (!dim.isKnown())
       return op.emitOpError() << "shape: no size for -1 makes " << total.str() << " elements from "
-                              << numElements(others).str();
+                              << rest.str();
     if (failed(checkSize(shapes, op, dim, "size for -1")))
       return failure();
     to[*inferred] = dim;

@@ -81,7 +81,7 @@ FORMS = {
     "padding-arithmetic": (["ones"], "axes = Constant<value_ints = [1, 2]>() wide = Unsqueeze(ones, axes) "
                                      "floats = Cast<to = 1>(wide) hidden = Sub(one, floats) "
                                      "mask = Mul(hidden, lowest) masked = Add(scores, mask)", "",
-                           dict(bias=True, empty_rows="mean")),
+                           dict(mask=True, empty_rows="mean")),
     # Any mask.
     "boolean": (["pair"], "masked = Where(pair, scores, minus_inf)", "", dict(mask=True, empty_rows="nan")),
     "additive": (["added"], "masked = Add(scores, added)", "", dict(bias=True, empty_rows="nan")),

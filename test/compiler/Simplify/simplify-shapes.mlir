@@ -117,3 +117,23 @@ func.func @scale(%x: tensor<?x8xf32> {onnx.dims = ["n", 8]}) -> (tensor<?x8xf32>
   %z = onnx.Div %x, %g : (tensor<?x8xf32>, tensor<1xf32>) -> tensor<?x8xf32>
   return %y, %z : tensor<?x8xf32>, tensor<?x8xf32>
 }
+
+// A map of patches: that it is not empty is taken for granted where -1 is the size of another dim.
+// CHECK-LABEL: func @patches
+// CHECK: kernel.require %{{.*}}, %{{.*}} "node 'map' needs elements in the dims beside -1: 1 (%lld) to be at most batch * floordiv(height, 8) * floordiv(width, 8) (%lld)"
+// CHECK: onnx.Reshape {{.*}} -> tensor<?x?x?x60xf32>
+func.func @patches(%image: tensor<?x3x?x?xf32> {onnx.dims = ["batch", 3, "height", "width"]}, %w: tensor<60x3x8x8xf32>) -> tensor<?x?x?x?xf32> {
+  %maps = onnx.Conv %image, %w {dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, strides = array<i64: 8, 8>} : (tensor<?x3x?x?xf32>, tensor<60x3x8x8xf32>) -> tensor<?x60x?x?xf32>
+  %shape = onnx.Shape %maps {start = 0 : i64, end = 4 : i64} : (tensor<?x60x?x?xf32>) -> tensor<4xi64>
+  %first = onnx.Constant dense<0> : tensor<1xi64> : tensor<1xi64>
+  %map = onnx.Constant dense<[2, 3]> : tensor<2xi64> : tensor<2xi64>
+  %rest = onnx.Constant dense<-1> : tensor<1xi64> : tensor<1xi64>
+  %b = onnx.Gather %shape, %first {axis = 0 : i64} : (tensor<4xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %hw = onnx.Gather %shape, %map {axis = 0 : i64} : (tensor<4xi64>, tensor<2xi64>) -> tensor<2xi64>
+  %flat = onnx.Constant dense<[0, 60, -1]> : tensor<3xi64> : tensor<3xi64>
+  %patches = onnx.Reshape %maps, %flat : (tensor<?x60x?x?xf32>, tensor<3xi64>) -> tensor<?x60x?xf32>
+  %rows = onnx.Transpose %patches {perm = array<i64: 0, 2, 1>} : (tensor<?x60x?xf32>) -> tensor<?x?x60xf32>
+  %new = onnx.Concat %b, %hw, %rest {axis = 0 : i64} : (tensor<1xi64>, tensor<2xi64>, tensor<1xi64>) -> tensor<4xi64>
+  %y = onnx.Reshape %rows, %new : (tensor<?x?x60xf32>, tensor<4xi64>) -> tensor<?x?x?x?xf32> loc("map")
+  return %y : tensor<?x?x?x?xf32>
+}

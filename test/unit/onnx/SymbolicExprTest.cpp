@@ -174,6 +174,12 @@ TEST(SymbolicExpr, Division) {
   EXPECT_EQ(SymbolicExpr::floorDiv(seq + one, two).str(), "floordiv(seq + 1, 2)");
   EXPECT_EQ(SymbolicExpr::floorDiv(seq - one, two), SymbolicExpr::floorDiv(seq + one, two) - one);
   EXPECT_EQ(SymbolicExpr::floorDiv(seq * two + SymbolicExpr(5), two), seq + two);
+  // Bounds: of 1 to infinity over 4, and of what is negative.
+  EXPECT_EQ(SymbolicExpr::floorDiv(seq + SymbolicExpr(3), SymbolicExpr(4)).lowerBound(), 1);
+  EXPECT_EQ(SymbolicExpr::floorDiv(seq + two, SymbolicExpr(4)).lowerBound(), 0);
+  EXPECT_EQ(SymbolicExpr::floorDiv(one - seq * two, two).lowerBound(), INT64_MIN);
+  EXPECT_EQ(SymbolicExpr::floorDiv(one - seq * two, two).upperBound(), -1);
+  EXPECT_EQ(SymbolicExpr::floorDiv(seq + SymbolicExpr(8), batch).lowerBound(), 0);
   // Three convolutions after another.
   SymbolicExpr five(5), windows = SymbolicExpr::floorDiv(seq - SymbolicExpr(10), five) + one;
   windows = SymbolicExpr::floorDiv(windows - SymbolicExpr(3), two) + one;
