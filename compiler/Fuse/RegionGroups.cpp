@@ -236,8 +236,10 @@ void RegionGroups::extend(Group *group, llvm::function_ref<bool(Operation *)> fi
 
 /// Adds ungrouped producers that only the group uses, last first.
 void RegionGroups::absorbProducers(Group *group, llvm::function_ref<bool(Operation *)> fits) {
+  // The time to compile a kernel grows with the cube of its operations.
+  constexpr size_t kMostMembers = 128;
   SmallVector<Operation *> work(group->members);
-  while (!work.empty()) {
+  while (!work.empty() && group->members.size() < kMostMembers) {
     Operation *reader = work.pop_back_val();
     for (Value tensor : tensorsRead(reader)) {
       Operation *producer = tensor.getDefiningOp();
