@@ -46,6 +46,7 @@ struct SimplifyCanonicalize : PassWrapper<SimplifyCanonicalize, OperationPass<fu
     addGatherPatterns(patterns, shapes);
     addGroupPatterns(patterns, shapes);
     addHeadPatterns(patterns, shapes);
+    addTransposedPatterns(patterns, shapes);
     addMaskPatterns(patterns, shapes);
     GreedyRewriteConfig config;
     config.setListener(&listener);
