@@ -33,10 +33,10 @@ static bool isCausal(attn::SdpaOp op) {
 static Report::Fields describe(attn::SdpaOp op) {
   auto query = cast<RankedTensorType>(op.getQuery().getType());
   auto key = cast<RankedTensorType>(op.getKey().getType());
-  Report::Fields fields = {{"heads", query.getDimSize(1)},        {"kv_heads", key.getDimSize(1)},
-                           {"head_dim", query.getDimSize(3)},     {"bias", bool(op.getBias())},
-                           {"mask", bool(op.getMask())},          {"causal", isCausal(op)},
-                           {"window", bool(op.getWindowOffset())}};
+  Report::Fields fields = {{"heads", query.getDimSize(1)},         {"kv_heads", key.getDimSize(1)},
+                           {"head_dim", query.getDimSize(3)},      {"bias", bool(op.getBias())},
+                           {"mask", bool(op.getMask())},           {"causal", isCausal(op)},
+                           {"window", bool(op.getWindowOffset())}, {"sink", bool(op.getSink())}};
   if (op.getCausalOffset())
     fields.emplace_back("causal_offset", static_cast<int64_t>(*op.getCausalOffset()));
   if (op.getWindowOffset())
@@ -163,7 +163,7 @@ static void printDetail(llvm::raw_ostream &os, const Report::Fields &detail) {
   if (kvHeads != heads)
     os << " on " << kvHeads;
   os << ", head_dim " << *fields.getInteger("head_dim");
-  for (const char *operand : {"bias", "mask"})
+  for (const char *operand : {"bias", "mask", "sink"})
     if (*fields.getBoolean(operand))
       os << ", " << operand;
   printBand(os, fields);

@@ -8,6 +8,7 @@
 
 #include "compiler/Fuse/AttentionMatch.h"
 
+#include "compiler/Fuse/AttentionSink.h"
 #include "compiler/Fuse/Intervals.h"
 #include "dialects/Kernel/Kernel.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -31,7 +32,7 @@ static bool isSentinel(Value value) {
 
 static int64_t countUses(Value value) { return std::distance(value.use_begin(), value.use_end()); }
 
-static bool isFloatCast(Operation *op) {
+bool isFloatCast(Operation *op) {
   auto cast = dyn_cast_or_null<onnx::CastOp>(op);
   return cast && isa<FloatType>(tensorType(cast.getInput()).getElementType()) &&
          isa<FloatType>(tensorType(cast.getOutput()).getElementType());
@@ -86,6 +87,10 @@ static Value findGuard(Value probabilities, AttentionMatch &match) {
 
 /// The MatMul of the probabilities, past casts and a guard.
 static onnx::MatMulOp findOutput(Value probabilities, AttentionMatch &match, std::string &reason) {
+  if (probabilities.hasOneUse() && isFloatCast(*probabilities.user_begin()))
+    probabilities = probabilities.user_begin()->getResult(0);
+  if (Value ofKeys = weightsOfKeys(probabilities, match))
+    probabilities = ofKeys;
   if (probabilities.hasOneUse() && isFloatCast(*probabilities.user_begin()))
     probabilities = probabilities.user_begin()->getResult(0);
   if (Value guarded = findGuard(probabilities, match))
@@ -150,8 +155,7 @@ static Value rowScaleOf(Operation *op) {
   return dims.empty() || dims.back() == 1 ? scale : Value();
 }
 
-/// x where `value` is x minus the greatest element of its row and nothing else reads x; else null.
-static Value withoutMaximum(Value value) {
+Value withoutMaximum(Value value) {
   auto difference = value.getDefiningOp<onnx::SubOp>();
   if (!difference || countUses(difference.getA()) != 2)
     return {};
@@ -284,7 +288,11 @@ std::optional<AttentionMatch> matchAttention(onnx::SoftmaxOp softmax, std::strin
                            type.getRank() - 1);
     return std::nullopt;
   }
-  Value value = softmax.getInput(), shifted;
+  Value value = scoresBesideSink(softmax.getInput(), match), shifted;
+  if (!match.sink != !match.keys) {
+    reason = match.sink ? "its scores are a concatenation" : "a part of its result is used";
+    return std::nullopt;
+  }
   while (true) {
     if (!value.hasOneUse() && value != shifted) {
       reason = llvm::formatv("scores are used {0} times",
@@ -299,10 +307,11 @@ std::optional<AttentionMatch> matchAttention(onnx::SoftmaxOp softmax, std::strin
       match.scores = matmul;
       break;
     }
-    // A softmax does not change with what is added to all of a row; a tanh does, and so does the
-    // finite sentinel of a mask that is applied later.
+    // A softmax does not change with what is added to all of a row; a tanh does, and so does what
+    // comes later: the finite sentinel of a mask, or a sink.
     shifted = withoutMaximum(value);
-    bool moves = match.softcap != 0 || !match.masks.empty() || !match.addedMasks.empty();
+    bool moves =
+        match.sink || match.softcap != 0 || !match.masks.empty() || !match.addedMasks.empty();
     value = shifted && !moves ? shifted : stepUp(value, match, reason);
     if (!value)
       return std::nullopt;

@@ -30,7 +30,8 @@ struct MaskTerm {
   double sentinel = 0.0;
 };
 
-/// The parts of  [guard] softmax([where] (bias + factor * (q' k'))) v, the product perhaps capped.
+/// The parts of  [guard] softmax([where] (bias + factor * (q' k'))) v, the product perhaps capped;
+/// with a sink, of  [guard] slice(softmax(concat([where] (bias + factor * (q' k')), sink))) v.
 struct AttentionMatch {
   onnx::MatMulOp scores;   // q' k', scalars and transposes still inside
   onnx::MatMulOp output;   // the MatMul with v
@@ -42,6 +43,9 @@ struct AttentionMatch {
   /// Weights are set to 0 where this excludes a key; it is the mask of the scores, too.
   std::optional<MaskTerm> zeroed;
   mlir::Value rowGuard; // Where(max of this over the keys == -inf, 0, p) stands there; or null
+  mlir::Value sink;     // one more score a row, [.., 1], that belongs to no key; or null
+  onnx::SliceOp keys;   // takes the weights of the keys from among them and the sink's; or null
+  bool sinkIsFirst = false;
   llvm::SmallVector<BiasTerm> biases;
   llvm::SmallVector<MaskTerm> masks;
   /// Masks of the lowest float below a bias: as exact as the bias Where(seen, 0, sentinel).
@@ -55,6 +59,12 @@ struct AttentionMatch {
 
 /// Scores may lie behind `value`: scalars, sums and selects lead up to a MatMul.
 bool leadsToMatMul(mlir::Value value, int depth = 0);
+
+/// x where `value` is x minus the greatest element of its row and nothing else reads x; else null.
+mlir::Value withoutMaximum(mlir::Value value);
+
+/// A Cast from one float type to another.
+bool isFloatCast(mlir::Operation *op);
 
 /// A layer with a weight gives what goes into `softmax`, and no MatMul takes its result at once:
 /// the router of experts or the kernels of a dynamic convolution, and no attention.

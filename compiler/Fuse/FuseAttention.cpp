@@ -10,12 +10,14 @@
 // additive mask is boolean too; masks of positions are offsets (AttentionTerms.h). `empty_row`
 // keeps what the graph gives in a row where every key is excluded: -inf gives NaN, or zero behind a
 // guard (docs/semantics.md S2); a finite sentinel gives the mean. Where scores have another reader,
-// attention gets a copy of them (ScoresCopy.h). A scale that is a tensor multiplies the queries.
+// attention gets a copy of them (ScoresCopy.h). A scale that is a tensor multiplies the queries. A
+// column beside the scores whose weights are left out is a `sink` (AttentionSink.h).
 //
 //===-------------------------------------------------------------------------------------===//
 
 #include "compiler/EraseDead.h"
 #include "compiler/Fuse/AttentionMatch.h"
+#include "compiler/Fuse/AttentionSink.h"
 #include "compiler/Fuse/AttentionTerms.h"
 #include "compiler/Fuse/Fuse.h"
 #include "compiler/Fuse/Intervals.h"
@@ -83,7 +85,8 @@ public:
     auto output = attn::SdpaOp::create(
         builder, loc, withRank4(tensorType(match.output.getOutput())), toRank4(query), toRank4(key),
         toRank4(value), bias ? termToRank4(bias, scoreType) : Value(),
-        mask ? termToRank4(mask, scoreType) : Value(), builder.getF64FloatAttr(scale),
+        mask ? termToRank4(mask, scoreType) : Value(),
+        match.sink ? termToRank4(match.sink, scoreType) : Value(), builder.getF64FloatAttr(scale),
         builder.getF64FloatAttr(match.softcap), causal, window, fromEnd,
         attn::EmptyRowAttr::get(builder.getContext(), emptyRow()));
     // A later site may read this one's result directly, and asks for its dims.
@@ -158,6 +161,8 @@ private:
         if (!sameDim(a, i, value, i) && !(isHeads(i) && shapes.shape(value)[i].is(1)))
           return fail(reason, "query " + shapeText(a) + " and " + (value == v ? "value " : "key ") +
                                   shapeText(value) + " are broadcast");
+    if (match.keys && !keepsKeys(match, shapes))
+      return fail(reason, "another part of the weights is used than that of the keys");
     if (!sameDim(b, rank - 1, v, rank - 2))
       return fail(reason,
                   "key " + shapeText(b) + " and value " + shapeText(v) + " differ in length");
@@ -176,6 +181,8 @@ private:
       terms.push_back(term.condition = withoutExpand(term.condition));
     if (match.rowScale)
       terms.push_back(match.rowScale = withoutExpand(match.rowScale));
+    if (match.sink)
+      terms.push_back(match.sink = withoutExpand(match.sink));
     for (Value term : terms) {
       int64_t skipped = rank - tensorType(term).getRank();
       bool fits = skipped >= 0;
@@ -191,7 +198,14 @@ private:
   /// A finite sentinel replaces the score: that excludes a key only beside keys whose scores are
   /// far above it, which a bias that may be low does not leave so.
   LogicalResult checkSentinel(std::string &reason) {
-    if (!match.sentinel || match.biases.empty() || std::isinf(*match.sentinel))
+    if (!match.sentinel || std::isinf(*match.sentinel))
+      return success();
+    std::optional<double> leastSink;
+    if (match.sink)
+      leastSink = fuse::leastSum(fuse::BiasTerm{match.sink});
+    if (match.sink && !(leastSink && *leastSink >= *match.sentinel / 2))
+      return fail(reason, "a sink may be as low as the finite sentinel of a mask");
+    if (match.biases.empty())
       return success();
     std::optional<double> least = fuse::leastSum(match.biases);
     if (least && *least >= *match.sentinel / 2)

@@ -333,6 +333,7 @@ private:
     };
     stage.bias = op.getBias() ? widened(broadcast(op.getBias())) : nullptr;
     stage.mask = broadcast(op.getMask());
+    stage.sink = op.getSink() ? widened(broadcast(op.getSink())) : nullptr;
 
     Shape shape{query.shape[0], query.shape[1], query.shape[2], value.shape[3]};
     int id = addTensor(narrow ? ScalarType::F32 : *type, shape);

@@ -58,8 +58,8 @@ void rapt::kernels::dropUnitDims(KernelSpec &spec) {
   for (Stage &stage : spec.stages) {
     if (stage.attention) {
       AttentionStage &attention = *stage.attention;
-      for (ExprRef *expr :
-           {&attention.query, &attention.key, &attention.value, &attention.bias, &attention.mask})
+      for (ExprRef *expr : {&attention.query, &attention.key, &attention.value, &attention.bias,
+                            &attention.mask, &attention.sink})
         if (*expr)
           *expr = dropIndices(*expr, kept);
       continue;

@@ -338,6 +338,7 @@ static void printAttention(std::string &text, const AttentionStage &attention) {
   printBody(text, "value", attention.value);
   printBody(text, "bias", attention.bias);
   printBody(text, "mask", attention.mask);
+  printBody(text, "sink", attention.sink);
   if (attention.causalOffset)
     printBody(text, "causal", *attention.causalOffset);
   if (attention.windowOffset)

@@ -123,10 +123,10 @@ struct LoopStage {
   ExprRef body;
 };
 
-/// attn.sdpa (docs/semantics.md S1 to S5). Each operand is an expression over its own loops:
+/// attn.sdpa (docs/semantics.md S1 to S6). Each operand is an expression over its own loops:
 /// query (b, h, i, d), key and value (b, kv head, j, d), bias (b, h, i, j) of float type added to
-/// the scaled score, mask (b, h, i, j) of Bool with false = excluded. Result: [batch, heads,
-/// queries, value_dim].
+/// the scaled score, mask (b, h, i, j) of Bool with false = excluded, sink (b, h, i). Result:
+/// [batch, heads, queries, value_dim].
 struct AttentionStage {
   Extent batch, queries, keys;
   int64_t heads = 1, kvHeads = 1, headDim = 1, valueDim = 1;
@@ -135,7 +135,7 @@ struct AttentionStage {
   std::optional<ExprRef> causalOffset; // key j is seen by query i only if j <= i + offset (I64)
   std::optional<ExprRef> windowOffset; // and only if j >= i + offset (I64)
   enum class EmptyRow { Zero, Mean, Nan } emptyRow = EmptyRow::Zero;
-  ExprRef query, key, value, bias, mask; // bias and mask may be null
+  ExprRef query, key, value, bias, mask, sink; // the last three may be null
 };
 
 struct Stage {

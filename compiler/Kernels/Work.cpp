@@ -311,6 +311,7 @@ static void addReads(Reads &reads, const AttentionStage &a) {
   reads.add(a.value, {a.batch, kvHeads, a.keys, width});
   reads.add(a.bias, pairs);
   reads.add(a.mask, pairs);
+  reads.add(a.sink, {a.batch, heads, a.queries});
   for (const auto &offset : {a.causalOffset, a.windowOffset})
     reads.add(offset.value_or(nullptr), pairs);
 }

@@ -48,6 +48,7 @@ struct SimplifyCanonicalize : PassWrapper<SimplifyCanonicalize, OperationPass<fu
     addGroupPatterns(patterns, shapes);
     addHeadPatterns(patterns, shapes);
     addChoicePatterns(patterns, shapes);
+    addTransposedPatterns(patterns, shapes);
     addMaskPatterns(patterns, shapes);
     GreedyRewriteConfig config;
     config.setListener(&listener);

@@ -1,10 +1,11 @@
-//===- GroupPatterns.cpp - Query heads in groups become one dim ------------------------------===//
+//===- GroupPatterns.cpp - Query heads in groups, and batches of blocks, become one dim ------===//
 //
 // In:  attention whose query heads are two dims, [batch, groups, heads of a group, length, ...], or
 //      whose rows are the heads of a group and its queries, beside keys and values of [batch,
 //      groups, ...]. Out: the same on [batch, heads, length, ...] with keys and values that are
-//      repeated, which is how other exporters write it; fusion undoes the repeat. No element is
-//      computed differently.
+//      repeated, which is how other exporters write it; fusion undoes the repeat. The same with
+//      blocks or windows in front of the heads, [batch, blocks, heads, length, ...], whose number
+//      may be dynamic: they become one dim with the batch. No element is computed differently.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -259,11 +260,123 @@ struct SplitTransposed : ShapePattern<onnx::TransposeOp> {
     return reshapeLike(builder, shapes, value, op.getTransposed());
   }
 };
+
+/// [A * B, ...] of `wide` [A, B, ...].
+Shape mergeFirst(ArrayRef<SymbolicExpr> wide) {
+  Shape merged(wide.drop_front());
+  merged[0] = wide[0] * wide[1];
+  return merged;
+}
+
+/// `value`, which broadcasts to [A, B, ...] `wide`, such that it broadcasts to [A * B, ...].
+Value withMergedFirst(OpBuilder &builder, ShapeInference &shapes, Value value,
+                      ArrayRef<SymbolicExpr> wide) {
+  Shape own = shapes.shapeOf(value);
+  if (own.size() + 1 < wide.size() || (own.size() + 1 == wide.size() && own[0].is(1)))
+    return value;
+  own.insert(own.begin(), wide.size() - own.size(), SymbolicExpr(1));
+  if (!own[0].is(1) || !own[1].is(1)) {
+    own[0] = wide[0];
+    own[1] = wide[1];
+  }
+  Value full = expandTo(builder, shapes, value.getLoc(), value, own);
+  return reshapeTo(builder, shapes, value.getLoc(), full, mergeFirst(own));
+}
+
+/// The same for an operand of a product, which is not repeated; null where it would have to be.
+Value factorWithMergedFirst(OpBuilder &builder, ShapeInference &shapes, Value value,
+                            ArrayRef<SymbolicExpr> wide) {
+  ArrayRef<SymbolicExpr> own = shapes.shape(value);
+  bool isWhole = own.size() == wide.size() && own[0] == wide[0] && own[1] == wide[1];
+  return isWhole || own.size() + 1 < wide.size() ? withMergedFirst(builder, shapes, value, wide)
+                                                 : Value();
+}
+
+/// Whether `merged` is [A * B, H, I, J] of scores [A, B, H, I, J] that MergeSoftmax leaves, or of
+/// scores with more dims.
+bool mergesBatches(ArrayRef<SymbolicExpr> wide, ArrayRef<SymbolicExpr> merged) {
+  return wide.size() >= 5 && sameShape(mergeFirst(wide), merged) && !mergesGroups(wide, merged);
+}
+
+/// Softmax(s) : s [A, B, H, I, J], a product  =>  Reshape(Softmax(Reshape(s))), where B or H is
+/// dynamic or there are more dims
+struct MergeBatchSoftmax : ShapePattern<onnx::SoftmaxOp> {
+  using ShapePattern::ShapePattern;
+  Value replacement(onnx::SoftmaxOp op, OpBuilder &builder) const override {
+    Shape wide = shapes.shapeOf(op.getInput());
+    int64_t rank = wide.size();
+    bool isOurs = rank > 5 || (rank == 5 && !(wide[1].constant() && wide[2].constant()));
+    if (!isOurs || static_cast<int64_t>(op.getAxis()) != rank - 1 || !wide[rank - 3].constant() ||
+        !leadsToProduct(op.getInput()) || !feedsProduct(op.getOutput()))
+      return {};
+    Value scores = reshapeTo(builder, shapes, op.getLoc(), op.getInput(), mergeFirst(wide));
+    Value weights =
+        make<onnx::SoftmaxOp>(builder, op.getLoc(), scores, builder.getI64IntegerAttr(rank - 2));
+    return reshapeLike(builder, shapes, weights, op.getOutput());
+  }
+};
+
+/// Reshape(f(a, b)) : [A, B, H, I, J] -> [A * B, H, I, J]  =>  f(Reshape(a), Reshape(b)), where f
+/// is a product, or elementwise and leads to one, and a softmax reads it
+struct MergeBatchScores : ShapePattern<onnx::ReshapeOp> {
+  using ShapePattern::ShapePattern;
+  Value replacement(onnx::ReshapeOp op, OpBuilder &builder) const override {
+    Value data = op.getData();
+    Shape wide = shapes.shapeOf(data);
+    if (!mergesBatches(wide, shapes.shape(op.getReshaped())) || !leadsToProduct(data) ||
+        !readBySoftmax(op.getReshaped()))
+      return {};
+    Operation *source = data.getDefiningOp();
+    if (auto matmul = dyn_cast<onnx::MatMulOp>(source)) {
+      Value a = factorWithMergedFirst(builder, shapes, matmul.getA(), wide);
+      Value b = a ? factorWithMergedFirst(builder, shapes, matmul.getB(), wide) : Value();
+      return b ? make<onnx::MatMulOp>(builder, matmul.getLoc(), a, b) : Value();
+    }
+    if (!isScoreMath(source))
+      return {};
+    IRMapping mapping;
+    for (Value operand : source->getOperands())
+      mapping.map(operand, withMergedFirst(builder, shapes, operand, wide));
+    return builder.clone(*source, mapping)->getResult(0);
+  }
+
+private:
+  /// A softmax over the last dim reads `value`, past elementwise arithmetic.
+  static bool readBySoftmax(Value value, int depth = 0) {
+    if (!value.hasOneUse() || depth > kDeepest)
+      return false;
+    Operation *user = *value.user_begin();
+    if (auto softmax = dyn_cast<onnx::SoftmaxOp>(user))
+      return static_cast<int64_t>(softmax.getAxis()) ==
+             cast<RankedTensorType>(value.getType()).getRank() - 1;
+    return isScoreMath(user) && readBySoftmax(user->getResult(0), depth + 1);
+  }
+};
+
+/// MatMul(Reshape(p), v) : p [A * B, H, I, J] -> [A, B, H, I, J]  =>  Reshape(MatMul(p,
+/// Reshape(v))), where p are the weights of attention
+struct MergeBatchWeighted : ShapePattern<onnx::MatMulOp> {
+  using ShapePattern::ShapePattern;
+  Value replacement(onnx::MatMulOp op, OpBuilder &builder) const override {
+    auto split = op.getA().getDefiningOp<onnx::ReshapeOp>();
+    if (!split || !isa_and_nonnull<onnx::SoftmaxOp, onnx::CastOp>(split.getData().getDefiningOp()))
+      return {};
+    Shape wide = shapes.shapeOf(op.getA());
+    if (!mergesBatches(wide, shapes.shape(split.getData())))
+      return {};
+    Value value = factorWithMergedFirst(builder, shapes, op.getB(), wide);
+    if (!value)
+      return {};
+    Value product = make<onnx::MatMulOp>(builder, op.getLoc(), split.getData(), value);
+    return reshapeLike(builder, shapes, product, op.getOutput());
+  }
+};
 } // namespace
 
 void addGroupPatterns(RewritePatternSet &patterns, ShapeInference &shapes) {
-  patterns.add<MergeSoftmax, MergeScores, MergeWeighted, MergeTransposed, SplitTransposed>(
-      patterns.getContext(), shapes);
+  patterns.add<MergeSoftmax, MergeScores, MergeWeighted, MergeTransposed, SplitTransposed,
+               MergeBatchSoftmax, MergeBatchScores, MergeBatchWeighted>(patterns.getContext(),
+                                                                        shapes);
 }
 
 } // namespace rapt

@@ -81,34 +81,46 @@ struct ReshapeBeforeLogic : ShapePattern<onnx::ReshapeOp> {
 
 /// Reshape(Reshape(x) + m)  =>  x + Reshape(Expand(m)), where the inner Reshape splits dims of x
 /// and the outer one merges them again: [B*W,H,I,J] -> [B,W,H,I,J] -> [B*W,H,I,J]. The same for
-/// Where(m, number, Reshape(x)) and Where(m, Reshape(x), number). Shifted windows do it, and
-/// relative positions along the rows and columns of an image.
+/// several terms one after the other, and for Where(m, number, Reshape(x)) and Where(m, Reshape(x),
+/// number). Shifted windows do it, and relative positions along the rows and columns of an image.
 struct SumUnsplit : ShapePattern<onnx::ReshapeOp> {
   using ShapePattern::ShapePattern;
   Value replacement(onnx::ReshapeOp op, OpBuilder &builder) const override {
-    Operation *sum = op.getData().getDefiningOp();
-    if (!isa_and_nonnull<onnx::AddOp, onnx::WhereOp>(sum) || !op.getData().hasOneUse())
+    Shape merged = shapes.shapeOf(op.getReshaped()), wide = shapes.shapeOf(op.getData());
+    auto groups = wide.size() > merged.size() ? groupDims(wide, merged) : std::nullopt;
+    if (!groups || op.getData().getDefiningOp<onnx::ReshapeOp>())
       return {};
-    Shape merged = shapes.shapeOf(op.getReshaped());
+    return unsplit(op.getData(), wide, merged, *groups, builder);
+  }
+
+private:
+  static constexpr int kDeepest = 8;
+
+  /// `value` of dims `wide` on dims `merged`; null unless it is a Reshape of such a tensor, or a
+  /// sum with one that nothing else reads.
+  Value unsplit(Value value, const Shape &wide, const Shape &merged,
+                ArrayRef<SmallVector<int64_t>> groups, OpBuilder &builder, int depth = 0) const {
+    Operation *sum = value.getDefiningOp();
+    if (!sum || depth > kDeepest || !sameShape(shapes.shape(value), wide))
+      return {};
+    if (auto split = dyn_cast<onnx::ReshapeOp>(sum))
+      return sameShape(shapes.shape(split.getData()), merged) ? split.getData() : Value();
+    if (!isa<onnx::AddOp, onnx::WhereOp>(sum) || !value.hasOneUse())
+      return {};
     for (OpOperand &operand : sum->getOpOperands()) {
-      auto split = operand.get().getDefiningOp<onnx::ReshapeOp>();
-      if (!split || !sameShape(shapes.shape(split.getData()), merged) ||
-          !sameShape(shapes.shape(split.getReshaped()), shapes.shape(op.getData())))
-        continue;
-      Shape wide = shapes.shapeOf(split.getReshaped());
-      auto groups = groupDims(wide, merged);
-      if (!groups || wide.size() <= merged.size())
+      int position = operand.getOperandNumber();
+      Value own = isa<onnx::WhereOp>(sum) && position == 0
+                      ? Value()
+                      : unsplit(operand.get(), wide, merged, groups, builder, depth + 1);
+      if (!own)
         continue;
       SmallVector<Value> operands;
       for (OpOperand &other : sum->getOpOperands())
-        operands.push_back(&other == &operand ? split.getData()
-                                              : merge(other.get(), wide, *groups, builder));
+        operands.push_back(&other == &operand ? own : merge(other.get(), wide, groups, builder));
       if (isa<onnx::AddOp>(sum))
         return make<onnx::AddOp>(builder, sum->getLoc(), operands[0], operands[1]);
-      if (operand.getOperandNumber() == 0)
-        return {};
-      Value &number = operands[3 - operand.getOperandNumber()];
-      number = asNumber(shapes, sum->getOperand(3 - operand.getOperandNumber()), builder);
+      Value &number = operands[3 - position];
+      number = asNumber(shapes, sum->getOperand(3 - position), builder);
       return number ? make<onnx::WhereOp>(builder, sum->getLoc(), operands[0], operands[1],
                                           operands[2])
                     : Value();
@@ -116,7 +128,6 @@ struct SumUnsplit : ShapePattern<onnx::ReshapeOp> {
     return {};
   }
 
-private:
   /// What is broadcast to the dims `wide`, for those that are merged of `groups` of them.
   Value merge(Value value, const Shape &wide, ArrayRef<SmallVector<int64_t>> groups,
               OpBuilder &builder) const {

@@ -98,6 +98,7 @@ void addChoicePatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes
 void addMaskPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addGroupPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addHeadPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
+void addTransposedPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 
 } // namespace rapt
 

@@ -125,6 +125,17 @@ LogicalResult SdpaOp::verify() {
   // sdpa_c8
   if (getCausalFromEnd() && !getCausalOffset() && !getWindowOffset())
     return emitOpError() << "expects causal_offset or window_offset beside causal_from_end";
+  // sdpa_c9
+  if (getSink()) {
+    auto sink = cast<RankedTensorType>(getSink().getType());
+    if (sink.getElementType() != query.getElementType())
+      return emitOpError() << "expects sink to have the element type of query ("
+                           << query.getElementType() << "), but it has " << sink.getElementType();
+    if (failed(verifyBroadcast(*this, sink, "sink", score)))
+      return failure();
+    if (sink.getDimSize(3) != 1)
+      return emitOpError() << "expects sink dim 3 to be 1, but it is " << sink.getDimSize(3);
+  }
   return success();
 }
 

@@ -31,7 +31,7 @@ inline int64_t nearDiagonal(int64_t offset) {
   return std::clamp(offset, -farthest, farthest);
 }
 
-/// Replaces `op` by linalg operations that compute rules S1 to S5 literally, one step an operation:
+/// Replaces `op` by linalg operations that compute rules S1 to S6 literally, one step an operation:
 /// score, row maximum, exponentials, row sum, weighted sum, division. The slow, obvious form that
 /// fused kernels are tested against.
 void decompose(SdpaOp op);

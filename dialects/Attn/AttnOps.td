@@ -34,8 +34,9 @@ def Attn_SdpaOp : Op<Attn_Dialect, "sdpa", [Pure, AttrSizedOperandSegments]> {
   let summary = "softmax(scale * query * key^T + bias, masked) * value";
   let description = [{
     ```
-    %o = attn.sdpa query(%q) key(%k) value(%v) bias(%b) mask(%m) {scale = 1.250000e-01 : f64}
-       : (tensor<BxHxIxD>, tensor<BxGxJxD>, tensor<BxGxJxE>, tensor<BxHxIxJ>, tensor<BxHxIxJxi1>) -> tensor<BxHxIxE>
+    %o = attn.sdpa query(%q) key(%k) value(%v) bias(%b) mask(%m) sink(%s) {scale = 1.250000e-01 : f64}
+       : (tensor<BxHxIxD>, tensor<BxGxJxD>, tensor<BxGxJxE>, tensor<BxHxIxJ>, tensor<BxHxIxJxi1>, tensor<1xHx1x1>)
+       -> tensor<BxHxIxE>
     ```
     Rules:
     - S1 (score): score(b,h,i,j) = scale * sum_d query(b,h,i,d) * key(b,g,j,d); with `softcap` c > 0 it
@@ -50,6 +51,9 @@ def Attn_SdpaOp : Op<Attn_Dialect, "sdpa", [Pure, AttrSizedOperandSegments]> {
       `window_offset` = w, only if j >= i + w. With `causal_from_end` both are counted from the end,
       J - I is added to them: at o = 0 the last query sees the last key.
     - S5 (heads): query head h reads key and value head g = h / (H / G). They are never copied.
+    - S6 (sink): `sink` is one more score a row, to which nothing of S1 and S4 is done. It takes part in the
+      maximum and in the sum of the weights, and has no value. A row whose sink is greater than
+      -infinity is not one in which every key is excluded: without a key its result is 0.
 
     Constraints:
     - C1: query, key and value have rank 4 and one float element type, which is the result's.
@@ -60,16 +64,18 @@ def Attn_SdpaOp : Op<Attn_Dialect, "sdpa", [Pure, AttrSizedOperandSegments]> {
     - C6: the result is [B, H, I, E].
     - C7: `scale` is finite; `softcap` is finite and not negative.
     - C8: `causal_from_end` comes with `causal_offset` or `window_offset`.
+    - C9: `sink` has rank 4, the element type of query, and dims that are 1 or B, H, I and 1.
   }];
   let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value,
-                   Optional<AnyRankedTensor>:$bias, Optional<AnyRankedTensor>:$mask, F64Attr:$scale,
+                   Optional<AnyRankedTensor>:$bias, Optional<AnyRankedTensor>:$mask,
+                   Optional<AnyRankedTensor>:$sink, F64Attr:$scale,
                    DefaultValuedAttr<F64Attr, "0.0">:$softcap, OptionalAttr<I64Attr>:$causal_offset,
                    OptionalAttr<I64Attr>:$window_offset, UnitAttr:$causal_from_end,
                    DefaultValuedAttr<Attn_EmptyRowAttr, "::rapt::attn::EmptyRow::Zero">:$empty_row);
   let results = (outs AnyRankedTensor:$output);
   let assemblyFormat = [{
     `query` `(` $query `)` `key` `(` $key `)` `value` `(` $value `)` (`bias` `(` $bias^ `)`)?
-    (`mask` `(` $mask^ `)`)? attr-dict `:` functional-type(operands, results)
+    (`mask` `(` $mask^ `)`)? (`sink` `(` $sink^ `)`)? attr-dict `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
 }

@@ -1,6 +1,6 @@
 //===- Decompose.cpp - The reference meaning of attn.sdpa ------------------------------===//
 //
-// attn.sdpa => fill, contract, map, reduce: rules S1 to S5 of AttnOps.td, one linalg operation a
+// attn.sdpa => fill, contract, map, reduce: rules S1 to S6 of AttnOps.td, one linalg operation a
 // step. Nothing here is clever: fused kernels are tested against what this computes. Inside, an
 // excluded key is one whose score is -infinity; that is what makes rule S2 the same for mask,
 // causal and bias.
@@ -45,12 +45,14 @@ public:
 
   void run() {
     Value score = exclude(contractScores());
-    Value rowMax =
-        reduceKeys(score, -std::numeric_limits<double>::infinity(), [](auto &b, ValueRange v) {
-          return arith::MaximumFOp::create(b, v[0], v[1]).getResult();
-        });
+    Value largest =
+        op.getSink() ? sinkRows() : filledRows(-std::numeric_limits<double>::infinity());
+    Value rowMax = reduceKeys(score, largest, [](auto &b, ValueRange v) {
+      return arith::MaximumFOp::create(b, v[0], v[1]).getResult();
+    });
     Value weight = exponentials(score, rowMax);
-    Value rowSum = reduceKeys(weight, 0.0, [](auto &b, ValueRange v) {
+    Value first = op.getSink() ? sinkWeights(rowMax) : filledRows(0.0);
+    Value rowSum = reduceKeys(weight, first, [](auto &b, ValueRange v) {
       return arith::AddFOp::create(b, v[0], v[1]).getResult();
     });
     Value output = divide(weightedSum(weight), rowSum);
@@ -165,10 +167,33 @@ private:
     return score;
   }
 
-  Value reduceKeys(Value rows, double init, Body body) {
+  Value filledRows(double value) { return filled({batch, heads, queries}, value); }
+
+  Value reduceKeys(Value rows, Value init, Body body) {
     AffineMap row = map(4, ArrayRef(loops).take_front(3));
-    return generic(4, 3, rows, filled({batch, heads, queries}, init),
-                   {builder.getMultiDimIdentityMap(4), row}, body);
+    return generic(4, 3, rows, init, {builder.getMultiDimIdentityMap(4), row}, body);
+  }
+
+  /// S6: the sink of each row; every row has a maximum of at least it.
+  Value sinkRows() {
+    SmallVector<AffineExpr> at(broadcastMap(op.getSink()).getResults());
+    AffineMap rows = builder.getMultiDimIdentityMap(3);
+    return generic(3, ~0u, op.getSink(), empty({batch, heads, queries}, sum), {map(3, at), rows},
+                   [&](ImplicitLocOpBuilder &b, ValueRange v) { return widen(b, v[0]); });
+  }
+
+  /// What the sinks add to the sums of the rows: nothing in one that is empty.
+  Value sinkWeights(Value rowMax) {
+    AffineMap rows = builder.getMultiDimIdentityMap(3);
+    return generic(3, ~0u, {sinkRows(), rowMax}, empty({batch, heads, queries}, sum),
+                   {rows, rows, rows}, [&](ImplicitLocOpBuilder &b, ValueRange v) -> Value {
+                     Value none = constant(b, -std::numeric_limits<double>::infinity());
+                     Value isEmpty =
+                         arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, v[1], none);
+                     Value difference = arith::SubFOp::create(b, v[0], v[1]);
+                     Value weight = math::ExpOp::create(b, difference);
+                     return arith::SelectOp::create(b, isEmpty, constant(b, 0.0), weight);
+                   });
   }
 
   /// exp(score - row maximum); in a row without a key left, what `empty_row` says (S2).

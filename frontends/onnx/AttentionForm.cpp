@@ -107,6 +107,14 @@ static Value repeatHeads(NodeBuilder &b, Value x, Value query) {
   return reshape(b, repeated, joinDims(b, {dimOf(b, x, 0), count, dimsOf(b, x, 2, 4)}));
 }
 
+/// `scores` [B, H, I, J] behind a column of sinks.
+static Value withSink(NodeBuilder &b, Value scores, Value sink) {
+  Value column = castTo(b, sink, b.elementType(scores)),
+        dims = joinDims(b, {dimsOf(b, scores, 0, 3), b.makeInts({1})});
+  column = b.stopped() ? Value() : b.make<ExpandOp>(column, dims);
+  return b.stopped() ? Value() : b.make<ConcatOp>(SmallVector<Value>{column, scores}, 3);
+}
+
 void AttentionForm::expand(NodeBuilder &b) {
   if (b.stopped())
     return;
@@ -137,7 +145,11 @@ void AttentionForm::expand(NodeBuilder &b) {
   Value exponents = castTo(b, biased, softmaxType ? softmaxType : type);
   if (scoreMod)
     exponents = scoreMod(exponents);
+  if (sink)
+    exponents = withSink(b, exponents, sink);
   Value normal = b.stopped() ? Value() : b.make<SoftmaxOp>(exponents, 3);
+  if (sink)
+    normal = part(b, normal, 1, std::numeric_limits<int64_t>::max());
   if (probMod)
     normal = probMod(normal);
   probabilities = castTo(b, normal, type);

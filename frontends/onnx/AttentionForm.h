@@ -5,6 +5,7 @@
 //
 //   scores = softcap(scale * q k^T) + bias;  p = softmax(scores);  rows without a key: 0;  y = p v
 //
+// With a sink, the softmax is one of the scores and one more column, whose weights are left out.
 // The fuse stage makes attn.sdpa of it. Keys that may not be seen are -infinity in `bias`.
 //
 //===-------------------------------------------------------------------------------------===//
@@ -23,6 +24,8 @@ struct AttentionForm {
   mlir::Value value; ///< [B, G, J, E]
   /// Both broadcast to [B, H, I, J] and may be null: added to the scores, and where false exclude.
   mlir::Value bias, seen;
+  /// One more score a row that belongs to no key, broadcast to [B, H, I, 1]; may be null.
+  mlir::Value sink;
   double scale = 1.0;
   bool scaleByHeadDim = false; ///< also divide by the square root of D, which need not be static
   double softcap = 0.0;        ///< 0: none

@@ -262,36 +262,20 @@ private:
                          b.ops().getStringAttr("constant"));
   }
 
-  /// A number in the sum of the softmax that belongs to no key, which is a key of zeros in front of
-  /// the others: its score is 0, and its bias the logarithm of that number.
+  /// A number in the sum of the softmax that belongs to no key: e to the power of its head's sink.
   void takeSink() {
     bool isSmooth = b.intAttr("smooth_softmax", 0) > 0;
     Value sink = b.optional(Sink);
-    if ((!isSmooth && !sink) || b.stopped())
+    if (b.stopped() || (!isSmooth && !sink))
       return;
-    Value front = b.makeInts({1, 0});
-    auto withZeros = [&](Value x) -> Value {
-      Value zero = b.makeScalar(b.elementType(x), 0);
-      return b.stopped() ? Value()
-                         : b.make<PadOp>(x, front, zero, b.ops().getDenseI64ArrayAttr({2}),
-                                         b.ops().getStringAttr("constant"));
-    };
-    form().key = withZeros(form().key);
-    form().value = withZeros(form().value);
-    if (b.stopped())
+    Type type = b.elementType(form().query);
+    if (!sink) {
+      form().sink = b.makeScalar(type, 0);
       return;
-    if (form().seen)
-      form().seen = pad(form().seen, front, 1);
-    if (form().bias)
-      form().bias = pad(form().bias, front, 0);
-    if (!sink)
-      return;
+    }
     if (b.rank(sink) != 1)
       return b.error("input 'head_sink' has rank " + Twine(b.rank(sink)) + ", expected 1");
-    Value isSink =
-        binary<EqualOp>(b, iota(b, scalarDimOf(b, form().key, 2), 3, 4), scalarInt(b, 0));
-    Value own = castTo(b, alongAxis(b, sink, 1, 4), b.elementType(form().query));
-    node.addBias(b, where(b, isSink, own, b.makeScalar(b.elementType(form().query), 0)));
+    form().sink = castTo(b, alongAxis(b, sink, 1, 4), type);
   }
 
   NodeBuilder &b;

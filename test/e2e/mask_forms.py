@@ -23,6 +23,27 @@ DECLARED = {
     "relative": "float[batch, 2, 8, keys] relative",
 }
 
+# A score a head that belongs to no key, as a column, and the weights of the keys without it.
+LEARNED = """
+  learned = Constant<value = float[1, 2, 1, 1] {0.5, -1.0}>()
+  lead = Shape<start = 0, end = 3>(scores)
+  single = Constant<value_ints = [1]>()
+  column = Concat<axis = 0>(lead, single)
+  sinks = Expand(learned, column)
+"""
+WITHOUT_LAST = """
+  begin = Constant<value_ints = [0]>()
+  end = Constant<value_ints = [-1]>()
+  last = Constant<value_ints = [-1]>()
+  guarded = Slice(weights, begin, end, last)
+"""
+WITHOUT_FIRST = """
+  begin = Constant<value_ints = [1]>()
+  end = Constant<value_ints = [9223372036854775807]>()
+  last = Constant<value_ints = [-1]>()
+  guarded = Slice(weights, begin, end, last)
+"""
+
 CONSTANTS = """
   zero = Constant<value_float = 0.0>()
   one = Constant<value_float = 1.0>()
@@ -110,6 +131,28 @@ FORMS = {
     "causal-fill-then-padding": (["seen"], POSITIONS + "filled = Where(causal, scores, lowest) "
                                                        "mask = Where(seen, zero, lowest) masked = Add(filled, mask)", "",
                                  dict(bias=True, empty_rows="nan")),
+    # Sinks: without a key a row is 0, whatever the mask.
+    "sink": ([], LEARNED + "masked = Concat<axis = -1>(scores, sinks)", WITHOUT_LAST,
+             dict(sink=True, empty_rows="zero")),
+    "sink-padding-lowest-shifted": (["seen"], LEARNED + "mask = Where(seen, zero, lowest) low = Add(scores, mask) "
+                                                        "all = Concat<axis = -1>(low, sinks) "
+                                                        "axis = Constant<value_ints = [-1]>() "
+                                                        "largest = ReduceMax<keepdims = 1>(all, axis) "
+                                                        "masked = Sub(all, largest)", WITHOUT_LAST,
+                                    dict(sink=True, mask=True, empty_rows="mean")),
+    "sink-fill-billion": (["seen"], LEARNED + "filled = Where(seen, scores, billion) "
+                                              "masked = Concat<axis = -1>(filled, sinks)", WITHOUT_LAST,
+                          dict(sink=True, mask=True, empty_rows="mean")),
+    "sink-first-additive": (["added"], LEARNED + "low = Add(scores, added) masked = Concat<axis = -1>(sinks, low)",
+                            WITHOUT_FIRST, dict(sink=True, bias=True, empty_rows="nan")),
+    "sink-of-each-query-causal": ([], POSITIONS + "low = Where(causal, scores, minus_inf) "
+                                                  "axis = Constant<value_ints = [-1]>() "
+                                                  "sinks = ReduceSum<keepdims = 1>(q, axis) "
+                                                  "masked = Concat<axis = -1>(low, sinks)", WITHOUT_LAST,
+                                  dict(sink=True, causal=True, empty_rows="nan")),
+    "sink-pairs-infinite": (["pair"], LEARNED + "low = Where(pair, scores, minus_inf) "
+                                                "masked = Concat<axis = -1>(low, sinks)", WITHOUT_LAST,
+                            dict(sink=True, mask=True, empty_rows="nan")),
 }
 
 
@@ -167,8 +210,8 @@ def check():
             site, = report["attention"]
             if not site["fused"]:
                 raise e2e.Failure(f"{name}: not fused: {site['reason']}")
-            got = {key: site["detail"][key] for key in ("bias", "mask", "causal", "empty_rows")}
-            want = dict(bias=False, mask=False, causal=False) | expected
+            got = {key: site["detail"][key] for key in ("bias", "mask", "causal", "sink", "empty_rows")}
+            want = dict(bias=False, mask=False, causal=False, sink=False) | expected
             if got != want:
                 raise e2e.Failure(f"{name}: classified as {got}, expected {want}")
             oracle = e2e.Oracle(model.SerializeToString())

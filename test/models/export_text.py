@@ -21,7 +21,8 @@ COMMITTED = (
     "albert-eager-ts17", "electra-sdpa-dynamo23", "deberta-eager-dynamo18", "deberta-eager-ts17",
     "modernbert-sdpa-dynamo18", "gemma2-past-eager-dynamo18", "phi-past-sdpa-ts17", "phi3-past-sdpa-dynamo23",
     "bloom-past-eager-dynamo18", "bloom-decoder-eager-ts17", "qwen3-past-sdpa-dynamo18", "llama-past-sdpa-dynamo23",
-    "gptj-past-eager-dynamo18", "gptneo-past-eager-dynamo18", "falcon-past-eager-ts17")
+    "gptj-past-eager-dynamo18", "gptneo-past-eager-dynamo18", "falcon-past-eager-ts17",
+    "gptoss-past-eager-dynamo18")
 
 
 def encoder(family, attention):
@@ -76,6 +77,12 @@ def decoder(family, attention):
         return t.FalconForCausalLM(t.FalconConfig(
             **common, hidden_size=32, num_hidden_layers=layers, num_attention_heads=4, multi_query=True, alibi=False,
             parallel_attn=True, bias=False))
+    if family == "gptoss":  # a sink for each head, and all experts, so that no rounding chooses among them
+        model = t.GptOssForCausalLM(t.GptOssConfig(
+            **{**wide, "intermediate_size": 16}, num_key_value_heads=2, head_dim=8, sliding_window=8,
+            num_local_experts=2, num_experts_per_tok=2, rope_parameters={"rope_type": "default", "rope_theta": 1e4}))
+        model.set_experts_implementation("batched_mm")
+        return model
     return decoders.build(family, attention)
 
 
@@ -112,7 +119,7 @@ def export_decoder(family, attention, name, cached, dynamo, opset):
 
 def variants():
     """Yields (name, function that makes it). transformers has sdpa for some families only."""
-    eager_only = ("deberta", "gemma2", "bloom", "gptj", "gptneo")
+    eager_only = ("deberta", "gemma2", "bloom", "gptj", "gptneo", "gptoss")
     exporters = ((True, 18), (True, 20), (True, 23), (False, 17))
     for family in ("albert", "electra", "deberta", "modernbert"):
         for attention in ("eager",) if family in eager_only else ("eager", "sdpa"):
@@ -120,7 +127,7 @@ def variants():
                 name = f"{family}-{attention}-{'dynamo' if dynamo else 'ts'}{opset}"
                 yield name, lambda o=(family, attention, name, dynamo, opset): export_encoder(*o)
     for family in ("gemma2", "phi", "phi3", "bloom", "qwen3", "qwen2", "gptj", "gptneo", "llama", "mistral", "gpt2",
-                   "falcon"):
+                   "falcon", "gptoss"):
         for attention in ("eager",) if family in eager_only else ("eager", "sdpa"):
             for cached in (False, True):
                 for dynamo, opset in exporters:

@@ -78,12 +78,13 @@ void AttentionDecode::defineScores() {
 void AttentionDecode::defineSums() {
   H::RDom over(0, block, 0, blocks, "over"), byBlock(0, blocks, "by_block"),
       inBlock(0, block, "in_block");
-  rowMax(m, i, g, b) = -FLT_MAX;
+  ScorePlace place = {b, g * group + m, i, 0};
+  rowMax(m, i, g, b) = firstScore(lowering, attention, place);
   rowMax(m, i, g, b) = H::max(rowMax(m, i, g, b), scores(over.x, over.y, m, i, g, b));
   // In an empty row all keys weigh 1, and nothing behind them: their mean comes out.
   H::Expr weight = weightOf(scores(ji, jo, m, i, g, b), rowMax(m, i, g, b));
   weights(ji, jo, m, i, g, b) = H::select(H::likely(jo * block + ji) < keys, weight, 0.0f);
-  rowSum(m, i, g, b) = 0.0f;
+  rowSum(m, i, g, b) = firstWeight(lowering, attention, place, rowMax(m, i, g, b));
   rowSum(m, i, g, b) += weights(over.x, over.y, m, i, g, b);
   valueRows(e, ji, jo, g, b) =
       lowering.translate(attention.value, {b, g, keyAt(jo * block + ji), e});

@@ -1,6 +1,6 @@
 //===- AttentionDecode.h - Attention for a few queries -------------------------*- C++ -*-===//
 //
-// The variant for decoder steps: what it computes is docs/semantics.md S1 to S5, as
+// The variant for decoder steps: what it computes is docs/semantics.md S1 to S6, as
 // AttentionKernel.h; Attention.cpp puts it into a kernel.
 //
 //===-------------------------------------------------------------------------------------===//

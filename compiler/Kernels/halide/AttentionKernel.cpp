@@ -198,7 +198,8 @@ H::Func AttentionKernel::define() {
   auto weightAt = [&](const H::Expr &slot) {
     return weightOf(scores(ji, slot, r, t, h, b), rowMax(r, t, h, b));
   };
-  rowMax(r, t, h, b) = -FLT_MAX;
+  ScorePlace place = {b, h, H::min(t * block + r, queries - 1), 0};
+  rowMax(r, t, h, b) = firstScore(lowering, attention, place);
   rowMax(r, t, h, b) = H::max(rowMax(r, t, h, b), scores(over.x, over.y, r, t, h, b));
   if (skipsTiles) {
     weights(ji, jo, r, t, h, b) = H::undef<float>();
@@ -206,7 +207,7 @@ H::Func AttentionKernel::define() {
   } else {
     weights(ji, jo, r, t, h, b) = weightAt(jo);
   }
-  rowSum(r, t, h, b) = 0.0f;
+  rowSum(r, t, h, b) = firstWeight(lowering, attention, place, rowMax(r, t, h, b));
   rowSum(r, t, h, b) += weights(over.x, over.y, r, t, h, b);
   weighted(di, r, dt, t, h, b) = 0.0f;
   defineSums();

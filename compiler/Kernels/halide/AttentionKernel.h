@@ -1,6 +1,6 @@
 //===- AttentionKernel.h - The Funcs of one attention stage --------------------*- C++ -*-===//
 //
-// softmax(scale * q k^T + bias, masked) v (docs/semantics.md S1 to S5) without what lies before and
+// softmax(scale * q k^T + bias, masked) v (docs/semantics.md S1 to S6) without what lies before and
 // after it: Attention.cpp puts it into a kernel.
 //
 //===-------------------------------------------------------------------------------------===//

@@ -102,6 +102,19 @@ H::Expr weightOf(const H::Expr &score, const H::Expr &largest) {
 
 H::Expr isEmptyRow(const H::Expr &largest) { return largest <= excludedScore; }
 
+H::Expr firstScore(const Lowering &lowering, const AttentionStage &attention,
+                   const ScorePlace &place) {
+  return attention.sink ? biasOf(lowering, attention.sink, place) : H::Expr(-FLT_MAX);
+}
+
+H::Expr firstWeight(const Lowering &lowering, const AttentionStage &attention,
+                    const ScorePlace &place, const H::Expr &largest) {
+  if (!attention.sink)
+    return 0.0f;
+  H::Expr sink = firstScore(lowering, attention, place);
+  return H::select(isEmptyRow(sink), 0.0f, weightOf(sink, largest));
+}
+
 H::Expr emptyRowValue(const AttentionStage &attention, const H::Expr &largest,
                       const H::Expr &value) {
   using EmptyRow = AttentionStage::EmptyRow;

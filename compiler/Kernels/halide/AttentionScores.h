@@ -1,6 +1,6 @@
 //===- AttentionScores.h - What attention's scores and weights mean ------------*- C++ -*-===//
 //
-// The arithmetic of docs/semantics.md S1, S2 and S4 for one query and one key, shared by the
+// The arithmetic of docs/semantics.md S1, S2, S4 and S6 for one query and one key, shared by the
 // variants of attention, which differ in their loops only.
 //
 // No infinity exists inside, because fast-math may assume that there is none: an excluded key
@@ -39,6 +39,13 @@ Halide::Expr scoreOf(const Lowering &lowering, const AttentionStage &attention,
 
 /// e^(score - largest), 0 where that is far below the precision of a sum with 1.
 Halide::Expr weightOf(const Halide::Expr &score, const Halide::Expr &largest);
+
+/// What the largest score of a row and the sum of its weights begin with: its sink (f32), which is
+/// -FLT_MAX where it excludes itself, and the weight of that, or -FLT_MAX and 0 without a sink.
+Halide::Expr firstScore(const Lowering &lowering, const AttentionStage &attention,
+                        const ScorePlace &place);
+Halide::Expr firstWeight(const Lowering &lowering, const AttentionStage &attention,
+                         const ScorePlace &place, const Halide::Expr &largest);
 
 /// Whether a row whose largest score is `largest` has no key left.
 Halide::Expr isEmptyRow(const Halide::Expr &largest);

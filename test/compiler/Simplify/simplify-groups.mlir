@@ -54,9 +54,10 @@ func.func @no_attention(%q: tensor<4x2x3x5x8xf32>, %k: tensor<4x2x1x8x7xf32>) ->
   return %p : tensor<4x2x3x5x7xf32>
 }
 
-// The number of groups is not static, so neither is that of heads.
+// The number of groups is not static, so neither is that of heads: groups become one dim with the batch.
 // CHECK-LABEL: func @dynamic_groups
-// CHECK: onnx.Softmax {{.*}} {axis = 4
+// CHECK: onnx.MatMul {{.*}} : (tensor<?x3x5x8xf32>, tensor<?x1x8x7xf32>) -> tensor<?x3x5x7xf32>
+// CHECK: onnx.Softmax {{.*}} {axis = 3
 func.func @dynamic_groups(%q: tensor<4x?x3x5x8xf32> {onnx.dims = [4, "g", 3, 5, 8]}, %k: tensor<4x?x1x8x7xf32> {onnx.dims = [4, "g", 1, 8, 7]}, %v: tensor<4x?x1x7x8xf32> {onnx.dims = [4, "g", 1, 7, 8]}) -> tensor<4x?x3x5x8xf32> {
   %s = onnx.MatMul %q, %k : (tensor<4x?x3x5x8xf32>, tensor<4x?x1x8x7xf32>) -> tensor<4x?x3x5x7xf32>
   %p = onnx.Softmax %s {axis = 4 : i64} : (tensor<4x?x3x5x7xf32>) -> tensor<4x?x3x5x7xf32>
@@ -74,4 +75,47 @@ func.func @other_order(%q: tensor<4x15x2x8xf32>, %k: tensor<4x15x8x7xf32>, %v: t
   %p = onnx.Softmax %s5 {axis = 4 : i64} : (tensor<4x2x3x5x7xf32>) -> tensor<4x2x3x5x7xf32>
   %o = onnx.MatMul %p, %v : (tensor<4x2x3x5x7xf32>, tensor<4x2x1x7x8xf32>) -> tensor<4x2x3x5x8xf32>
   return %o : tensor<4x2x3x5x8xf32>
+}
+
+// A number of blocks that is dynamic becomes one dim with the batch: a bias that all blocks share, and a mask of each.
+// CHECK-LABEL: func @blocks
+// CHECK-SAME: -> tensor<?x?x3x5x8xf32>
+// CHECK-DAG: %[[Q:.*]] = onnx.Reshape %arg0, {{.*}} -> tensor<?x3x5x8xf32>
+// CHECK-DAG: %[[K:.*]] = onnx.Reshape %arg1, {{.*}} -> tensor<?x3x8x7xf32>
+// CHECK-DAG: %[[S:.*]] = onnx.MatMul %[[Q]], %[[K]]
+// CHECK-DAG: %[[B:.*]] = onnx.Add %[[S]], %arg3
+// CHECK-DAG: %[[ME:.*]] = onnx.Expand %arg4, {{.*}} -> tensor<?x?x1x1x7xf32>
+// CHECK-DAG: %[[M:.*]] = onnx.Reshape %[[ME]], {{.*}} -> tensor<?x1x1x7xf32>
+// CHECK-DAG: %[[W:.*]] = onnx.Add %[[B]], %[[M]]
+// CHECK: %[[P:.*]] = onnx.Softmax %[[W]] {axis = 3
+// CHECK: %[[V:.*]] = onnx.Reshape %arg2, {{.*}} -> tensor<?x3x7x8xf32>
+// CHECK: %[[O:.*]] = onnx.MatMul %[[P]], %[[V]]
+// CHECK: onnx.Reshape %[[O]], {{.*}} -> tensor<?x?x3x5x8xf32>
+func.func @blocks(%q: tensor<?x?x3x5x8xf32> {onnx.dims = ["batch", "blocks", 3, 5, 8]}, %k: tensor<?x?x3x8x7xf32> {onnx.dims = ["batch", "blocks", 3, 8, 7]}, %v: tensor<?x?x3x7x8xf32> {onnx.dims = ["batch", "blocks", 3, 7, 8]}, %bias: tensor<3x5x7xf32>, %m: tensor<?x1x1x7xf32> {onnx.dims = ["blocks", 1, 1, 7]}) -> tensor<?x?x3x5x8xf32> {
+  %s = onnx.MatMul %q, %k : (tensor<?x?x3x5x8xf32>, tensor<?x?x3x8x7xf32>) -> tensor<?x?x3x5x7xf32>
+  %b = onnx.Add %s, %bias : (tensor<?x?x3x5x7xf32>, tensor<3x5x7xf32>) -> tensor<?x?x3x5x7xf32>
+  %w = onnx.Add %b, %m : (tensor<?x?x3x5x7xf32>, tensor<?x1x1x7xf32>) -> tensor<?x?x3x5x7xf32>
+  %p = onnx.Softmax %w {axis = 4 : i64} : (tensor<?x?x3x5x7xf32>) -> tensor<?x?x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<?x?x3x5x7xf32>, tensor<?x?x3x7x8xf32>) -> tensor<?x?x3x5x8xf32>
+  return %o : tensor<?x?x3x5x8xf32>
+}
+
+// Two dims of windows in front of heads.
+// CHECK-LABEL: func @six_dims
+// CHECK: onnx.Softmax {{.*}} {axis = 3 : i64} : (tensor<{{.*}}x5x7xf32>)
+func.func @six_dims(%q: tensor<2x3x4x2x5x8xf32>, %k: tensor<2x3x4x2x8x7xf32>, %v: tensor<2x3x4x2x7x8xf32>) -> tensor<2x3x4x2x5x8xf32> {
+  %s = onnx.MatMul %q, %k : (tensor<2x3x4x2x5x8xf32>, tensor<2x3x4x2x8x7xf32>) -> tensor<2x3x4x2x5x7xf32>
+  %p = onnx.Softmax %s {axis = 5 : i64} : (tensor<2x3x4x2x5x7xf32>) -> tensor<2x3x4x2x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x4x2x5x7xf32>, tensor<2x3x4x2x7x8xf32>) -> tensor<2x3x4x2x5x8xf32>
+  return %o : tensor<2x3x4x2x5x8xf32>
+}
+
+// Keys that all blocks share would have to be repeated: the scores keep their dims.
+// CHECK-LABEL: func @shared_by_blocks
+// CHECK: onnx.MatMul %arg0, %arg1 {{.*}} -> tensor<?x?x3x5x7xf32>
+func.func @shared_by_blocks(%q: tensor<?x?x3x5x8xf32> {onnx.dims = ["batch", "blocks", 3, 5, 8]}, %k: tensor<?x1x3x8x7xf32> {onnx.dims = ["batch", 1, 3, 8, 7]}, %v: tensor<?x1x3x7x8xf32> {onnx.dims = ["batch", 1, 3, 7, 8]}) -> tensor<?x?x3x5x8xf32> {
+  %s = onnx.MatMul %q, %k : (tensor<?x?x3x5x8xf32>, tensor<?x1x3x8x7xf32>) -> tensor<?x?x3x5x7xf32>
+  %p = onnx.Softmax %s {axis = 4 : i64} : (tensor<?x?x3x5x7xf32>) -> tensor<?x?x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<?x?x3x5x7xf32>, tensor<?x1x3x7x8xf32>) -> tensor<?x?x3x5x8xf32>
+  return %o : tensor<?x?x3x5x8xf32>
 }

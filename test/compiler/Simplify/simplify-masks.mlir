@@ -65,6 +65,41 @@ func.func @windows(%images: tensor<?x12x5x5xf32> {onnx.dims = ["batch", 12, 5, 5
 
 // -----
 
+// Two terms one after the other: Swin v2 adds its masks twice.
+// CHECK-LABEL: func @windows_twice
+func.func @windows_twice(%s: tensor<8x3x5x5xf32>, %m: tensor<1x4x1x5x5xf32>, %n: tensor<3x5x1xf32>) -> tensor<8x3x5x5xf32> {
+  // CHECK: %[[E:.*]] = onnx.Expand %arg1, %{{.*}} -> tensor<2x4x1x5x5xf32>
+  // CHECK: %[[M:.*]] = onnx.Reshape %[[E]], %{{.*}} -> tensor<8x1x5x5xf32>
+  // CHECK: %[[S:.*]] = onnx.Add %arg0, %[[M]]
+  // CHECK: %[[T:.*]] = onnx.Add %arg2, %[[S]]
+  // CHECK: return %[[T]]
+  %split = onnx.Constant dense<[2, 4, 3, 5, 5]> : tensor<5xi64> : tensor<5xi64>
+  %join = onnx.Constant dense<[8, 3, 5, 5]> : tensor<4xi64> : tensor<4xi64>
+  %a = onnx.Reshape %s, %split : (tensor<8x3x5x5xf32>, tensor<5xi64>) -> tensor<2x4x3x5x5xf32>
+  %b = onnx.Add %a, %m : (tensor<2x4x3x5x5xf32>, tensor<1x4x1x5x5xf32>) -> tensor<2x4x3x5x5xf32>
+  %c = onnx.Add %n, %b : (tensor<3x5x1xf32>, tensor<2x4x3x5x5xf32>) -> tensor<2x4x3x5x5xf32>
+  %d = onnx.Reshape %c, %join : (tensor<2x4x3x5x5xf32>, tensor<4xi64>) -> tensor<8x3x5x5xf32>
+  return %d : tensor<8x3x5x5xf32>
+}
+
+// -----
+
+// Somebody else reads the sum on split dims: it stays.
+// CHECK-LABEL: func @windows_read_twice
+func.func @windows_read_twice(%s: tensor<8x3x5x5xf32>, %m: tensor<1x4x1x5x5xf32>) -> (tensor<8x3x5x5xf32>, tensor<2x4x3x5x5xf32>) {
+  // CHECK: %[[B:.*]] = onnx.Add {{.*}} -> tensor<2x4x3x5x5xf32>
+  // CHECK: %[[D:.*]] = onnx.Reshape %[[B]]
+  // CHECK: return %[[D]], %[[B]]
+  %split = onnx.Constant dense<[2, 4, 3, 5, 5]> : tensor<5xi64> : tensor<5xi64>
+  %join = onnx.Constant dense<[8, 3, 5, 5]> : tensor<4xi64> : tensor<4xi64>
+  %a = onnx.Reshape %s, %split : (tensor<8x3x5x5xf32>, tensor<5xi64>) -> tensor<2x4x3x5x5xf32>
+  %b = onnx.Add %a, %m : (tensor<2x4x3x5x5xf32>, tensor<1x4x1x5x5xf32>) -> tensor<2x4x3x5x5xf32>
+  %d = onnx.Reshape %b, %join : (tensor<2x4x3x5x5xf32>, tensor<4xi64>) -> tensor<8x3x5x5xf32>
+  return %d, %b : tensor<8x3x5x5xf32>, tensor<2x4x3x5x5xf32>
+}
+
+// -----
+
 // A condition in place of the sum; what is the same for all windows is not expanded.
 // CHECK-LABEL: func @windows_condition
 func.func @windows_condition(%s: tensor<8x3x5x5xf32>, %m: tensor<1x1x5x5xi1>) -> tensor<8x3x5x5xf32> {

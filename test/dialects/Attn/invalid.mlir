@@ -116,3 +116,39 @@ func.func @sdpa_c8_from_end(%q: tensor<1x4x5x16xf32>, %k: tensor<1x4x7x16xf32>) 
      : (tensor<1x4x5x16xf32>, tensor<1x4x7x16xf32>, tensor<1x4x7x16xf32>) -> tensor<1x4x5x16xf32>
   return %o : tensor<1x4x5x16xf32>
 }
+
+// -----
+
+func.func @sdpa_c9_type(%q: tensor<1x4x5x16xf32>, %k: tensor<1x4x7x16xf32>, %s: tensor<1x4x1x1xf16>) -> tensor<1x4x5x16xf32> {
+  // expected-error @+1 {{expects sink to have the element type of query ('f32'), but it has 'f16'}}
+  %o = attn.sdpa query(%q) key(%k) value(%k) sink(%s) {scale = 1.0 : f64}
+     : (tensor<1x4x5x16xf32>, tensor<1x4x7x16xf32>, tensor<1x4x7x16xf32>, tensor<1x4x1x1xf16>) -> tensor<1x4x5x16xf32>
+  return %o : tensor<1x4x5x16xf32>
+}
+
+// -----
+
+func.func @sdpa_c9_rank(%q: tensor<1x4x5x16xf32>, %k: tensor<1x4x7x16xf32>, %s: tensor<4xf32>) -> tensor<1x4x5x16xf32> {
+  // expected-error @+1 {{expects sink to have rank 4, but it has 1}}
+  %o = attn.sdpa query(%q) key(%k) value(%k) sink(%s) {scale = 1.0 : f64}
+     : (tensor<1x4x5x16xf32>, tensor<1x4x7x16xf32>, tensor<1x4x7x16xf32>, tensor<4xf32>) -> tensor<1x4x5x16xf32>
+  return %o : tensor<1x4x5x16xf32>
+}
+
+// -----
+
+func.func @sdpa_c9_heads(%q: tensor<1x4x5x16xf32>, %k: tensor<1x4x7x16xf32>, %s: tensor<1x2x1x1xf32>) -> tensor<1x4x5x16xf32> {
+  // expected-error @+1 {{expects sink dim 1 (heads) to be 1 or 4, but it is 2}}
+  %o = attn.sdpa query(%q) key(%k) value(%k) sink(%s) {scale = 1.0 : f64}
+     : (tensor<1x4x5x16xf32>, tensor<1x4x7x16xf32>, tensor<1x4x7x16xf32>, tensor<1x2x1x1xf32>) -> tensor<1x4x5x16xf32>
+  return %o : tensor<1x4x5x16xf32>
+}
+
+// -----
+
+func.func @sdpa_c9_keys(%q: tensor<1x4x5x16xf32>, %k: tensor<1x4x7x16xf32>, %s: tensor<1x4x1x7xf32>) -> tensor<1x4x5x16xf32> {
+  // expected-error @+1 {{expects sink dim 3 to be 1, but it is 7}}
+  %o = attn.sdpa query(%q) key(%k) value(%k) sink(%s) {scale = 1.0 : f64}
+     : (tensor<1x4x5x16xf32>, tensor<1x4x7x16xf32>, tensor<1x4x7x16xf32>, tensor<1x4x1x7xf32>) -> tensor<1x4x5x16xf32>
+  return %o : tensor<1x4x5x16xf32>
+}

@@ -18,3 +18,11 @@ func.func @everything(%q: tensor<2x8x5x16xf32>, %k: tensor<2x2x7x16xf32>, %v: te
      : (tensor<2x8x5x16xf32>, tensor<2x2x7x16xf32>, tensor<2x2x7x4xf32>, tensor<1x8x5x7xf32>, tensor<2x1x1x7xi1>) -> tensor<2x8x5x4xf32>
   return %o : tensor<2x8x5x4xf32>
 }
+
+// CHECK-LABEL: func @sink
+func.func @sink(%q: tensor<?x4x?x16xf32>, %k: tensor<?x2x?x16xf32>, %s: tensor<1x4x1x1xf32>) -> tensor<?x4x?x16xf32> {
+  // CHECK: attn.sdpa query(%{{.*}}) key(%{{.*}}) value(%{{.*}}) sink(%{{.*}}) {scale = 1.000000e+00 : f64}
+  %o = attn.sdpa query(%q) key(%k) value(%k) sink(%s) {scale = 1.0 : f64}
+     : (tensor<?x4x?x16xf32>, tensor<?x2x?x16xf32>, tensor<?x2x?x16xf32>, tensor<1x4x1x1xf32>) -> tensor<?x4x?x16xf32>
+  return %o : tensor<?x4x?x16xf32>
+}

@@ -409,6 +409,32 @@ TEST(Attention, MaskMadeByAStageBefore) {
     }
 }
 
+TEST(Attention, SinksTakeWeight) {
+  // Dims: batch, sequence. A sink for each head and query, some of them infinitely low.
+  for (EmptyRow empty : {EmptyRow::Mean, EmptyRow::Zero, EmptyRow::Nan})
+    for (auto variant : allVariants)
+      for (bool causal : {false, true}) {
+        Self self(2, 16, Mask::Bool, empty);
+        int sink = self.b.input({fixed(2), dim(1)});
+        self.stage.sink = self.b.at(sink, {loop(1), loop(2)});
+        if (causal)
+          self.stage.causalOffset = whole(-1);
+        const KernelSpec &spec = self.finish();
+        LoadedKernel kernel(spec, attentionSchedule(causal, variant), hostCpu(causal));
+        ASSERT_TRUE(kernel.ok()) << kernel.error;
+        for (int64_t size : {1, 6, 70}) {
+          std::vector<Values> inputs = randomInputs(spec, {2, size}, 1, 2);
+          std::fill_n(inputs[1].begin(), size, 0.0); // every key of the first sequence masked
+          for (size_t i = 0; i < inputs[sink].size(); i += 3)
+            inputs[sink][i] = -HUGE_VAL;
+          checkAccuracy(kernel, spec, {2, size}, inputs,
+                        std::string(variantName(variant)) + " empty " +
+                            std::to_string(static_cast<int>(empty)) + " size " +
+                            std::to_string(size));
+        }
+      }
+}
+
 TEST(Attention, ResultInOtherLayouts) {
   // rows of all sequences merged, with a residual behind it
   Self merged(2, 16, Mask::Additive);

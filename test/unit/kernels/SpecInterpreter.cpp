@@ -221,7 +221,7 @@ struct Interpreter {
     }
   }
 
-  /// Rules S1 to S5, one row of one head at a time.
+  /// Rules S1 to S6, one row of one head at a time.
   void run(const AttentionStage &attention, Values &result) {
     int64_t batch = evaluate(attention.batch, dims), queries = evaluate(attention.queries, dims),
             keys = evaluate(attention.keys, dims);
@@ -259,6 +259,13 @@ struct Interpreter {
             }
           }
           double sum = 0;
+          if (attention.sink) {
+            double sink = value(attention.sink, {b, h, i});
+            bool isLeft = !(std::isinf(sink) && sink < 0);
+            largest = isLeft ? std::max(largest, sink) : largest;
+            sum = isLeft ? f32(std::exp(f32(sink - largest))) : 0;
+            empty &= !isLeft;
+          }
           for (int64_t j = 0; j < keys; ++j) {
             weights[j] = empty ? 1 : excluded[j] ? 0 : f32(std::exp(f32(scores[j] - largest)));
             sum = f32(sum + weights[j]);
