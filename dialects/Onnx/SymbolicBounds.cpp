@@ -23,7 +23,8 @@ struct Interval {
 };
 
 int64_t clampTo64(__int128 value) {
-  return value < lowest ? lowest : value > highest ? highest : static_cast<int64_t>(value);
+  // The negative of an open end is open.
+  return value <= -highest ? lowest : value > highest ? highest : static_cast<int64_t>(value);
 }
 
 int64_t addBound(int64_t a, int64_t b, int64_t none) {
