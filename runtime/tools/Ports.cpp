@@ -306,6 +306,16 @@ private:
     return false;
   }
 
+  /// Whether the dim has the name of one that an encoder's output or mask has: then it is as long.
+  bool isEncoderLength(const rapt_tensor_info &info, int32_t dim) const {
+    for (const Port &port : ports.inputs)
+      for (int32_t d = 1; d < port.info.rank; ++d)
+        if ((port.role == Role::States || port.role == Role::EncoderMask) &&
+            port.sizes[d] == Size::Encoder && sameText(info, dim, port.info, d))
+          return true;
+    return false;
+  }
+
   bool dropUnreadCaches() {
     ports.hasCache = false;
     bool anew = false;
@@ -319,6 +329,8 @@ private:
         continue;
       for (int32_t d = 0; d < port.info.rank; ++d) {
         if (port.sizes[d] != Size::Past && port.sizes[d] != Size::Encoder)
+          continue;
+        if (isEncoderLength(port.info, d))
           continue;
         port.info.dims[d] = leastOf(model, port.info.dim_texts[d]);
         if (!port.isCross && port.info.dims[d] > 0)
