@@ -198,6 +198,32 @@ LogicalResult Lowering::lowerBody(onnx::LoopOp op, Value index, OpFoldResult cou
   return success();
 }
 
+/// Where a loop keeps the first wrong index of one check: 0, none so far.
+static Value makeSlot(OpBuilder &builder, Location loc) {
+  Value zero = arith::ConstantIntOp::create(builder, loc, 0, 64);
+  Value empty = tensor::EmptyOp::create(builder, loc, ArrayRef<int64_t>{1}, builder.getI64Type());
+  return linalg::FillOp::create(builder, loc, ValueRange{zero}, ValueRange{empty}).getResult(0);
+}
+
+/// A loop whose first value counts; it goes on while that is below `limit`, if there is one, and
+/// while its last value holds, if that is a condition. Its body is empty.
+static scf::WhileOp makeWhile(OpBuilder &builder, Location loc, ArrayRef<Value> inits,
+                              bool hasCondition, function_ref<Value(OpBuilder &, Location)> limit) {
+  return scf::WhileOp::create(
+      builder, loc, TypeRange(ValueRange(inits)), inits,
+      [&](OpBuilder &b, Location at, ValueRange carried) {
+        Value go = hasCondition
+                       ? tensor::ExtractOp::create(b, at, carried.back(), ValueRange()).getResult()
+                       : arith::ConstantIntOp::create(b, at, 1, 1).getResult();
+        if (limit) {
+          Value most = arith::IndexCastOp::create(b, at, b.getIndexType(), limit(b, at));
+          go = arith::AndIOp::create(b, at, IndexMath{b, at}.less(carried.front(), most), go);
+        }
+        scf::ConditionOp::create(b, at, go, carried);
+      },
+      [](OpBuilder &, Location, ValueRange) {});
+}
+
 LogicalResult Lowering::lowerLoop(onnx::LoopOp op) {
   size_t states = op.getStates().size();
   SmallVector<Value> starts;
@@ -213,13 +239,8 @@ LogicalResult Lowering::lowerLoop(onnx::LoopOp op) {
         builder, loc, type.clone(storageType(type.getElementType())), dynamic));
   }
   size_t results = starts.size(), checks = countChecks(op);
-  Type word = builder.getI64Type();
-  for (size_t i = 0; i < checks; ++i) {
-    Value zero = arith::ConstantIntOp::create(builder, loc, 0, 64);
-    Value empty = tensor::EmptyOp::create(builder, loc, ArrayRef<int64_t>{1}, word);
-    starts.push_back(
-        linalg::FillOp::create(builder, loc, ValueRange{zero}, ValueRange{empty}).getResult(0));
-  }
+  for (size_t i = 0; i < checks; ++i)
+    starts.push_back(makeSlot(builder, loc));
   onnx::SymbolicExpr trips = !op.getScanned().empty() ? shape(op.getScanned().front()).front()
                              : op.getCount()          ? shapes.scalar(op.getCount())
                                                       : onnx::SymbolicExpr();
@@ -252,21 +273,13 @@ LogicalResult Lowering::lowerLoop(onnx::LoopOp op) {
     llvm::append_range(inits, starts);
     if (condition)
       inits.push_back(condition);
-    SmallVector<Type> types = llvm::to_vector(TypeRange(ValueRange(inits)));
-    auto made = scf::WhileOp::create(
-        builder, loc, types, inits,
-        [&](OpBuilder &b, Location at, ValueRange carried) {
-          Value go =
-              condition ? tensor::ExtractOp::create(b, at, carried.back(), ValueRange()).getResult()
-                        : arith::ConstantIntOp::create(b, at, 1, 1).getResult();
-          if (op.getCount()) {
-            Value most =
-                arith::IndexCastOp::create(b, at, b.getIndexType(), load(b, at, limit, word, {}));
-            go = arith::AndIOp::create(b, at, IndexMath{b, at}.less(carried.front(), most), go);
-          }
-          scf::ConditionOp::create(b, at, go, carried);
-        },
-        [](OpBuilder &, Location, ValueRange) {});
+    auto readLimit = [&](OpBuilder &b, Location at) {
+      return load(b, at, limit, b.getI64Type(), {});
+    };
+    function_ref<Value(OpBuilder &, Location)> below;
+    if (op.getCount())
+      below = readLimit;
+    auto made = makeWhile(builder, loc, inits, condition != nullptr, below);
     loop = made;
     first = 1;
     ValueRange carried = made.getAfterArguments();

@@ -57,7 +57,6 @@ private:
     bool least = !llvm::is_contained(maybeEmpty, builder.getStringAttr(name));
     return SymbolicExpr::symbol(name, least);
   }
-  /// Failure: after adding to the problems.
   LogicalResult importInput(const ValueInfo &input);
   /// Makes a constant of an input whose elements are given by the options.
   LogicalResult fixInput(const ValueInfo &input, Type elementType);
@@ -213,8 +212,7 @@ func::FuncOp Importer::makeFunction(ModuleOp module) {
   return function;
 }
 
-/// Names are collected without regard to which graph they belong to: that a value is used is only
-/// asked to leave out what nobody wants.
+/// Names count whichever graph they belong to: this only serves to leave out what nobody wants.
 void Importer::collectUses(const Graph &graph) {
   for (const Node &node : graph.nodes) {
     for (StringRef name : node.inputs)
@@ -378,8 +376,8 @@ void Importer::importNode(const Node &node) {
       define(name, Value());
     return;
   }
-  std::string name = node.name.empty() ? node.describe() : escaped(node.name);
-  Location loc = NameLoc::get(builder.getStringAttr(name));
+  Location loc =
+      NameLoc::get(builder.getStringAttr(node.name.empty() ? node.describe() : escaped(node.name)));
   NodeBuilder nodeBuilder(builder, shapes, *this, node, *version, loc, *operands, used);
   nodeBuilder.setDeclared(declared);
   known->upgrade(nodeBuilder);
@@ -442,21 +440,20 @@ OwningOpRef<ModuleOp> Importer::run() {
   for (const Node &node : model.graph.nodes)
     importNode(node);
   importOutputs();
-  bool done = problems.empty() && succeeded(verify(*module));
-  return done ? std::move(module) : OwningOpRef<ModuleOp>();
+  if (!problems.empty() || failed(verify(*module)))
+    return {};
+  return module;
 }
 
-/// Whether a size follows may depend on what a later node asks of the dims: as long as an import
-/// fails, the next one is told what those before it have found. `found` becomes the dims that may
-/// be 0.
+/// Whether a size follows may depend on what a later node asks of the dims: while an import fails,
+/// the next one is told what those before it found. `found` becomes the dims that may be 0.
 OwningOpRef<ModuleOp> importWith(const Model &model, const ImportOptions &options,
                                  MLIRContext &context, ArrayRef<mlir::Attribute> maybeEmpty,
                                  SmallVector<mlir::Attribute> &found) {
   constexpr int maxRounds = 3;
   std::vector<Requirement> assumed;
   for (int round = 1;; ++round) {
-    std::vector<Requirement> given = assumed;
-    Importer importer(model, options, context, maybeEmpty, given);
+    Importer importer(model, options, context, maybeEmpty, assumed);
     OwningOpRef<ModuleOp> module = importer.run();
     if (module)
       found = importer.findMaybeEmpty(*module);
