@@ -17,7 +17,7 @@ FLOATS = {TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16, Tensor
 
 class Tensor:
     """`dims` are numbers and expressions of symbols; `sharp`: the same bits in every implementation; `masks`: may
-    hold infinities."""
+    hold infinities or be empty, and is not for any step."""
 
     masks = False
 
@@ -34,9 +34,10 @@ class Graph:
 
     def __init__(self, seed):
         self.seed, self.random, self.numbers = seed, random.Random(seed), np.random.default_rng(seed)
-        self.opset = self.random.choice([17, 18, 20, 21])
+        self.opset = self.random.choice([17, 18, 20, 21, 23])
         self.real = self.random.choices(list(FLOATS), [8, 1, 1])[0]
-        self.sizes = [{"n": self.pick(1, 2, 3), "s": self.random.randint(4, 19), "t": self.random.randint(3, 11)}
+        self.sizes = [{"n": self.pick(1, 2, 3), "s": self.random.randint(4, 19), "t": self.random.randint(3, 11),
+                       "p": self.pick(0, 0, 1, 5)}
                       for _ in range(2)]
         self.symbolic = self.chance(0.75)
         self.nodes, self.initializers, self.inputs, self.makers = [], [], [], {}
@@ -137,7 +138,12 @@ class Graph:
         graph = helper.make_graph(
             nodes, f"fuzz{self.seed}", [info(x) for x in self.inputs],
             [helper.make_tensor_value_info(x.name, x.kind, None) for x in outputs], weights)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
+        return self.packed(graph)
+
+    def packed(self, graph):
+        """A GraphProto with the versions of its operators."""
+        opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid("com.microsoft", 1)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
     def feeds(self, which):
         numbers = np.random.default_rng(self.seed + 7 + which)
@@ -162,7 +168,13 @@ class TooBig(Exception):
 
 def generate(seed):
     """The Graph of a seed."""
-    import steps  # here: steps.py works on Graphs
+    import control  # here: these work on Graphs
+    import data
+    import layers
+    import operators
+    import steps
+
+    known = steps.STEPS | data.STEPS | layers.STEPS | control.STEPS | operators.STEPS
 
     graph = Graph(seed)
     width = graph.pick(6, 8, 12, 16, 24, 33)
@@ -177,7 +189,7 @@ def generate(seed):
     for _ in range(60):
         if wanted == 0:
             break
-        step = graph.random.choices(list(steps.STEPS), list(steps.STEPS.values()))[0]
+        step = graph.random.choices(list(known), list(known.values()))[0]
         before = len(graph.nodes), len(graph.initializers), len(graph.inputs), dict(graph.tensors), set(graph.used)
         try:
             step(graph)
