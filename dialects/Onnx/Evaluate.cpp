@@ -34,10 +34,11 @@ SymbolicExpr divide(const SymbolicExpr &a, const SymbolicExpr &b) {
       return {};
     return *x / *y; // truncates, as ONNX does
   }
-  if (a.lowerBound() >= 0)
-    return SymbolicExpr::floorDiv(a, b);
+  // Where the divisor is 0, no result is right or wrong.
   if (SymbolicExpr exact = SymbolicExpr::exactDiv(a, b); exact.isKnown() || b.lowerBound() <= 0)
     return exact;
+  if (a.lowerBound() >= 0)
+    return SymbolicExpr::floorDiv(a, b);
   // Towards 0 from either side; a number above -b gives 0 on the negative one.
   SymbolicExpr zero(0), positive = SymbolicExpr::floorDiv(SymbolicExpr::max(a, zero), b);
   if (SymbolicExpr::provablyAtMost(SymbolicExpr(1) - b, a))

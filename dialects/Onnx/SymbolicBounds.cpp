@@ -94,9 +94,29 @@ int64_t SymbolicExpr::upperBound() const {
   return sum;
 }
 
+/// Whether the expression is never negative. A minimum that is subtracted is no more than either of
+/// its operands, a maximum that is added no less: x - min(x, 2) is at least x - x. So many of them,
+/// nested or one after the other, are looked at.
+static bool isNeverNegative(const SymbolicExpr &expr, int most) {
+  if (!expr.isKnown() || expr.lowerBound() >= 0 || most == 0)
+    return expr.isKnown() && expr.lowerBound() >= 0;
+  for (const SymbolicTerm &term : expr.terms()) {
+    const SymbolicAtom *atom = term.factors.size() == 1 ? term.factors.front().get() : nullptr;
+    if (!atom || atom->kind != (term.coefficient < 0 ? SymbolicAtom::Min : SymbolicAtom::Max))
+      continue;
+    SymbolicExpr whole = SymbolicExpr::min(atom->lhs, atom->rhs);
+    if (atom->kind == SymbolicAtom::Max)
+      whole = SymbolicExpr::max(atom->lhs, atom->rhs);
+    for (const SymbolicExpr &operand : {atom->lhs, atom->rhs})
+      if (isNeverNegative(expr + SymbolicExpr(term.coefficient) * (operand - whole), most - 1))
+        return true;
+  }
+  return false;
+}
+
 bool SymbolicExpr::provablyAtMost(const SymbolicExpr &a, const SymbolicExpr &b) {
-  SymbolicExpr difference = b - a;
-  return difference.isKnown() && difference.lowerBound() >= 0;
+  constexpr int most = 3;
+  return isNeverNegative(b - a, most);
 }
 
 bool SymbolicExpr::provablyDifferent(const SymbolicExpr &a, const SymbolicExpr &b) {

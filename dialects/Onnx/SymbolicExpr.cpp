@@ -332,6 +332,21 @@ SymbolicExpr SymbolicExpr::mod(const SymbolicExpr &a, const SymbolicExpr &b) {
     takeMultiples(a.terms(), *divisor, quotient, rest);
     if (!quotient.empty())
       return mod(fromTerms(std::move(rest)), b);
+    // A remainder by a multiple of the divisor counts as what it is the remainder of.
+    for (const SymbolicTerm &term : a.terms()) {
+      const SymbolicAtom *atom = term.factors.size() == 1 ? term.factors.front().get() : nullptr;
+      if (!atom || atom->kind != SymbolicAtom::Mod || !exactDiv(atom->rhs, b).isKnown())
+        continue;
+      SymbolicExpr replaced = a - fromTerms({term}) + SymbolicExpr(term.coefficient) * atom->lhs;
+      if (replaced.isKnown())
+        return mod(replaced, b);
+    }
+    // What is missing to a multiple, as x + mod(-x, 4) is: 4 * ((x + 3) / 4).
+    if (a.terms().front().coefficient < 0) {
+      SymbolicExpr missing = a + b * floorDiv(b - SymbolicExpr(1) - a, b);
+      if (missing.isKnown())
+        return missing;
+    }
   }
   return fromAtom(SymbolicAtom::Mod, a, b);
 }

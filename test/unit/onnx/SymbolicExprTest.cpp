@@ -141,6 +141,25 @@ TEST(SymbolicExpr, CommonFactor) {
   EXPECT_EQ(SymbolicExpr::commonFactor(atom * two, atom * seq), one);
 }
 
+TEST(SymbolicExpr, LengthsOfWholeWindows) {
+  // What is missing to whole windows of 4, as exporters write it, and what it makes.
+  SymbolicExpr four(4), rest = SymbolicExpr::mod(seq, four);
+  SymbolicExpr missing = SymbolicExpr::mod(four - rest, four);
+  EXPECT_EQ(missing, SymbolicExpr::mod(SymbolicExpr(0) - seq, four));
+  EXPECT_EQ(seq + missing, four * SymbolicExpr::floorDiv(seq + SymbolicExpr(3), four));
+  EXPECT_EQ(SymbolicExpr::mod(seq + SymbolicExpr::mod(batch, SymbolicExpr(8)), four),
+            SymbolicExpr::mod(seq + batch, four));
+  // A remainder by something else stays.
+  EXPECT_NE(SymbolicExpr::mod(seq + SymbolicExpr::mod(batch, SymbolicExpr(3)), four),
+            SymbolicExpr::mod(seq + batch, four));
+  // The two pieces of a roll are all of it.
+  SymbolicExpr front = SymbolicExpr::min(seq, two);
+  EXPECT_EQ(front + SymbolicExpr::max(0, seq - front), seq);
+  EXPECT_TRUE(SymbolicExpr::provablyAtMost(seq, SymbolicExpr::max(seq, batch)));
+  EXPECT_FALSE(SymbolicExpr::provablyAtMost(seq, SymbolicExpr::min(seq, batch)));
+  EXPECT_FALSE(SymbolicExpr::provablyAtMost(SymbolicExpr::max(seq, batch), seq));
+}
+
 TEST(SymbolicExpr, TermsOfBothSidesCancel) {
   SymbolicExpr past = SymbolicExpr::symbol("past", 0), other = SymbolicExpr::symbol("other", 0);
   SymbolicExpr lhs = past + seq, rhs = seq + other;
