@@ -136,8 +136,6 @@ bool leadsToMatMul(Value value, int depth) {
   if (isa<onnx::AddOp, onnx::MulOp, onnx::DivOp>(op))
     return leadsToMatMul(op->getOperand(0), depth + 1) ||
            leadsToMatMul(op->getOperand(1), depth + 1);
-  if (isa<onnx::SubOp>(op))
-    return leadsToMatMul(op->getOperand(0), depth + 1);
   if (Value kept = keptAbove(op))
     return leadsToMatMul(kept, depth + 1);
   if (auto where = dyn_cast<onnx::WhereOp>(op))

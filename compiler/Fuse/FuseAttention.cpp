@@ -191,6 +191,10 @@ private:
       if (!fits)
         return fail(reason, "mask " + shapeText(term) + " does not broadcast to scores " +
                                 shapeText(scores));
+      // A cast would round the term, or make a sum that was rounded exact.
+      Type element = tensorType(term).getElementType();
+      if (isa<FloatType>(element) && element != tensorType(match.scores.getA()).getElementType())
+        return fail(reason, "query and a term of the scores have different element types");
     }
     return success();
   }

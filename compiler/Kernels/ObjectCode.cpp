@@ -2,7 +2,7 @@
 //
 // Halide can write objects itself, but its prefetches are non-temporal: into L1 only on Intel
 // servers, where a panel of weights that is fetched ahead is gone before it is used. Here they go
-// to all caches, which costs nothing where it made no difference (docs/kernels.md).
+// to all caches, which costs nothing where it made no difference (docs/rationale.md).
 //
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/ObjectCode.h"
@@ -48,8 +48,8 @@ static void keepPrefetchedLines(Module &module) {
     if (function.getIntrinsicID() == Intrinsic::prefetch)
       for (User *user : function.users()) {
         auto *call = cast<CallInst>(user);
-        call->setArgOperand(
-            locality, ConstantInt::get(call->getArgOperand(locality)->getType(), everyCache));
+        call->setArgOperand(locality,
+                            ConstantInt::get(call->getArgOperand(locality)->getType(), everyCache));
       }
 }
 

@@ -23,8 +23,7 @@ struct Interval {
 };
 
 int64_t clampTo64(__int128 value) {
-  // The negative of an open end is open.
-  return value <= -highest ? lowest : value > highest ? highest : static_cast<int64_t>(value);
+  return value < lowest ? lowest : value > highest ? highest : static_cast<int64_t>(value);
 }
 
 int64_t addBound(int64_t a, int64_t b, int64_t none) {
@@ -37,7 +36,9 @@ Interval multiply(Interval a, Interval b) {
   __int128 products[] = {
       static_cast<__int128>(a.low) * b.low, static_cast<__int128>(a.low) * b.high,
       static_cast<__int128>(a.high) * b.low, static_cast<__int128>(a.high) * b.high};
-  return {clampTo64(*std::min_element(std::begin(products), std::end(products))),
+  int64_t low = clampTo64(*std::min_element(std::begin(products), std::end(products)));
+  // The negative of an open end is open.
+  return {low == -highest ? lowest : low,
           clampTo64(*std::max_element(std::begin(products), std::end(products)))};
 }
 
@@ -94,29 +95,28 @@ int64_t SymbolicExpr::upperBound() const {
   return sum;
 }
 
-/// Whether the expression is never negative. A minimum that is subtracted is no more than either of
-/// its operands, a maximum that is added no less: x - min(x, 2) is at least x - x. So many of them,
-/// nested or one after the other, are looked at.
-static bool isNeverNegative(const SymbolicExpr &expr, int most) {
-  if (!expr.isKnown() || expr.lowerBound() >= 0 || most == 0)
-    return expr.isKnown() && expr.lowerBound() >= 0;
+/// A minimum that is subtracted is no more than either of its operands, a maximum that is added no
+/// less: x - min(x, 2) is at least x - x. `steps` bounds how many of them are replaced.
+bool SymbolicExpr::isNeverNegative(const SymbolicExpr &expr, int &steps) {
+  if (!expr.isKnown() || expr.lowerBound() >= 0)
+    return expr.isKnown();
   for (const SymbolicTerm &term : expr.terms()) {
     const SymbolicAtom *atom = term.factors.size() == 1 ? term.factors.front().get() : nullptr;
     if (!atom || atom->kind != (term.coefficient < 0 ? SymbolicAtom::Min : SymbolicAtom::Max))
       continue;
-    SymbolicExpr whole = SymbolicExpr::min(atom->lhs, atom->rhs);
-    if (atom->kind == SymbolicAtom::Max)
-      whole = SymbolicExpr::max(atom->lhs, atom->rhs);
+    SymbolicExpr others = expr - fromTerms({term});
     for (const SymbolicExpr &operand : {atom->lhs, atom->rhs})
-      if (isNeverNegative(expr + SymbolicExpr(term.coefficient) * (operand - whole), most - 1))
+      if (--steps < 0)
+        return false;
+      else if (isNeverNegative(others + SymbolicExpr(term.coefficient) * operand, steps))
         return true;
   }
   return false;
 }
 
 bool SymbolicExpr::provablyAtMost(const SymbolicExpr &a, const SymbolicExpr &b) {
-  constexpr int most = 3;
-  return isNeverNegative(b - a, most);
+  int steps = 24;
+  return isNeverNegative(b - a, steps);
 }
 
 bool SymbolicExpr::provablyDifferent(const SymbolicExpr &a, const SymbolicExpr &b) {

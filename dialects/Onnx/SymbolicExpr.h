@@ -101,6 +101,7 @@ private:
   static SymbolicExpr fromTerms(Poly terms);
   unsigned size() const;
   static SymbolicExpr fromAtom(int kind, const SymbolicExpr &a, const SymbolicExpr &b);
+  static bool isNeverNegative(const SymbolicExpr &expr, int &steps);
 
   std::shared_ptr<const Poly> poly; // null: unknown
 };

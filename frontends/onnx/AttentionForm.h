@@ -62,8 +62,7 @@ mlir::Value bothSeen(NodeBuilder &b, mlir::Value x, mlir::Value y);
 
 /// Where key j lies in 0 to the left and to the right of the position offset + i of query i, as
 /// [.., I, J] of booleans. Negative `left` or `right`: no bound on that side. `offset` broadcasts
-/// to
-/// [B, 1, I, 1].
+/// to [B, 1, I, 1].
 mlir::Value windowMask(NodeBuilder &b, mlir::Value queries, mlir::Value keys, mlir::Value offset,
                        int64_t left, int64_t right);
 

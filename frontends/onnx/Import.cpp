@@ -336,6 +336,11 @@ Value Importer::valueOf(const Node *user, StringRef name) {
 
 std::optional<SmallVector<Value>> Importer::operandsOf(const Node &node) {
   SmallVector<Value> operands;
+  if (node.opType == "SequenceAt" && node.inputs.size() != 2) {
+    problems.addWrong(node, "has " + std::to_string(node.inputs.size()) + " inputs, expected 2",
+                      "");
+    return std::nullopt;
+  }
   bool follows = false; // from what is reported already
   for (auto [i, name] : llvm::enumerate(node.inputs)) {
     if (name.empty()) {

@@ -43,9 +43,6 @@ struct AttentionNode {
     int64_t heads = merged ? b.requiredInt("q_num_heads") : b.intAttr("q_num_heads", 0);
     int64_t kvHeads = merged ? b.requiredInt("kv_num_heads") : b.intAttr("kv_num_heads", 0);
     if (merged) {
-      for (StringRef name : {"q_num_heads", "kv_num_heads"})
-        if (!b.has(name))
-          b.error("attribute '" + name + "' is missing, expected for inputs of rank 3");
       q = splitHeads(b, q, heads, "Q");
       k = splitHeads(b, k, kvHeads, "K");
       v = splitHeads(b, v, kvHeads, "V");

@@ -95,3 +95,36 @@ func.func @unknown_bias(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: te
   %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
   return %o : tensor<2x3x5x8xf32>
 }
+
+// -----
+
+// A term that is added in a wider type than the query's has no place in attn.sdpa.
+// CHECK-LABEL: func @wider_bias
+func.func @wider_bias(%q: tensor<2x3x5x8xf16>, %k: tensor<2x3x8x7xf16>, %v: tensor<2x3x7x8xf16>, %m: tensor<2x1x1x7xf32>) -> tensor<2x3x5x8xf16> {
+  // CHECK-NOT: attn.sdpa
+  // CHECK: onnx.Softmax {{.*}}attn.not_fused = "query and a term of the scores have different element types"
+  // CHECK-NOT: attn.sdpa
+  // CHECK: return
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf16>, tensor<2x3x8x7xf16>) -> tensor<2x3x5x7xf16>
+  %w = onnx.Cast %s : (tensor<2x3x5x7xf16>) -> tensor<2x3x5x7xf32>
+  %b = onnx.Add %w, %m : (tensor<2x3x5x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %n = onnx.Cast %p : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf16>
+  %o = onnx.MatMul %n, %v : (tensor<2x3x5x7xf16>, tensor<2x3x7x8xf16>) -> tensor<2x3x5x8xf16>
+  return %o : tensor<2x3x5x8xf16>
+}
+
+// -----
+
+// The same with a term of the query's type, widened for the softmax only.
+// CHECK-LABEL: func @widened_softmax
+func.func @widened_softmax(%q: tensor<2x3x5x8xf16>, %k: tensor<2x3x8x7xf16>, %v: tensor<2x3x7x8xf16>, %m: tensor<2x1x1x7xf16>) -> tensor<2x3x5x8xf16> {
+  // CHECK: attn.sdpa {{.*}} bias(%{{.*}})
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf16>, tensor<2x3x8x7xf16>) -> tensor<2x3x5x7xf16>
+  %b = onnx.Add %s, %m : (tensor<2x3x5x7xf16>, tensor<2x1x1x7xf16>) -> tensor<2x3x5x7xf16>
+  %w = onnx.Cast %b : (tensor<2x3x5x7xf16>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %w {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %n = onnx.Cast %p : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf16>
+  %o = onnx.MatMul %n, %v : (tensor<2x3x5x7xf16>, tensor<2x3x7x8xf16>) -> tensor<2x3x5x8xf16>
+  return %o : tensor<2x3x5x8xf16>
+}
