@@ -1,18 +1,11 @@
-""
-    "Random graphs (graphs.py), compiled and compared.
+"""Random graphs (graphs.py), compiled and compared.
 
-    fuzz.py-- raptc R-- rapt -
-    run R-- seed 1 --count 500 [--keep FOLDER]
+    fuzz.py --raptc R --rapt-run R --seed 1 --count 500 [--keep FOLDER]
 
-    Each graph runs with fused attention,
-    with attention that cannot be fused(its probabilities are outputs), with reference kernels,
-    and in onnxruntime without optimisations,
-    at two sizes of its symbolic dims
-        .Every element must lie within a tolerance of the largest one of its output;
-where it does not,
-    the same graph in float64 says whether Rapt is further off than onnxruntime
-        is.Exit code 1 when that is so,
-    or when a tool fails; with
+Each graph runs with fused attention, with attention that cannot be fused (its probabilities are outputs), with
+reference kernels, and in onnxruntime without optimisations, at two sizes of its symbolic dims. Every element
+must lie within a tolerance of the largest one of its output; where it does not, the same graph in float64 says
+whether Rapt is further off than onnxruntime is. Exit code 1 when that is so, or when a tool fails; with
 --keep, the graph is then cut down to what still goes wrong and saved with its inputs.
 """
 
@@ -70,7 +63,8 @@ def widen(graph, narrow):
     del graph.node[:]
     graph.node.extend(nodes)
 
-#Operands that are integers, or floats beside the numbers.
+
+# Operands that are integers, or floats beside the numbers.
 OTHERS = {"GroupQueryAttention": (5, 6), "MultiHeadAttention": (4,), "Attention": (3,), "RotaryEmbedding": (1,),
           "Resize": (2,), "RNN": (4,), "GRU": (4,), "LSTM": (4,), "OneHot": (0, 1)}
 
@@ -98,10 +92,12 @@ def truth(model, feeds):
     for _ in range(1 + len(model.graph.node)):
         wide = in_float64(model, narrow)
         try:
-  return e2e.Oracle(wide.SerializeToString())
-             .run(feeds) except Exception as failure
-      : #onnxruntime's exceptions have no common base said =
-             str(failure) if not narrow : try : names = [output.name for output in wide.graph.output]
+            return e2e.Oracle(wide.SerializeToString()).run(feeds)
+        except Exception as failure:  # onnxruntime's exceptions have no common base
+            said = str(failure)
+        if not narrow:
+            try:
+                names = [output.name for output in wide.graph.output]
                 return dict(zip(names, onnx.reference.ReferenceEvaluator(wide).run(None, feeds)))
             except Exception:  # nor have those of the reference, which does not know every form
                 pass
@@ -135,7 +131,7 @@ def judge(got, want, model, feeds, tolerance, what):
         exact = truth(model, feeds)
         for name in want:
             own, other = error(got[name], exact[name]), error(want[name], exact[name])
-#Where onnxruntime has other infinities than float64, that cannot judge.
+            # Where onnxruntime has other infinities than float64, that cannot judge.
             if own > tolerance and not (np.isfinite(other) and own <= 8 * other):
                 raise e2e.Failure(f"{failure}; off from float64 by {own:.2g}, onnxruntime by {other:.2g}") from failure
 
@@ -177,8 +173,8 @@ def check_seed(seed, args):
         return f"no valid graph: {type(failure).__name__}: {failure}", 0
     return None, len(graph.probabilities)
 
-#-- -                                                                                              \
-    Cutting down -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -
+
+# --- Cutting down -------------------------------------------------------------------------------------
 def without_dead(nodes, outputs):
     needed, kept = set(outputs), []
     for node in reversed(nodes):
