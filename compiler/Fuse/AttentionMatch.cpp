@@ -76,10 +76,7 @@ static Value findGuard(Value probabilities, AttentionMatch &match) {
   if (!llvm::equal(maximum.getAxes(), ArrayRef<int64_t>{rank - 1}))
     return {};
   // A mask that hides nothing has a row without a key nowhere.
-  Value data = maximum.getData();
-  while (auto expand = data.getDefiningOp<onnx::ExpandOp>())
-    data = expand.getInput();
-  std::optional<double> everywhere = scalarConstant(data);
+  std::optional<double> everywhere = scalarConstant(onnx::withoutExpand(maximum.getData()));
   if (!everywhere || !std::isfinite(*everywhere))
     match.rowGuard = maximum.getData();
   return guard.getOutput();
@@ -119,7 +116,7 @@ static Value keptAbove(Operation *op) {
   if (!maximum || op->getNumOperands() != 2)
     return {};
   for (int i : {0, 1})
-    if (auto least = scalarConstant(op->getOperand(1 - i)); least && *least <= kLowest)
+    if (auto least = scalarConstant(op->getOperand(1 - i)); least && *least <= onnx::kLowest)
       if (op->getOperand(i).getType() == op->getResult(0).getType())
         return op->getOperand(i);
   return {};
@@ -243,7 +240,8 @@ static Value stepUp(Value value, AttentionMatch &match, std::string &reason) {
       sentinel = static_cast<float>(sentinel);
     if (!std::isinf(sentinel) && !match.biases.empty()) {
       // The lowest float plus a score of ordinary size is the lowest float.
-      if (match.factor == 1 && sentinel <= kLowest && tensorType(value).getElementType().isF32()) {
+      if (match.factor == 1 && sentinel <= onnx::kLowest &&
+          tensorType(value).getElementType().isF32()) {
         match.addedMasks.push_back({where.getCondition(), seenWhenTrue, sentinel});
         return seenWhenTrue ? where.getX() : where.getY();
       }
@@ -348,9 +346,7 @@ std::optional<AttentionMatch> matchAttention(onnx::SoftmaxOp softmax, std::strin
 }
 
 std::optional<MaskTerm> booleanMask(Value bias) {
-  while (auto expand = bias.getDefiningOp<onnx::ExpandOp>())
-    bias = expand.getInput();
-  auto where = bias.getDefiningOp<onnx::WhereOp>();
+  auto where = onnx::withoutExpand(bias).getDefiningOp<onnx::WhereOp>();
   if (!where)
     return std::nullopt;
   std::optional<double> x = scalarConstant(where.getX()), y = scalarConstant(where.getY());

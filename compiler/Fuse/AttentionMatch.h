@@ -14,9 +14,6 @@
 
 namespace rapt::fuse {
 
-/// Half of the lowest f32: at or below it a sum with a score of ordinary size is unchanged.
-inline constexpr double kLowest = -1.7e38;
-
 /// A term added to the scores; `factor` is what the sum is multiplied by further down.
 struct BiasTerm {
   mlir::Value value;

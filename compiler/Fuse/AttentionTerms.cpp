@@ -91,15 +91,13 @@ private:
   /// Where(seen, b, lowest), below Expands, as the mask with the sentinel that the factor leaves,
   /// and b.
   static std::optional<std::pair<MaskTerm, Value>> lowestMask(BiasTerm term) {
-    Value bias = term.value;
-    while (auto expand = bias.getDefiningOp<onnx::ExpandOp>())
-      bias = expand.getInput();
+    Value bias = onnx::withoutExpand(term.value);
     auto where = bias.getDefiningOp<onnx::WhereOp>();
     if (!where || !tensorType(bias).getElementType().isF32() || !(term.factor > 0))
       return std::nullopt;
     for (bool seenWhenTrue : {true, false}) {
       std::optional<double> low = scalarConstant(seenWhenTrue ? where.getY() : where.getX());
-      if (low && *low <= kLowest && !std::isinf(*low))
+      if (low && *low <= onnx::kLowest && !std::isinf(*low))
         return std::pair(MaskTerm{where.getCondition(), seenWhenTrue, *low * term.factor},
                          seenWhenTrue ? where.getX() : where.getY());
     }

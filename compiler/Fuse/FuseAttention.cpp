@@ -28,7 +28,6 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/Pass/Pass.h"
-#include "llvm/Support/FormatVariadic.h"
 
 #include <cmath>
 
@@ -176,13 +175,13 @@ private:
       return fail(reason, "mask has more dims than scores " + shapeText(scores));
     SmallVector<Value> terms;
     for (fuse::BiasTerm &term : match.biases)
-      terms.push_back(term.value = withoutExpand(term.value));
+      terms.push_back(term.value = onnx::withoutExpand(term.value));
     for (fuse::MaskTerm &term : match.masks)
-      terms.push_back(term.condition = withoutExpand(term.condition));
+      terms.push_back(term.condition = onnx::withoutExpand(term.condition));
     if (match.rowScale)
-      terms.push_back(match.rowScale = withoutExpand(match.rowScale));
+      terms.push_back(match.rowScale = onnx::withoutExpand(match.rowScale));
     if (match.sink)
-      terms.push_back(match.sink = withoutExpand(match.sink));
+      terms.push_back(match.sink = onnx::withoutExpand(match.sink));
     for (Value term : terms) {
       int64_t skipped = rank - tensorType(term).getRank();
       bool fits = skipped >= 0;
@@ -215,12 +214,6 @@ private:
     if (least && *least >= *match.sentinel / 2)
       return success();
     return fail(reason, "a bias may be as low as the finite sentinel of a mask");
-  }
-
-  static Value withoutExpand(Value value) {
-    while (auto expand = value.getDefiningOp<onnx::ExpandOp>())
-      value = expand.getInput();
-    return value;
   }
 
   /// Follows Mul and Div by scalars up, multiplying them into `scale`.
@@ -319,11 +312,8 @@ private:
     for (fuse::BiasTerm &term : match.biases) {
       Value value = term.value;
       if (term.factor != 1.0) {
-        auto type = RankedTensorType::get({}, tensorType(value).getElementType());
-        auto factor = DenseElementsAttr::get(
-            type, builder.getFloatAttr(type.getElementType(), term.factor).getValue());
-        Value constant = onnx::ConstantOp::create(builder, loc, type, factor).getOutput();
-        value = onnx::MulOp::create(builder, loc, value.getType(), value, constant).getOutput();
+        Value factor = scalar(cast<FloatType>(tensorType(value).getElementType()), term.factor);
+        value = onnx::MulOp::create(builder, loc, value.getType(), value, factor).getOutput();
       }
       joined = joined ? combine<onnx::AddOp>(joined, value) : value;
     }

@@ -11,7 +11,6 @@
 #include "compiler/Fuse/LowerIndices.h"
 #include "compiler/Fuse/Lowering.h"
 
-#include "dialects/Kernel/Kernel.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/TypeSwitch.h"

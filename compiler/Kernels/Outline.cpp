@@ -10,7 +10,6 @@
 #include "compiler/Kernels/Kernels.h"
 
 #include "dialects/Kernel/Kernel.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Pass/Pass.h"

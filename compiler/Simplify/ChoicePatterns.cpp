@@ -20,9 +20,6 @@ using namespace mlir;
 namespace rapt {
 
 namespace {
-/// Half of the lowest f32. At or below it nothing of ordinary size changes a number by addition.
-constexpr double kLowest = -1.7e38;
-
 bool isBool(Value value) { return getElementTypeOrSelf(value).isInteger(1); }
 
 /// The float that every element of `value` is.
@@ -34,7 +31,7 @@ std::optional<double> numberOf(const ShapeInference &shapes, Value value) {
 /// The f32 that every element of `value` is, if it is so low that only masks hold it.
 std::optional<double> lowestOf(const ShapeInference &shapes, Value value) {
   std::optional<double> number = numberOf(shapes, value);
-  bool low = number && *number <= kLowest && !std::isinf(*number);
+  bool low = number && *number <= onnx::kLowest && !std::isinf(*number);
   return low && getElementTypeOrSelf(value).isF32() ? number : std::nullopt;
 }
 
@@ -60,9 +57,7 @@ struct Choice {
   double x, y;
 
   static std::optional<Choice> of(const ShapeInference &shapes, Value value) {
-    while (auto expand = value.getDefiningOp<onnx::ExpandOp>())
-      value = expand.getInput();
-    auto where = value.getDefiningOp<onnx::WhereOp>();
+    auto where = onnx::withoutExpand(value).getDefiningOp<onnx::WhereOp>();
     std::optional<double> x = where ? numberOf(shapes, where.getX()) : std::nullopt;
     std::optional<double> y = where ? numberOf(shapes, where.getY()) : std::nullopt;
     return x && y ? std::optional(Choice{where.getCondition(), *x, *y}) : std::nullopt;
@@ -169,7 +164,7 @@ struct ZeroOfSum : ShapePattern<onnx::EqualOp> {
       return {};
     for (auto [mask, x] : {std::pair(sum.getA(), sum.getB()), std::pair(sum.getB(), sum.getA())}) {
       std::optional<Choice> choice = Choice::of(shapes, mask);
-      if (!choice || choice->x > kLowest || std::isinf(choice->x) || choice->y != 0 ||
+      if (!choice || choice->x > onnx::kLowest || std::isinf(choice->x) || choice->y != 0 ||
           !isSmall(shapes, x))
         continue;
       Value zero = numberLike(builder, op.getLoc(), 0, x);

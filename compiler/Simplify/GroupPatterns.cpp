@@ -61,14 +61,15 @@ bool leadsToProduct(Value value, int depth = 0) {
           llvm::any_of(op->getOperands(), [&](Value x) { return leadsToProduct(x, depth + 1); }));
 }
 
-/// A softmax over the last of four dims reads `value`, past elementwise arithmetic.
-bool feedsSoftmax(Value value, int depth = 0) {
+/// A softmax over the last of `rank` dims reads `value`, past elementwise arithmetic.
+bool feedsSoftmax(Value value, int64_t rank = 4, int depth = 0) {
   if (!value.hasOneUse() || depth > kDeepest)
     return false;
   Operation *user = *value.user_begin();
   if (auto softmax = dyn_cast<onnx::SoftmaxOp>(user))
-    return softmax.getAxis() == 3 && cast<RankedTensorType>(value.getType()).getRank() == 4;
-  return isScoreMath(user) && feedsSoftmax(user->getResult(0), depth + 1);
+    return static_cast<int64_t>(softmax.getAxis()) == rank - 1 &&
+           cast<RankedTensorType>(value.getType()).getRank() == rank;
+  return isScoreMath(user) && feedsSoftmax(user->getResult(0), rank, depth + 1);
 }
 
 /// A product has `weights` on its left, perhaps reshaped or cast.
@@ -324,7 +325,7 @@ struct MergeBatchScores : ShapePattern<onnx::ReshapeOp> {
     Value data = op.getData();
     Shape wide = shapes.shapeOf(data);
     if (!mergesBatches(wide, shapes.shape(op.getReshaped())) || !leadsToProduct(data) ||
-        !readBySoftmax(op.getReshaped()))
+        !feedsSoftmax(op.getReshaped(), wide.size() - 1))
       return {};
     Operation *source = data.getDefiningOp();
     if (auto matmul = dyn_cast<onnx::MatMulOp>(source)) {
@@ -338,18 +339,6 @@ struct MergeBatchScores : ShapePattern<onnx::ReshapeOp> {
     for (Value operand : source->getOperands())
       mapping.map(operand, withMergedFirst(builder, shapes, operand, wide));
     return builder.clone(*source, mapping)->getResult(0);
-  }
-
-private:
-  /// A softmax over the last dim reads `value`, past elementwise arithmetic.
-  static bool readBySoftmax(Value value, int depth = 0) {
-    if (!value.hasOneUse() || depth > kDeepest)
-      return false;
-    Operation *user = *value.user_begin();
-    if (auto softmax = dyn_cast<onnx::SoftmaxOp>(user))
-      return static_cast<int64_t>(softmax.getAxis()) ==
-             cast<RankedTensorType>(value.getType()).getRank() - 1;
-    return isScoreMath(user) && readBySoftmax(user->getResult(0), depth + 1);
   }
 };
 

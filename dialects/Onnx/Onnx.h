@@ -18,4 +18,17 @@
 #define GET_OP_CLASSES
 #include "dialects/Onnx/OnnxOps.h.inc"
 
+namespace rapt::onnx {
+/// Half of the lowest f32: at or below it a sum with a number of ordinary size is unchanged. Only
+/// masks hold such numbers.
+inline constexpr double kLowest = -1.7e38;
+
+/// What `value` repeats: the operand of any Expands that it is the result of.
+inline mlir::Value withoutExpand(mlir::Value value) {
+  while (auto expand = value.getDefiningOp<ExpandOp>())
+    value = expand.getInput();
+  return value;
+}
+} // namespace rapt::onnx
+
 #endif // RAPT_DIALECTS_ONNX_ONNX_H

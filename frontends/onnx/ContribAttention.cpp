@@ -57,7 +57,7 @@ Value CacheUpdate::put(NodeBuilder &b, Value past, Value now) const {
 
 // --- ContribAttention ----------------------------------------------------------------------------
 void ContribAttention::setScale(NodeBuilder &b) {
-  float scale = b.finiteAttr("scale", 0, std::numeric_limits<float>::lowest());
+  float scale = b.finiteAttr("scale", 0, std::nullopt);
   form.scaleByHeadDim = scale == 0;
   form.scale = scale == 0 ? 1 : scale;
 }

@@ -3,6 +3,8 @@
 #include "frontends/onnx/Errors.h"
 
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/raw_ostream.h"
 
 using namespace llvm;
 
@@ -34,5 +36,11 @@ std::string escaped(StringRef name) {
 }
 
 std::string quoted(StringRef name) { return "'" + escaped(name) + "'"; }
+
+std::string numberText(double number) {
+  std::string text;
+  raw_string_ostream(text) << format("%g", number);
+  return text;
+}
 
 } // namespace rapt::onnx

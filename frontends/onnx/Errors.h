@@ -32,6 +32,9 @@ std::string escaped(llvm::StringRef name);
 /// `escaped(name)` in single quotes.
 std::string quoted(llvm::StringRef name);
 
+/// A number of a model in its shortest form, such as -1e+300 or nan.
+std::string numberText(double number);
+
 } // namespace rapt::onnx
 
 #endif // RAPT_FRONTENDS_ONNX_ERRORS_H

@@ -15,7 +15,6 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Verifier.h"
-#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/ScopeExit.h"
 
 using namespace mlir;
@@ -337,8 +336,7 @@ Value Importer::valueOf(const Node *user, StringRef name) {
 std::optional<SmallVector<Value>> Importer::operandsOf(const Node &node) {
   SmallVector<Value> operands;
   if (node.opType == "SequenceAt" && node.inputs.size() != 2) {
-    problems.addWrong(node, "has " + std::to_string(node.inputs.size()) + " inputs, expected 2",
-                      "");
+    problems.addWrong(node, "has " + std::to_string(node.inputs.size()) + " inputs, expected 2");
     return std::nullopt;
   }
   bool follows = false; // from what is reported already
@@ -489,10 +487,8 @@ OwningOpRef<ModuleOp> importModel(const Model &model, const ImportOptions &optio
       return success(diagnostic.getSeverity() != DiagnosticSeverity::Error);
     });
     module = importWith(model, options, context, {}, unused);
-    if (!module)
-      return module;
   }
-  if (maybeEmpty.empty())
+  if (!module || maybeEmpty.empty())
     return module;
   // What the first import took for granted about these dims may have shaped what it made, so the
   // model is imported with what is known now. A graph that needs one of them after all keeps them.

@@ -8,10 +8,8 @@
 #include "frontends/onnx/Errors.h"
 
 #include "mlir/IR/Diagnostics.h"
-#include "llvm/Support/Format.h"
 
 #include <cmath>
-#include <limits>
 
 using namespace mlir;
 
@@ -153,17 +151,11 @@ bool NodeBuilder::flagAttr(StringRef name, bool otherwise) {
   return value != 0;
 }
 
-float NodeBuilder::finiteAttr(StringRef name, float otherwise, float least) {
+float NodeBuilder::finiteAttr(StringRef name, float otherwise, std::optional<float> least) {
   float value = floatAttr(name, otherwise);
-  if (!std::isfinite(value) || value < least) {
-    std::string text;
-    llvm::raw_string_ostream stream(text);
-    stream << "attribute '" << name << "' is " << llvm::format("%g", value)
-           << ", expected a finite number";
-    if (least > std::numeric_limits<float>::lowest())
-      stream << llvm::format(" of at least %g", least);
-    error(text);
-  }
+  if (!std::isfinite(value) || (least && value < *least))
+    error("attribute '" + name + "' is " + numberText(value) + ", expected a finite number" +
+          (least ? " of at least " + numberText(*least) : ""));
   return value;
 }
 
@@ -303,7 +295,7 @@ Value NodeBuilder::makeScalar(Type type, double value) {
   auto scalar = RankedTensorType::get({}, type);
   Element element = convert(Element::ofFloat(value), type);
   if (!element.isKnown()) {
-    error("constant " + Twine(std::to_string(value)) + " does not fit its element type");
+    error("constant " + numberText(value) + " does not fit its element type");
     return {};
   }
   return makeConstant(writeContent(Content::ofElements({element}), scalar));

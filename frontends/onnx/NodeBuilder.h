@@ -89,8 +89,8 @@ public:
   /// An integer attribute that says yes or no: error unless it is 0 or 1.
   bool flagAttr(llvm::StringRef name, bool otherwise);
   float floatAttr(llvm::StringRef name, float otherwise);
-  /// Error unless it is finite and at least `least`.
-  float finiteAttr(llvm::StringRef name, float otherwise, float least = 0);
+  /// Error unless it is finite and at least `least`, if there is such a bound.
+  float finiteAttr(llvm::StringRef name, float otherwise, std::optional<float> least = 0.0f);
   llvm::StringRef stringAttr(llvm::StringRef name, llvm::StringRef otherwise);
   std::optional<llvm::SmallVector<int64_t>> intsAttr(llvm::StringRef name);
   std::optional<llvm::SmallVector<float>> floatsAttr(llvm::StringRef name);

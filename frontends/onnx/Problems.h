@@ -28,7 +28,7 @@ public:
   void addUnsupported(const Node &node, std::optional<int64_t> version, llvm::StringRef reason);
   /// The node is wrong: `what` says what was seen and what is expected. `inputs`, which may be
   /// empty, are shown for the first of several nodes of which the same is said.
-  void addWrong(const Node &node, const std::string &what, const std::string &inputs);
+  void addWrong(const Node &node, const std::string &what, const std::string &inputs = "");
   /// A sentence of its own, about an input, an initialiser or an output.
   void add(const std::string &text) { wrong[text].what = text; }
 

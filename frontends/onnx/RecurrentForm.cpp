@@ -121,7 +121,7 @@ void RecurrentForm::readAttributes(NodeBuilder &b) {
     inputForget = b.flagAttr("input_forget", false);
   clip = b.floatAttr("clip", 0);
   if (!(clip >= 0))
-    b.error("attribute 'clip' is " + Twine(std::to_string(clip)) + ", expected at least 0");
+    b.error("attribute 'clip' is " + numberText(clip) + ", expected at least 0");
   b.ignoreAttr("output_sequence"); // opset 7: whether Y is wanted at all
   readActivations(b);
 }

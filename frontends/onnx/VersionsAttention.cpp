@@ -158,7 +158,7 @@ void upgradeAttention(NodeBuilder &b) {
   if (!node.take(b))
     return;
   AttentionForm &form = node.form;
-  form.scale = b.finiteAttr("scale", 1, std::numeric_limits<float>::lowest());
+  form.scale = b.finiteAttr("scale", 1, std::nullopt);
   form.scaleByHeadDim = !b.has("scale");
   form.softcap = b.finiteAttr("softcap", 0);
   if (int64_t precision = b.intAttr("softmax_precision", 0)) {

@@ -15,7 +15,6 @@
 #include "frontends/onnx/Versions.h"
 
 #include <cmath>
-#include <limits>
 
 using namespace mlir;
 
@@ -102,7 +101,7 @@ struct LinearAttentionNode {
 void upgradeLinearAttention(NodeBuilder &b) {
   LinearAttentionNode node;
   node.read(b);
-  float scale = b.finiteAttr("scale", 0, std::numeric_limits<float>::lowest());
+  float scale = b.finiteAttr("scale", 0, std::nullopt);
   if (b.stopped())
     return;
   // Query heads that share a key head are rows of one matrix: [T, B, G, H / G, K].
@@ -209,7 +208,7 @@ void upgradeFlexAttention(NodeBuilder &b) {
   form.query = b.in(0);
   form.key = b.in(1);
   form.value = b.in(2);
-  form.scale = b.finiteAttr("scale", 1, std::numeric_limits<float>::lowest());
+  form.scale = b.finiteAttr("scale", 1, std::nullopt);
   form.scaleByHeadDim = !b.has("scale");
   int64_t precision = b.intAttr("softmax_precision", 0);
   const Graph *scoreMod = b.has("score_mod") ? b.graphAttr("score_mod") : nullptr;

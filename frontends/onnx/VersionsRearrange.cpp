@@ -6,6 +6,7 @@
 
 #include "frontends/onnx/Compose.h"
 #include "frontends/onnx/Constants.h"
+#include "frontends/onnx/Errors.h"
 #include "frontends/onnx/Slice.h"
 #include "frontends/onnx/Versions.h"
 
@@ -26,8 +27,8 @@ void upgradeOneHot(NodeBuilder &b) {
     b.error("input 'values' has rank " + Twine(b.rank(values)) + ", expected 1");
   else if (SymbolicExpr size = b.dim(values, 0); SymbolicExpr::provablyDifferent(size, 2))
     b.error("input 'values' has " + size.str() + " elements, expected 2");
-  if (std::optional<double> size = b.number(depth); size && *size < 0)
-    b.error("input 'depth' is " + Twine(static_cast<int64_t>(*size)) + ", expected at least 0");
+  if (std::optional<double> size = b.number(depth); size && !(*size >= 0))
+    b.error("input 'depth' is " + numberText(*size) + ", expected at least 0");
   if (b.stopped())
     return;
   Type i64 = b.ops().getI64Type();

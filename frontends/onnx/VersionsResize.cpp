@@ -5,6 +5,7 @@
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "frontends/onnx/Errors.h"
 #include "frontends/onnx/Versions.h"
 
 #include <cmath>
@@ -85,8 +86,8 @@ bool checkScales(NodeBuilder &b, ArrayRef<double> scales, size_t axes) {
     b.error("'scales' has " + Twine(scales.size()) + " numbers, expected " + Twine(axes));
   for (double scale : scales)
     if (!(scale >= 1 / maxScale && scale <= maxScale))
-      b.error("'scales' has " + Twine(std::to_string(scale)) + ", expected " +
-              Twine(std::to_string(1 / maxScale)) + " to " + Twine(std::to_string(maxScale)));
+      b.error("'scales' has " + numberText(scale) + ", expected " + numberText(1 / maxScale) +
+              " to " + numberText(maxScale));
   return !b.stopped();
 }
 

@@ -57,6 +57,36 @@ struct Self {
   }
 };
 
+/// Attention whose query, key and value are inputs [batch, heads, tokens, size] of their own.
+struct Apart {
+  Builder b;
+  AttentionStage stage;
+
+  Apart(int dims, Extent batch, Extent queries, Extent keys, int64_t heads, int64_t kvHeads,
+        int64_t headDim, int64_t valueDim, double scale)
+      : b(dims) {
+    auto operand = [&](int64_t count, const Extent &tokens, int64_t size) {
+      return atAll(b.input({batch, fixed(count), tokens, fixed(size)}));
+    };
+    stage.batch = batch, stage.queries = queries, stage.keys = keys;
+    stage.heads = heads, stage.kvHeads = kvHeads;
+    stage.headDim = headDim, stage.valueDim = valueDim, stage.scale = scale;
+    stage.query = operand(heads, queries, headDim);
+    stage.key = operand(kvHeads, keys, headDim);
+    stage.value = operand(kvHeads, keys, valueDim);
+  }
+
+  /// Tensor `t` [batch, heads, queries, keys or size] at the loops of those names.
+  ExprRef atAll(int t) { return b.at(t, {loop(0), loop(1), loop(2), loop(3)}); }
+  /// Tensor `t` [queries, keys] at the loops of those names.
+  ExprRef atPair(int t) { return b.at(t, {loop(2), loop(3)}); }
+
+  const KernelSpec &finish() {
+    b.spec.outputs = {b.attention(stage)};
+    return b.spec;
+  }
+};
+
 Schedule attentionSchedule(bool narrow = false,
                            Schedule::Variant variant = Schedule::Variant::Strip) {
   Schedule result = schedule(Recipe::Attention, narrow);
@@ -100,18 +130,9 @@ TEST(Attention, SequencesOfEverySize) {
 TEST(Attention, KeysOfStaticLength) {
   // Whole panels only, a last one that is half empty, exactly half full, nearly full.
   for (int64_t keys : {64, 69, 80, 90}) {
-    Builder b(1);
-    std::vector<Extent> shape = {fixed(1), fixed(2), fixed(keys), fixed(24)};
-    int q = b.input({fixed(1), fixed(2), dim(0), fixed(24)}), k = b.input(shape),
-        v = b.input(shape), bias = b.input({dim(0), fixed(keys)});
-    auto plain = [&](int t) { return b.at(t, {loop(0), loop(1), loop(2), loop(3)}); };
-    AttentionStage stage;
-    stage.batch = fixed(1), stage.queries = dim(0), stage.keys = fixed(keys);
-    stage.heads = stage.kvHeads = 2, stage.headDim = stage.valueDim = 24, stage.scale = 0.25;
-    stage.query = plain(q), stage.key = plain(k), stage.value = plain(v);
-    stage.bias = b.at(bias, {loop(2), loop(3)});
-    b.spec.outputs = {b.attention(stage)};
-    checkAll(b.spec, attentionSchedule(), {{1}, {9}, {45}}, 1e-5);
+    Apart apart(1, fixed(1), dim(0), fixed(keys), 2, 2, 24, 24, 0.25);
+    apart.stage.bias = apart.atPair(apart.b.input({dim(0), fixed(keys)}));
+    checkAll(apart.finish(), attentionSchedule(), {{1}, {9}, {45}}, 1e-5);
   }
 }
 
@@ -119,18 +140,10 @@ TEST(Attention, TasksOfManyQueriesAndManyKeys) {
   // Tasks of 544 queries, the last one short; rows of scores a multiple of 2 KB long and not;
   // causal, so that tasks and blocks leave out panels.
   for (bool causal : {false, true}) {
-    Builder b(2);
-    auto input = [&](Extent length) { return b.input({fixed(1), fixed(8), length, fixed(4)}); };
-    int q = input(dim(0)), k = input(dim(1)), v = input(dim(1));
-    auto plain = [&](int t) { return b.at(t, {loop(0), loop(1), loop(2), loop(3)}); };
-    AttentionStage stage;
-    stage.batch = fixed(1), stage.queries = dim(0), stage.keys = dim(1);
-    stage.heads = stage.kvHeads = 8, stage.headDim = stage.valueDim = 4, stage.scale = 0.5;
-    stage.query = plain(q), stage.key = plain(k), stage.value = plain(v);
+    Apart apart(2, fixed(1), dim(0), dim(1), 8, 8, 4, 4, 0.5);
     if (causal)
-      stage.causalOffset = whole(0);
-    b.spec.outputs = {b.attention(stage)};
-    checkAll(b.spec, attentionSchedule(causal), {{1100, 40}, {9, 1024}, {600, 512}}, 1e-5);
+      apart.stage.causalOffset = whole(0);
+    checkAll(apart.finish(), attentionSchedule(causal), {{1100, 40}, {9, 1024}, {600, 512}}, 1e-5);
   }
 }
 
@@ -198,26 +211,19 @@ TEST(Attention, MasksOfEveryKindAndEmptyRows) {
 }
 
 TEST(Attention, MaskLoadedAsMinusInfinity) {
-  Builder b(1);
-  std::vector<Extent> shape = {fixed(1), fixed(2), dim(0), fixed(16)};
-  int q = b.input(shape), k = b.input(shape), v = b.input(shape), bias = b.input({dim(0), dim(0)});
-  auto plain = [&](int t) { return b.at(t, {loop(0), loop(1), loop(2), loop(3)}); };
-  AttentionStage stage;
-  stage.batch = fixed(1), stage.queries = stage.keys = dim(0);
-  stage.heads = stage.kvHeads = 2, stage.headDim = stage.valueDim = 16, stage.scale = 0.25;
-  stage.query = plain(q), stage.key = plain(k), stage.value = plain(v),
-  stage.bias = b.at(bias, {loop(2), loop(3)});
-  b.spec.outputs = {b.attention(stage)};
+  Apart apart(1, fixed(1), dim(0), dim(0), 2, 2, 16, 16, 0.25);
+  apart.stage.bias = apart.atPair(apart.b.input({dim(0), dim(0)}));
+  const KernelSpec &spec = apart.finish();
   for (auto variant : allVariants)
     for (int64_t size : {3, 20, 37, 50}) { // the last key excluded before its padding
-      LoadedKernel kernel(b.spec, attentionSchedule(false, variant), hostCpu());
+      LoadedKernel kernel(spec, attentionSchedule(false, variant), hostCpu());
       ASSERT_TRUE(kernel.ok()) << kernel.error;
-      std::vector<Values> inputs = randomInputs(b.spec, {size});
+      std::vector<Values> inputs = randomInputs(spec, {size});
       for (int64_t i = 0; i < size; ++i)
         for (int64_t j = 0; j < size; ++j)
           if (j > i || i == 2) // causal by -inf, and one row with nothing left
             inputs[3][i * size + j] = -HUGE_VAL;
-      checkAccuracy(kernel, b.spec, {size}, inputs,
+      checkAccuracy(kernel, spec, {size}, inputs,
                     std::string(variantName(variant)) + " size " + std::to_string(size));
     }
 }
@@ -243,46 +249,28 @@ TEST(Attention, LargeLogitsAndOneHotKey) {
 
 TEST(Attention, CausalOffsetSoftcapAndGroupedHeads) {
   for (auto variant : allVariants) {
-    Builder b(2); // queries, keys
-    int q = b.input({fixed(2), fixed(6), dim(0), fixed(32)}),
-        k = b.input({fixed(2), fixed(2), dim(1), fixed(32)}),
-        v = b.input({fixed(2), fixed(2), dim(1), fixed(16)});
-    auto plain = [&](int t) { return b.at(t, {loop(0), loop(1), loop(2), loop(3)}); };
-    AttentionStage stage;
-    stage.batch = fixed(2), stage.queries = dim(0), stage.keys = dim(1);
-    stage.heads = 6, stage.kvHeads = 2, stage.headDim = 32, stage.valueDim = 16;
-    stage.scale = 0.2, stage.softcap = 5;
-    stage.causalOffset = Expr::makeDim(1) - Expr::makeDim(0);
-    stage.query = plain(q), stage.key = plain(k), stage.value = plain(v);
-    b.spec.outputs = {b.attention(stage)};
+    Apart apart(2, fixed(2), dim(0), dim(1), 6, 2, 32, 16, 0.2);
+    apart.stage.softcap = 5;
+    apart.stage.causalOffset = Expr::makeDim(1) - Expr::makeDim(0);
     Schedule both = attentionSchedule(false, variant);
     both.decodeQueries = variant == Schedule::Variant::Strip ? 4 : 0;
-    checkAll(b.spec, both, {{1, 1}, {1, 50}, {4, 50}, {7, 40}, {40, 40}, {33, 20}}, 1e-5);
+    checkAll(apart.finish(), both, {{1, 1}, {1, 50}, {4, 50}, {7, 40}, {40, 40}, {33, 20}}, 1e-5);
   }
 }
 
 /// Dims: queries, keys. A mask [queries, keys], if any, comes as the last input.
 static KernelSpec banded(std::optional<int64_t> causal, std::optional<int64_t> window, bool mask,
                          EmptyRow empty, int64_t headDim = 32, int64_t valueDim = 16) {
-  Builder b(2);
-  int q = b.input({fixed(1), fixed(4), dim(0), fixed(headDim)}),
-      k = b.input({fixed(1), fixed(2), dim(1), fixed(headDim)}),
-      v = b.input({fixed(1), fixed(2), dim(1), fixed(valueDim)});
-  auto plain = [&](int t) { return b.at(t, {loop(0), loop(1), loop(2), loop(3)}); };
-  AttentionStage stage;
-  stage.batch = fixed(1), stage.queries = dim(0), stage.keys = dim(1);
-  stage.heads = 4, stage.kvHeads = 2, stage.headDim = headDim, stage.valueDim = valueDim;
-  stage.scale = 0.2, stage.emptyRow = empty;
+  Apart apart(2, fixed(1), dim(0), dim(1), 4, 2, headDim, valueDim, 0.2);
+  apart.stage.emptyRow = empty;
   ExprRef fromEnd = Expr::makeDim(1) - Expr::makeDim(0);
   if (causal)
-    stage.causalOffset = fromEnd + whole(*causal);
+    apart.stage.causalOffset = fromEnd + whole(*causal);
   if (window)
-    stage.windowOffset = fromEnd + whole(*window);
+    apart.stage.windowOffset = fromEnd + whole(*window);
   if (mask)
-    stage.mask = b.at(b.input({dim(0), dim(1)}, ScalarType::Bool), {loop(2), loop(3)});
-  stage.query = plain(q), stage.key = plain(k), stage.value = plain(v);
-  b.spec.outputs = {b.attention(stage)};
-  return b.spec;
+    apart.stage.mask = apart.atPair(apart.b.input({dim(0), dim(1)}, ScalarType::Bool));
+  return apart.finish();
 }
 
 TEST(Attention, QueriesDoNotDependOnOtherQueries) {
@@ -355,33 +343,27 @@ TEST(Attention, BlockSparseMask) {
 TEST(Attention, SparseMaskOfHeadsWithPositionsAndBias) {
   // Dims: batch, sequence. A mask for each batch and head, a bias for each query and key.
   for (bool narrow : {false, true}) {
-    Builder b(2);
-    std::vector<Extent> shape = {dim(0), fixed(2), dim(1), fixed(16)};
-    int q = b.input(shape), k = b.input(shape), v = b.input(shape),
-        bias = b.input({dim(1), dim(1)}),
-        mask = b.input({dim(0), fixed(2), dim(1), dim(1)}, ScalarType::Bool);
-    auto plain = [&](int t) { return b.at(t, {loop(0), loop(1), loop(2), loop(3)}); };
-    AttentionStage stage;
-    stage.batch = dim(0), stage.queries = stage.keys = dim(1);
-    stage.heads = stage.kvHeads = 2, stage.headDim = stage.valueDim = 16, stage.scale = 0.25;
-    stage.query = plain(q), stage.key = plain(k), stage.value = plain(v);
-    stage.bias = b.at(bias, {loop(2), loop(3)}), stage.mask = plain(mask);
-    stage.causalOffset = whole(40), stage.windowOffset = whole(-200);
-    stage.emptyRow = EmptyRow::Mean;
-    b.spec.outputs = {b.attention(stage)};
-    LoadedKernel kernel(b.spec, attentionSchedule(narrow), hostCpu(narrow));
+    Apart apart(2, dim(0), dim(1), dim(1), 2, 2, 16, 16, 0.25);
+    const int bias = apart.b.input({dim(1), dim(1)}),
+              mask = apart.b.input({dim(0), fixed(2), dim(1), dim(1)}, ScalarType::Bool);
+    apart.stage.bias = apart.atPair(bias), apart.stage.mask = apart.atAll(mask);
+    apart.stage.causalOffset = whole(40), apart.stage.windowOffset = whole(-200);
+    apart.stage.emptyRow = EmptyRow::Mean;
+    const KernelSpec &spec = apart.finish();
+    LoadedKernel kernel(spec, attentionSchedule(narrow), hostCpu(narrow));
     ASSERT_TRUE(kernel.ok()) << kernel.error;
     for (int64_t size : {5, 64, 333}) {
-      std::vector<Values> inputs = randomInputs(b.spec, {2, size});
+      std::vector<Values> inputs = randomInputs(spec, {2, size});
       for (int64_t row = 0; row < 4 * size; ++row) // batch, head and query
         for (int64_t j = 0; j < size; ++j)
-          inputs[4][row * size + j] = (row / 48 * 5 + j / 32 * 3) % 7 < 2 && row % 91 != 17;
-      checkAccuracy(kernel, b.spec, {2, size}, inputs, "size " + std::to_string(size));
+          inputs[mask][row * size + j] = (row / 48 * 5 + j / 32 * 3) % 7 < 2 && row % 91 != 17;
+      checkAccuracy(kernel, spec, {2, size}, inputs, "size " + std::to_string(size));
 
       // The second sequence alone, by another number of threads, gives the same bits.
       std::vector<Values> alone = inputs;
-      for (int t : {q, k, v, mask})
-        alone[t].erase(alone[t].begin(), alone[t].begin() + alone[t].size() / 2);
+      for (int t = 0; t < static_cast<int>(alone.size()); ++t)
+        if (t != bias)
+          alone[t].erase(alone[t].begin(), alone[t].begin() + alone[t].size() / 2);
       Values both = kernel.run({2, size}, inputs, 3)[0], second = kernel.run({1, size}, alone)[0];
       EXPECT_TRUE(std::equal(second.begin(), second.end(), both.begin() + both.size() / 2)) << size;
     }
@@ -482,21 +464,12 @@ TEST(Attention, ScratchOfPromptsIsTheStripsOwn) {
 TEST(Attention, FewQueriesKeepTheirBits) {
   // A query's result depends neither on the queries beside it, nor on batch and threads, as long as
   // one kernel computes it: where an artifact has two, their numbers decide which.
-  Builder b(3); // batch, queries, keys
-  auto operand = [&](int64_t heads, const Extent &tokens) {
-    return b.at(b.input({dim(0), fixed(heads), tokens, fixed(32)}),
-                {loop(0), loop(1), loop(2), loop(3)});
-  };
-  AttentionStage stage;
-  stage.batch = dim(0), stage.queries = dim(1), stage.keys = dim(2);
-  stage.heads = 4, stage.kvHeads = 2, stage.headDim = stage.valueDim = 32, stage.scale = 0.3;
-  stage.query = operand(4, dim(1)), stage.key = operand(2, dim(2)),
-  stage.value = operand(2, dim(2));
-  b.spec.outputs = {b.attention(stage)};
-  LoadedKernel kernel(b.spec, attentionSchedule(false, Schedule::Variant::Decode), hostCpu());
+  Apart apart(3, dim(0), dim(1), dim(2), 4, 2, 32, 32, 0.3);
+  const KernelSpec &spec = apart.finish();
+  LoadedKernel kernel(spec, attentionSchedule(false, Schedule::Variant::Decode), hostCpu());
   ASSERT_TRUE(kernel.ok()) << kernel.error;
   const int64_t batch = 3, queries = 4, keys = 53;
-  std::vector<Values> inputs = randomInputs(b.spec, {batch, queries, keys});
+  std::vector<Values> inputs = randomInputs(spec, {batch, queries, keys});
   Values together = kernel.run({batch, queries, keys}, inputs, 3)[0];
   for (int64_t n = 0; n < batch; ++n)
     for (int64_t i = 0; i < queries; ++i) {
