@@ -276,17 +276,17 @@ class Book:
 
 
 def installed(options, book):
-    """{suite: its engines that are there}; prints the others with the reason. Ends without any."""
+    """{suite: its engines that are there}; prints the others with the reason. Ends without the first."""
     wanted = {suite: engines_for(suite, options) for suite in options.suites}
     reasons = {name: engines.install(name) for name in dict.fromkeys(sum(wanted.values(), []))}
     for name, reason in reasons.items():
         if reason:
             book.miss(name, reason)
             print(f"{name}: not installed: {reason}")
-    chosen = {suite: [name for name in names if not reasons[name]] for suite, names in wanted.items()}
-    if not all(chosen.values()):
-        sys.exit("no engine is installed")
-    return chosen
+    for names in wanted.values():
+        if reasons[names[0]]:
+            sys.exit(f"{names[0]}, which the others are compared with, is not installed")
+    return {suite: [name for name in names if not reasons[name]] for suite, names in wanted.items()}
 
 
 def interrupt(*_):

@@ -57,6 +57,15 @@ def check_interrupted(folder, *arguments):
         check("stopped before its end" in f.read(), "the page does not say that the run was stopped")
 
 
+def check_without_first(folder):
+    """Without the engine that the others are compared with there is no race."""
+    command = [sys.executable, os.path.join(ROOT, "benchmarks/bench.py"), "gemm", "--engines", "rapt", "onnxruntime"]
+    done = subprocess.run(command, env={**os.environ, "RAPT_BENCH_BUILD": os.path.join(folder, "empty")},
+                          capture_output=True, text=True)
+    check(done.returncode == 1 and "rapt, which the others are compared with, is not installed" in done.stderr,
+          f"exit code {done.returncode}\n{done.stdout}{done.stderr}")
+
+
 def check_race(rows, count, columns):
     check(len(rows) == count, f"{len(rows)} rows, expected {count}")
     for row in rows:
@@ -119,6 +128,7 @@ def main():
     (row,) = record["rows"]
     check("no-such-flag" in row["engines"]["rapt:--no-such-flag"]["reason"], row["engines"])
     check("median_ms" in row["engines"]["rapt"] and "no-such-flag" in text, text)
+    check_without_first(args.folder)
     check_interrupted(args.folder, "attention", *pair, "--lengths", *map(str, range(2, 40)), "--heads=2", "--sizes=8")
 
 
