@@ -37,6 +37,17 @@ REFERENCE = "onnxruntime"
 CALLS = 300  # runs of a trivial operator that tell what a call costs
 
 
+def at_least(least, number=int):
+    """A type of arguments: a number of at least `least`."""
+    def read(text):
+        value = number(text)
+        if not value >= least:
+            raise argparse.ArgumentTypeError(f"{text}, expected at least {least}")
+        return value
+    read.__name__ = number.__name__  # of which argparse says that a text is none
+    return read
+
+
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.splitlines()[0])
     parser.add_argument("suites", nargs="*", metavar="SUITE", 
@@ -51,17 +62,17 @@ def parse(arguments):
                         help="thread counts, each a table (default: 1; with --full also 2)")
     parser.add_argument("--models", nargs="+", 
                         help="encoder, load: minilm, bert-base, or the path of an ONNX encoder")
-    parser.add_argument("--batches", nargs="+", type=int, help="encoder: batch sizes")
-    parser.add_argument("--lengths", nargs="+", type=int, help="tokens or keys; gemm: rows")
-    parser.add_argument("--sizes", nargs="+", type=int, help="attention: head sizes")
-    parser.add_argument("--heads", nargs="+", type=int, help="attention: numbers of heads")
+    parser.add_argument("--batches", nargs="+", type=at_least(1), help="encoder: batch sizes")
+    parser.add_argument("--lengths", nargs="+", type=at_least(1), help="tokens or keys; gemm: rows")
+    parser.add_argument("--sizes", nargs="+", type=at_least(1), help="attention: head sizes")
+    parser.add_argument("--heads", nargs="+", type=at_least(1), help="attention: numbers of heads")
     parser.add_argument("--masks", nargs="+", choices=attention.MASKS, help="attention: kinds of mask")
     parser.add_argument("--layers", nargs="+", metavar="INPUTSxOUTPUTS[+gelu]", help="gemm: layers")
-    parser.add_argument("--cold-bytes", type=int, help="gemm: weights that one run reads")
+    parser.add_argument("--cold-bytes", type=at_least(1), help="gemm: weights that one run reads")
     parser.add_argument("--march", default="native", help="instruction set of the peak, as clang names it")
-    parser.add_argument("--seconds", type=float, help="least time at a point")
-    parser.add_argument("--rounds", type=int, help="least number of rounds at a point")
-    parser.add_argument("--drift", type=float, help="how far peak or bandwidth may move within a round: 0.1 is 10 %%")
+    parser.add_argument("--seconds", type=at_least(0, float), help="least time at a point")
+    parser.add_argument("--rounds", type=at_least(1), help="least number of rounds at a point")
+    parser.add_argument("--drift", type=at_least(0, float), help="how far peak or bandwidth may move within a round: 0.1 is 10 %%")
     parser.add_argument("--json", metavar="FILE", help="also write the record to this file")
     parser.add_argument("--keep", action="store_true", help="write record and pictures to benchmarks/results")
     options = parser.parse_args(arguments)
@@ -75,6 +86,7 @@ def parse(arguments):
     options.threads = options.threads or list(range(1, 1 + min(usable, 2 if options.full else 1)))
     if max(options.threads) > usable or min(options.threads) < 1:
         parser.error(f"--threads: expected 1 to {usable}, the cores that this process may use")
+    options.threads = list(dict.fromkeys(options.threads))
     options.suites = options.suites or list(SUITES)
     return options
 
@@ -174,7 +186,7 @@ def measure(case, team, names, gauge, pace, progress):
     progress.note("the race")
     try:
         timed = race(ready, gauge, pace)
-    except WorkerError as error:
+    except (WorkerError, machine.GaugeError) as error:
         for name in ready:
             team.drop(name)
             results[name]["reason"] = f"the race ended: {error}"
@@ -319,6 +331,9 @@ def main():
                     race_suite(suite, options, names, threads, progress, book.keep)
         except KeyboardInterrupt:
             stopped = True
+        except machine.GaugeError as error:
+            book.end(complete=False)
+            sys.exit(f"the machine cannot be measured: {error}")
         book.end(complete=not stopped)
         if stopped:
             break

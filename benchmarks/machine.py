@@ -19,6 +19,10 @@ def cores(threads):
     return usable[:threads]
 
 
+class GaugeError(RuntimeError):
+    """A program that measures the machine has ended."""
+
+
 class Gauge:
     """Measures FMA peak and read bandwidth of `threads` pinned threads, whenever asked.
 
@@ -32,25 +36,34 @@ class Gauge:
     def _start(self, name, threads):
         os.makedirs(CACHE, exist_ok=True)
         program = os.path.join(CACHE, f"{name}-{self.flags[1][7:]}")
-        subprocess.run([COMPILER, *self.flags, os.path.join(SOURCES, name + ".c"), "-o", program],
-                       check=True)
+        mine = f"{program}.{os.getpid()}"  # another run may be using that one
+        subprocess.run([COMPILER, *self.flags, os.path.join(SOURCES, name + ".c"), "-o", mine], check=True)
+        os.replace(mine, program)
         pinned = cores(threads)
         return subprocess.Popen([program, str(threads), "-"], stdin=subprocess.PIPE,
                                 stdout=subprocess.PIPE, text=True,
                                 preexec_fn=lambda: (os.setpgrp(), os.sched_setaffinity(0, pinned)))
 
     def measure(self):
-        """{peak: GFLOP/s, isa: its name, bandwidth: GB/s}"""
+        """{peak: GFLOP/s, isa: its name, bandwidth: GB/s}. Raises GaugeError."""
         answers = []
         for program in self._programs:
-            program.stdin.write("\n")
-            program.stdin.flush()
-            answers.append(program.stdout.readline().split())
+            try:
+                program.stdin.write("\n")
+                program.stdin.flush()
+                answers.append(program.stdout.readline().split())
+            except BrokenPipeError:
+                answers.append([])
+            if not answers[-1]:
+                raise GaugeError(f"{os.path.basename(program.args[0])} has ended")
         return {"peak": float(answers[0][0]), "isa": answers[0][1], "bandwidth": float(answers[1][0])}
 
     def close(self):
         for program in self._programs:
-            program.stdin.close()
+            try:
+                program.stdin.close()
+            except BrokenPipeError:  # it has ended already
+                pass
             program.wait()
             program.stdout.close()
 

@@ -15,7 +15,7 @@ def _about(record):
     yield f"- {record['date'][:16].replace('T', ' ')} UTC, `scripts/bench {shlex.join(record['arguments'])}`"
     yield (f"- {machine['cpu']} (family, model, stepping {', '.join(machine['family_model_stepping'])}), "
            f"{report.plural(machine['cores'], 'core')}, {caches}; Linux {machine['kernel']}; "
-           f"load {machine['load'][0]:.1f} before")
+           f"load {machine['load'][0]:.1f} before, {machine.get('load_after', machine['load'])[0]:.1f} after")
     yield (f"- Rapt {machine['commit'][:10]}{' with changes' if machine['modified'] else ''}; "
            + ", ".join(f"{name} {text}" for name, text in record["engines"].items() if name != "raptc"))
     yield (f"- at least {pace['rounds']} rounds and {pace['seconds']:g} s at a point; rounds that drift by more than "
@@ -34,7 +34,7 @@ def _cell(result, base):
     if base or not against:
         return f"{text} ({result['peak_percent']:.0f} %)"
     ratio = f"{against['ratio']:.2f}"
-    return f"{text} ({'**' + ratio + '**' if against['ratio'] < 1 else ratio})"
+    return f"{text} ({'**' + ratio + '**' if against['ratio'] < 1 else ratio} {report.interval(against)})"
 
 
 def _table(rows, names):
@@ -69,7 +69,7 @@ def _race(suite, record, pictures):
                 (threads == 1 and not name.removesuffix(".svg")[-1].isdigit() and "roofline" not in name)]
         yield from (f"![{name.removesuffix('.svg')}]({name})\n" for name in mine)
         yield (f"Median milliseconds; behind {names[0]}'s the share of the FMA peak, behind the others' how many times "
-               f"as long they take, in bold where {names[0]} is behind.\n")
+               f"as long they take and its 95 % interval, in bold where {names[0]} is behind.\n")
         yield from _table(rows, names)
         reasons = list(_reasons(rows, names))
         if reasons:

@@ -122,23 +122,36 @@ def _compare(pairs):
     worst = min(pairs, key=lambda pair: pair[0]["ratio"])
     without = [a["without_calls"] for a, _, _ in pairs if "without_calls" in a]
     known = [value for value in without if value is not None]
+    minima = [a["of_minima"] for a, _, _ in pairs if "of_minima" in a]
     verdicts = [verdict(against) for against, _, _ in pairs]
     return {"points": len(pairs), "geometric_mean": stats.geometric_mean(ratios),
             "ahead": verdicts.count(1), "behind": verdicts.count(-1),
             "least": worst[0]["ratio"], "least_at": worst[1],
+            "of_minima": stats.geometric_mean(minima) if minima else None,
             "without_calls": stats.geometric_mean(known) if known else None,
             "without_calls_points": len(known), "mostly_calls": len(without) - len(known),
             "lost": [{"point": text, "engine": name, **against} for against, text, name in
                      sorted(pairs, key=lambda pair: pair[0]["ratio"]) if against["ratio"] < 1]}
 
 
+def _peers(names):
+    """The engines that are not the first one with other flags."""
+    return [name for name in names[1:] if engines.kind(name) != engines.kind(names[0])]
+
+
+def _with_minima(result, base):
+    """What is known of an engine against `base`, with the ratio of the shortest runs where both have one."""
+    ratio = {"of_minima": result["min_ms"] / base["min_ms"]} if "min_ms" in result and "min_ms" in base else {}
+    return {**result["against_base"], **ratio}
+
+
 def standing(rows, names):
     """{opponent: numbers} of the first engine against each other one, and, as "best peer", against the fastest
     peer at each point; Rapt with other flags is no peer of Rapt."""
     base, found = names[0], {}
-    peers = [name for name in names[1:] if engines.kind(name) != engines.kind(base)]
-    timed = [(title(row), {n: e["against_base"] for n, e in row["engines"].items() if "against_base" in e})
-             for row in rows]
+    peers = _peers(names)
+    timed = [(title(row), {n: _with_minima(e, row["engines"][base]) for n, e in row["engines"].items()
+                           if "against_base" in e}) for row in rows]
     for name in names[1:]:
         pairs = [(against[name], text, name) for text, against in timed if name in against]
         if pairs:
@@ -148,7 +161,7 @@ def standing(rows, names):
         fastest = min((n for n in peers if n in against), key=lambda n: against[n]["ratio"], default=None)
         if fastest:
             best.append((against[fastest], text, fastest))
-    if len(peers) > 1 and best:
+    if best:
         found["best peer"] = _compare(best)
     return found
 
@@ -169,21 +182,33 @@ def closing(rows, names):
         return "\n".join(["nothing to compare with", *absent])
     text = [f"{names[0]} is faster by (geometric mean; won and lost are points where the interval leaves 1 out)"]
     for name, about in found.items():
+        if name == "best peer" and len(_peers(names)) == 1:
+            continue
         even = about["points"] - about["ahead"] - about["behind"]
         of = f"{about['points']} of " if about["points"] < len(rows) else ""
         text.append(f"  {name:18s} {about['geometric_mean']:.2f} over {of}{plural(len(rows), 'point')}: "
                     f"{about['ahead']} won, {about['behind']} lost, {even} even; least {about['least']:.2f} at "
                     f"{about['least_at']}")
-    last = found.get("best peer", about)
-    if last["without_calls"]:
-        text.append(f"  {'':18s} {last['without_calls']:.2f} over {plural(last['without_calls_points'], 'point')} when "
+    best = found.get("best peer", about)
+    if best["of_minima"]:
+        text.append(f"  {'':18s} {best['of_minima']:.2f} by each engine's shortest runs")
+    if best["without_calls"]:
+        text.append(f"  {'':18s} {best['without_calls']:.2f} over {plural(best['without_calls_points'], 'point')} when "
                     "each engine's cost of a call is taken off")
-    if last["mostly_calls"]:
-        text.append(f"  {'':18s} {plural(last['mostly_calls'], 'point')} left out of that: the call is more than half "
+    if best["mostly_calls"]:
+        text.append(f"  {'':18s} {plural(best['mostly_calls'], 'point')} left out of that: the call is more than half "
                     "of a time")
-    for point in last["lost"]:
-        text.append(f"  behind {point['engine']}: {point['ratio']:.2f} {interval(point)} at {point['point']}")
-    return "\n".join(text + absent)
+    for name, about in found.items():
+        for point in about["lost"] if name != "best peer" else ():
+            text.append(f"  behind {name}: {point['ratio']:.2f} {interval(point)} at {point['point']}")
+    return "\n".join(text + dropped(rows) + absent)
+
+
+def dropped(rows):
+    """How many rounds of a suite the machine spoiled, as lines."""
+    known = [row["machine"] for row in rows if "machine" in row]
+    lost, kept = (sum(about.get(key, 0) for about in known) for key in ("dropped_rounds", "rounds"))
+    return [f"{lost} of {lost + kept} rounds were dropped"] if lost else []
 
 
 def save(record, path):

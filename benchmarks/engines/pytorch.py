@@ -91,6 +91,10 @@ class Engine:
         torch.set_num_threads(threads)
         torch.set_num_interop_threads(1)
         self._compiled = name == "inductor"
+        if self._compiled:
+            import torch._inductor.config
+
+            torch._inductor.config.freezing = True  # weights are constants, laid out when compiling
         self._mode = torch.no_grad() if self._compiled else torch.inference_mode()
         self._mode.__enter__()  # for good
         self._source = self._function = self._results = None

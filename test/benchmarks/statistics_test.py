@@ -84,7 +84,20 @@ check(abs(best["geometric_mean"] - (2 * 0.5 * 1.005) ** (1 / 3)) < 1e-9 and best
 check([(p["engine"], p["point"]) for p in best["lost"]] == [("openvino", "size 2")], best["lost"])
 check(found["onnxruntime"]["ahead"] == 2 and found["rapt-unfused"]["behind"] == 1, found)
 check("behind openvino: 0.50" in report.closing(rows, ["rapt", "onnxruntime", "openvino"]), "a lost point is named")
+
+# A lost point is named whatever engine comes last, and what the only peer is behind of is said of it.
+lost = [row(1, openvino=0.8, **{"rapt-unfused": 2.0}), row(2, openvino=1.5, **{"rapt-unfused": 0.9})]
+for engines in (["rapt", "openvino", "rapt-unfused"], ["rapt", "rapt-unfused", "openvino"]):
+    text = report.closing(lost, engines)
+    check("behind openvino: 0.80" in text and "behind rapt-unfused: 0.90" in text, text)
+    check("best peer" not in text, text)
 check(report.closing([row(1)], ["rapt"]) == "nothing to compare with", "one engine")
+
+
+# The shortest runs are compared beside the medians.
+fast = row(1, ort=2.0)
+fast["engines"]["rapt"]["min_ms"], fast["engines"]["ort"]["min_ms"] = 2.0, 3.0
+check("1.50 by each engine's shortest runs" in report.closing([fast, row(2, ort=2.0)], ["rapt", "ort"]), "minima")
 
 
 def against(ratio, **more):
@@ -165,6 +178,7 @@ timed = race.race(workers, Gauge(), dataclasses.replace(race.QUICK, seconds=0, p
 check(timed.dropped == {"the machine moved": 1, "ort waited for its cores": 1}, timed.dropped)
 check(len(timed.times["ort"]) == 6, timed.times)
 about = report.gauge_summary(timed)
+check(report.dropped([{"machine": about}, {}]) == ["2 of 8 rounds were dropped"], about)
 check(about["dropped_rounds"] == 2 and "2 of 8 rounds dropped: the machine moved (1), ort waited for its cores (1)" in
       report.notes({"machine": about}), about)
 
