@@ -10,7 +10,8 @@
 //              latency. A tile that needs more registers than there are goes through memory.
 //   attention  for each pair of query and key, keys filled up to whole vectors, head_dim +
 //              value_dim FMAs and the softmax's arithmetic (scale, bias, maximum, exp, sum:
-//              kSoftmax vector operations); unfused, the scores go to cache and back as well.
+//              kSoftmax vector operations); unless it decodes, keys and values are packed first;
+//              unfused, the scores go to cache and back as well.
 //   others     the arithmetic of every stage at every point of its loops, in vectors, or one by
 //              one with the reference recipe.
 //
@@ -37,6 +38,7 @@ constexpr double kFmas = 2, kLoads = 2, kLatency = 4; // a cycle, a cycle, cycle
 constexpr double kMemoryBytes = 8, kCacheBytes = 32;  // a cycle
 constexpr double kCacheSize = 1 << 20;
 constexpr double kSoftmax = 24;         // vector operations for each vector of scores
+constexpr double kPack = 4;             // cycles for each vector of a panel that is packed
 constexpr double kTranscendental = 12;  // exp, log, erf, tanh, ...
 constexpr double kUnvectorisedCost = 4; // scalar code waits for each result
 
@@ -78,6 +80,20 @@ double elementwiseCycles(const KernelSpec &spec, const Stage *except, double lan
   return cycles;
 }
 
+/// A product of rows x columns in register tiles.
+struct Tiling {
+  double blocks, panels;
+  double tile, vectors; ///< rows and vectors of a tile
+  double step;          ///< cycles of a tile for each k
+
+  Tiling(double rows, double columns, const Schedule &schedule, double lanes)
+      : blocks(std::ceil(rows / double(schedule.tileRows))),
+        panels(std::ceil(columns / double(schedule.tileCols))),
+        tile(blocks > 0 ? std::ceil(rows / blocks) : 0),
+        vectors(std::ceil(double(schedule.tileCols) / lanes)),
+        step(std::max({tile * vectors / kFmas, (tile + vectors) / kLoads, kLatency})) {}
+};
+
 double gemmCycles(const KernelSpec &spec, const GemmMatch &match, const Schedule &schedule,
                   const TargetCpu &target, double lanes, const std::vector<int64_t> &dims) {
   const LoopStage &loop = match.contraction->loop;
@@ -85,33 +101,25 @@ double gemmCycles(const KernelSpec &spec, const GemmMatch &match, const Schedule
   double columns = sizeOf(loop.loops[loop.parallel - 1], dims);
   double depth = sizeOf(loop.loops[loop.parallel], dims);
   double products = points(loop, dims) / std::max(1.0, rows * columns * depth);
-  double blocks = std::ceil(rows / double(schedule.tileRows));
-  double tile = blocks > 0 ? std::ceil(rows / blocks) : 0;
-  double vectors = std::ceil(double(schedule.tileCols) / lanes);
-  double panels = std::ceil(columns / double(schedule.tileCols));
-  double step = std::max({tile * vectors / kFmas, (tile + vectors) / kLoads, kLatency});
-  if (tile * vectors + vectors + 1 > double(target.vectorRegisters))
-    step += tile * vectors / kLoads;
-  return products * blocks * panels * depth * step +
+  Tiling tiling(rows, columns, schedule, lanes);
+  double accumulators = tiling.tile * tiling.vectors;
+  if (accumulators + tiling.vectors + 1 > double(target.vectorRegisters))
+    tiling.step += accumulators / kLoads;
+  return products * tiling.blocks * tiling.panels * depth * tiling.step +
          elementwiseCycles(spec, match.contraction, lanes, dims);
 }
 
 /// As a gemm's, and the panels that the kernel packs: loads, shuffles and stores.
 double matmulCycles(const KernelSpec &spec, const ProductMatch &match, const Schedule &schedule,
                     double lanes, const std::vector<int64_t> &dims) {
-  constexpr double kPack = 4; // cycles a vector
   const LoopStage &loop = match.contraction->loop;
   double rows = sizeOf(loop.loops[match.m], dims);
   double columns = sizeOf(loop.loops[loop.parallel - 1], dims), depth = 1;
   for (size_t i = loop.parallel; i < loop.loops.size(); ++i)
     depth *= sizeOf(loop.loops[i], dims);
   double products = points(loop, dims) / std::max(1.0, rows * columns * depth);
-  double blocks = std::ceil(rows / double(schedule.tileRows));
-  double tile = blocks > 0 ? std::ceil(rows / blocks) : 0;
-  double vectors = std::ceil(double(schedule.tileCols) / lanes);
-  double panels = std::ceil(columns / double(schedule.tileCols));
-  double step = std::max({tile * vectors / kFmas, (tile + vectors) / kLoads, kLatency});
-  return products * panels * depth * (blocks * step + vectors * kPack) +
+  Tiling tiling(rows, columns, schedule, lanes);
+  return products * tiling.panels * depth * (tiling.blocks * tiling.step + tiling.vectors * kPack) +
          elementwiseCycles(spec, match.contraction, lanes, dims);
 }
 
@@ -129,6 +137,10 @@ double attentionCycles(const KernelSpec &spec, const Schedule &schedule, double 
     double vectors = heads * queries * roundUp(keys, lanes) / lanes * seen;
     double filled = double(a.headDim) + roundUp(double(a.valueDim), lanes);
     cycles += vectors * (filled + kSoftmax) / kFmas;
+    bool decodes =
+        schedule.variant == Schedule::Variant::Decode || queries <= double(schedule.decodeQueries);
+    if (!decodes)
+      cycles += sizeOf(a.batch, dims) * double(a.kvHeads) * keys * filled / lanes * kPack;
     if (schedule.variant == Schedule::Variant::Unfused)
       cycles += heads * queries * keys * 4 * 4 / kCacheBytes; // four passes over the scores
   }

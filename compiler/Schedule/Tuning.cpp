@@ -106,11 +106,10 @@ struct Parameter {
   bool vectors;
 };
 
-constexpr Parameter kNumbers[] = {{"gemm", "tile_rows", 1, 16, false},
-                                  {"gemm", "tile_cols", 1, 8, true},
-                                  {"gemm", "prefetch", 0, 8, false},
-                                  {"gemm", "even_rows", 0, 1024, false},
-                                  {"attention", "block_query", 1, 512, false}};
+constexpr Parameter kNumbers[] = {
+    {"gemm", "tile_rows", 1, 16, false},         {"gemm", "tile_cols", 1, 8, true},
+    {"gemm", "prefetch", 0, 8, false},           {"gemm", "even_rows", 0, 1024, false},
+    {"attention", "block_query", 1, 512, false}, {"attention", "decode_queries", 0, 16, false}};
 constexpr std::pair<StringLiteral, StringLiteral> kOthers[] = {
     {"gemm", "parallel"}, {"attention", "parallel"}, {"attention", "variant"}};
 
@@ -258,8 +257,26 @@ private:
     if (const json::Value *parallel = schedule.get("parallel"))
       if (!parallel->getAsBoolean())
         return wrong("expected 'parallel' to be true or false, got " + textOf(*parallel));
-    if (const json::Value *variant = schedule.get("variant"))
-      return checkVariant(*variant);
+    if (Error error = checkTile(schedule, concerns))
+      return error;
+    const json::Value *variant = schedule.get("variant");
+    if (variant && variant->getAsString() != "strip" &&
+        schedule.getInteger("decode_queries").value_or(0) > 0)
+      return wrong("'decode_queries' goes with the variant \"strip\", got " + textOf(*variant));
+    return variant ? checkVariant(*variant) : Error::success();
+  }
+
+  /// A register tile, its row of the panel and a broadcast need registers.
+  Error checkTile(const json::Object &schedule, bool concerns) const {
+    std::optional<int64_t> rows = schedule.getInteger("tile_rows"),
+                           columns = schedule.getInteger("tile_cols");
+    if (!rows || !columns || !concerns)
+      return Error::success();
+    int64_t vectors = *columns / (target.vectorBytes / 4), needed = (*rows + 1) * vectors + 1;
+    if (needed > target.vectorRegisters)
+      return wrong("tile_rows " + Twine(*rows) + " and tile_cols " + Twine(*columns) + " need " +
+                   Twine(needed) + " vector registers, " + target.cpu + " has " +
+                   Twine(target.vectorRegisters));
     return Error::success();
   }
 
@@ -331,6 +348,8 @@ Schedule TuningTable::apply(const json::Object &what, const Schedule &schedule,
     kernel::ScheduleAttr attr = kernels::toAttr(&context, schedule);
     mlir::NamedAttrList params(attr.getParams());
     mlir::Builder b(&context);
+    if (entry.schedule.get("variant")) // it is for all numbers of queries
+      params.erase("decode_queries");
     for (const auto &[key, value] : entry.schedule) {
       if (auto flag = value.getAsBoolean())
         params.set(StringRef(key), b.getBoolAttr(*flag));

@@ -49,6 +49,7 @@ static void addAttentions(std::vector<Schedule> &list) {
       list.push_back(other);
     }
   Schedule other = first;
+  other.decodeQueries = 0;
   bool isStrip = first.variant == Schedule::Variant::Strip;
   other.variant = isStrip ? Schedule::Variant::Unfused : Schedule::Variant::Strip;
   list.push_back(other);

@@ -19,18 +19,25 @@
 #include "llvm/Support/ThreadPool.h"
 
 #include <chrono>
+#include <unistd.h>
 
 using namespace llvm;
 using namespace rapt;
 using kernels::Schedule;
 
 static constexpr double kMargin = 0.03;
-static constexpr double kCovered = 0.98;          // of the predicted time
-static constexpr double kRaceSeconds = 0.6;       // for all candidates of a kernel
-static constexpr double kFinalSeconds = 0.4;      // for the winner and the default
-static constexpr int64_t kColdBytes = 32ll << 20; // of weights, for each candidate
+static constexpr double kCovered = 0.98;     // of the predicted time
+static constexpr double kRaceSeconds = 0.6;  // for all candidates of a kernel
+static constexpr double kFinalSeconds = 0.4; // for the winner and the default
 
 namespace {
+
+/// Of weights, for each candidate, so that they come from memory: twice the last cache, within
+/// reason.
+int64_t coldBytes() {
+  long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
+  return std::clamp<int64_t>(2 * int64_t(cache), 32ll << 20, 128ll << 20);
+}
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -107,7 +114,8 @@ public:
       : target(target), options(options), progress(progress) {}
 
   Error run(const std::vector<KernelUse> &uses) {
-    double end = now() + options.seconds, covered = 0, all = 0;
+    double covered = 0, all = 0;
+    end = now() + options.seconds;
     for (const KernelUse &use : uses)
       all += use.total.cycles;
     if (Error error = dir.create(options.file))
@@ -180,6 +188,10 @@ private:
     for (size_t i = 0; i < list.size(); ++i)
       pool.async([&, i] {
         made[i].spec = use.spec;
+        if (i > 0 && now() > end) {
+          errors[i] = "the time is over";
+          return;
+        }
         if (gemm)
           made[i].spec.tensors[gemm->weight].panel = list[i].tileCols;
         if (!kernels::halide::emitKernel(made[i].spec, list[i], target, "tuned", made[i].object,
@@ -209,12 +221,14 @@ private:
 
   /// The fastest kernel and its time as a share of the first one's, 0 when none wins by kMargin. An
   /// empty text, or what went wrong.
-  static std::string race(const std::vector<kernels::halide::Runnable> &runnables,
-                          const std::vector<int64_t> &dims, double seconds, size_t &best,
-                          double &ratio) {
+  std::string race(const std::vector<kernels::halide::Runnable> &runnables,
+                   const std::vector<int64_t> &dims, double seconds, size_t &best,
+                   double &ratio) const {
     std::vector<std::vector<double>> rounds;
     std::string error;
-    if (!kernels::halide::measureKernels(runnables, dims, seconds, kColdBytes, rounds, error))
+    if (now() > end)
+      return "the time is over";
+    if (!kernels::halide::measureKernels(runnables, dims, seconds, coldBytes(), rounds, error))
       return error.empty() ? "no times" : error;
     best = 0;
     ratio = 1 - kMargin;
@@ -237,6 +251,7 @@ private:
   raw_ostream &progress;
   link::TempDir dir;
   std::vector<TuningTable::Entry> entries;
+  double end = 0; // of the time, as now() counts
   size_t number = 0;
 };
 

@@ -18,12 +18,12 @@ struct TuneOptions {
   std::string file;       // of the results; temporary files are beside it
   std::string linker;     // as in LinkOptions
   std::string libraryDir; // as in LinkOptions
-  double seconds = 55;    // after which no further kernel is begun
+  double seconds = 50;    // after which nothing more is compiled or measured
 };
 
 /// Measures candidates for `uses` on one thread and writes the tuning file. One line a kernel goes
 /// to `progress`. A kernel that cannot be measured keeps its schedule and is named with the reason.
-/// Fails when no file can be written.
+/// What is left of the model is compiled afterwards. Fails when no file can be written.
 llvm::Error tune(const std::vector<KernelUse> &uses, const kernels::TargetCpu &target,
                  const TuneOptions &options, llvm::raw_ostream &progress);
 

@@ -113,6 +113,12 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                            << " to 4096, but it is " << param.getValue();
     }
   }
+  auto few = params.getAs<IntegerAttr>("decode_queries");
+  auto variant = params.getAs<StringAttr>("variant");
+  if (few && few.getInt() > 0 && variant && variant != "strip")
+    return emitError() << "expects parameter 'decode_queries' only with the variant \"strip\", but "
+                          "it is "
+                       << variant;
   return success();
 }
 

@@ -89,6 +89,11 @@ func.func @weight_panel() {
 
 // -----
 
+// expected-error @+1 {{expects parameter 'decode_queries' only with the variant "strip", but it is "unfused"}}
+#attention = #kernel.schedule<attention {decode_queries = 6, variant = "unfused"}>
+
+// -----
+
 // expected-error @+1 {{expects its block to take 2 dims of index type first}}
 kernel.func @few_dims dims 2 shapes [array<i64: 0>] -> [array<i64: 0>] panels [0] schedule(<pointwise {}>) {
 ^bb0(%d0: index, %x: tensor<?xf32>):
