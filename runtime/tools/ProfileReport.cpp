@@ -8,6 +8,7 @@
 #include "MachinePeak.h"
 #include "OutputFile.h"
 
+#include <algorithm>
 #include <string.h>
 
 using namespace rapt::io;
@@ -127,7 +128,7 @@ bool ProfileReport::print(int numThreads, IoError &error) const {
   rapt_describe(model, &info);
   if (!groupByName(kernels))
     return error.fail("out of memory");
-  double wall = 1e-3 * shown().milliseconds, sum = 0;
+  double wall = 1e-3 * shown().milliseconds, sum = 0, most = 0;
   int64_t calls = 0;
   printf("profile: a run of %.3f ms, the median of %zu, on %d thread%s\n", shown().milliseconds,
          runs.size(), numThreads, numThreads == 1 ? "" : "s");
@@ -145,12 +146,17 @@ bool ProfileReport::print(int numThreads, IoError &error) const {
       printf("%9.1f %8.1f", gflops, gigabytes);
     else
       printf("%9s %8.1f", "-", gigabytes);
-    printPart(peaks.gflops > 0 ? gflops / peaks.gflops : 0,
-              peaks.gigabytes > 0 ? gigabytes / peaks.gigabytes : 0);
+    double flopsPart = peaks.gflops > 0 ? gflops / peaks.gflops : 0;
+    double bytesPart = peaks.gigabytes > 0 ? gigabytes / peaks.gigabytes : 0;
+    printPart(flopsPart, bytesPart);
+    if (bytesPart > flopsPart)
+      most = std::max(most, bytesPart);
     printf("  %s  %s\n", kernel.name, kernel.schedule);
   }
   printf("%6lld %10.4f %6.1f %%  all kernels\n", (long long)calls, 1e3 * sum, 100 * sum / wall);
   printf("%6s %10.4f %6.1f %%  wall time of the run\n", "", 1e3 * wall, 100.0);
+  if (most > 1)
+    printf("more than 100 %% mem: what a kernel reads is still in a cache\n");
   return true;
 }
 
