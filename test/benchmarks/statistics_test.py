@@ -22,6 +22,12 @@ seen = stats.summary([[3.0, 1.0], [2.0], [5.0, 4.0]])
 check(seen["median"] == 3 and seen["min"] == 1 and seen["runs"] == 5, seen)
 check(4.9 < seen["p99"] <= 5, seen)
 
+# Medians of draws are those of the times themselves.
+rounds = [np.array([3.0, 1.0, 9.0]), np.array([2.0]), np.array([5.0, 4.0])]
+for drawn in ((1, 1, 1), (0, 3, 0), (2, 0, 1), (1, 0, 0), (0, 0, 3)):
+    wanted = np.median(np.concatenate([r for r, n in zip(rounds, drawn) for _ in range(n)]))
+    check(stats._medians(rounds, np.array([drawn, drawn])).tolist() == [wanted] * 2, drawn)
+
 # Equal rounds leave no doubt; a moment that slows both engines does not move the ratio.
 check(stats.ratio([[2.0, 2.0]] * 6, [[1.0, 1.0]] * 6) == (2, 2, 2), "constant times")
 check(stats.ratio([[2.0, 2.0]] * 5, [[1.0, 1.0]] * 5) == (2, None, None), "an interval of too few rounds")
