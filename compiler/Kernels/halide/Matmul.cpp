@@ -8,9 +8,8 @@
 // ALGORITHM  panels(ni, k..., no, outer...) = b;  acc(ni, m, outer..., no) += a(k..., m) * panels;
 //            out(n, m, ...) = epilogue(acc(n % nr, m, ..., n / nr)).
 // SCHEDULE   Gemm.cpp's register tile. The panel is not packed when the model is compiled, but
-// here,
-//            one at a time, and read again by all rows. A task is a group of panels of one place of
-//            the outer loops.
+//            here, one at a time, and read again by all rows. A task is a group of panels of one
+//            place of the outer loops.
 //
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/Gemm.h"
