@@ -71,6 +71,45 @@ def fused_graph(build, feeds):
     return _model([node], feeds, opsets)
 
 
+def cached_graph(build):
+    """The same as com.microsoft's GroupQueryAttention, as decoders run it: keys and values of this step are written
+    behind those of a cache that is both input and output. None for masks that it has not."""
+    if build["mask"] == "causal":
+        new = build["keys"]
+    elif build["mask"] == "none" and build["queries"] == 1:
+        new = 1
+    else:
+        return None
+    batch, heads, kv_heads, size = build["batch"], build["heads"], build["kv_heads"], build["size"]
+    real, whole, cache = TensorProto.FLOAT, TensorProto.INT32, [batch, kv_heads, build["keys"], size]
+    inputs = [("query", real, [batch, build["queries"], heads * size]), ("key", real, [batch, new, kv_heads * size]),
+              ("value", real, [batch, new, kv_heads * size]), ("past_key", real, cache), ("past_value", real, cache),
+              ("seqlens_k", whole, [batch]), ("total_sequence_length", whole, [])]
+    outputs = [("output", real, inputs[0][2]), ("present_key", real, cache), ("present_value", real, cache)]
+    node = helper.make_node("GroupQueryAttention", [name for name, _, _ in inputs], [name for name, _, _ in outputs],
+                            domain="com.microsoft", num_heads=heads, kv_num_heads=kv_heads)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    graph = helper.make_graph([node], "cached", [helper.make_tensor_value_info(*x) for x in inputs],
+                              [helper.make_tensor_value_info(*x) for x in outputs])
+    return helper.make_model(graph, opset_imports=opsets, ir_version=10)
+
+
+def cached_feeds(build, feeds):
+    """What cached_graph takes for the arrays `feeds` of the case. Of one query's keys all but the last are cached."""
+    def tokens(array, last):  # [batch, heads, tokens, size] as [batch, tokens, heads * size]
+        array = array[:, :, -last:].transpose(0, 2, 1, 3)
+        return array.reshape(*array.shape[:2], -1)
+
+    one = build["heads_first"]
+    arrays = {name: tokens(feeds[name], 1) if one else feeds[name] for name in ("query", "key", "value")}
+    for name in ("key", "value"):
+        shape = (build["batch"], build["kv_heads"], build["keys"], build["size"])
+        arrays["past_" + name] = feeds[name] if one else np.zeros(shape, np.float32)
+    arrays["seqlens_k"] = np.full(build["batch"], build["keys"] - 1, np.int32)
+    arrays["total_sequence_length"] = np.array(build["keys"], np.int32)
+    return aligned(arrays)
+
+
 def plain_graph(build, feeds):
     """MatMul, Softmax, MatMul of opset 17, as an exporter without an attention operator writes it."""
     batch, heads, queries, size = build["batch"], build["heads"], build["queries"], build["size"]
