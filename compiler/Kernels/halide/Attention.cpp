@@ -115,7 +115,7 @@ static void scheduleBlocks(Lowering &lowering, Store &store, AttentionKernel &ke
   kernel.schedule(store.func, task, block);
 }
 
-bool buildAttention(Lowering &lowering, bool decode, Recipe &recipe) {
+bool buildAttention(Lowering &lowering, AttentionForm form, Recipe &recipe) {
   const KernelSpec &spec = lowering.spec;
   const Stage *stage = nullptr;
   for (const Stage &candidate : spec.stages) {
@@ -139,11 +139,11 @@ bool buildAttention(Lowering &lowering, bool decode, Recipe &recipe) {
   }
   std::optional<AttentionKernel> blocks;
   std::optional<AttentionDecode> rows;
-  if (decode)
+  if (form.decode)
     rows.emplace(lowering, attention, recipe);
   else
-    blocks.emplace(lowering, attention, recipe);
-  lowering.results[stage->result] = decode ? rows->define() : blocks->define();
+    blocks.emplace(lowering, attention, form.longKeys, recipe);
+  lowering.results[stage->result] = form.decode ? rows->define() : blocks->define();
   Store store = output ? defineStore(lowering, attention, *output)
                        : defineSecondPass(lowering, *stage, recipe);
   if (output)
@@ -151,7 +151,7 @@ bool buildAttention(Lowering &lowering, bool decode, Recipe &recipe) {
 
   // SCHEDULE
   vectorizeExactly(store.func, store.value, Extent{attention.valueDim, {}}, lowering.lanes());
-  if (decode)
+  if (form.decode)
     rows->schedule(store.func, scheduleDecode(lowering, store, rows->groupHeads()));
   else
     scheduleBlocks(lowering, store, *blocks);
