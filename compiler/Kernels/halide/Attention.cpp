@@ -75,12 +75,12 @@ static Store defineSecondPass(Lowering &lowering, const Stage &stage, Recipe &re
   return store;
 }
 
-/// One task for each batch and kv head; returns its loop.
-static H::Var scheduleDecode(Lowering &lowering, Store &store, int groupHeads) {
+/// One task for each batch and `heads` query heads; returns its loop.
+static H::Var scheduleDecode(Lowering &lowering, Store &store, int heads) {
   std::vector<H::VarOrRVar> order = {store.value};
-  if (groupHeads > 1) { // then heads have a loop
+  if (heads > 1) { // then heads have a loop
     H::Var kvHead("kv_head"), inGroup("in_group");
-    store.func.split(store.outer[0], kvHead, inGroup, groupHeads, H::TailStrategy::RoundUp);
+    store.func.split(store.outer[0], kvHead, inGroup, heads, H::TailStrategy::RoundUp);
     order.push_back(inGroup);
     store.outer[0] = kvHead;
   }
@@ -152,7 +152,7 @@ bool buildAttention(Lowering &lowering, AttentionForm form, Recipe &recipe) {
   // SCHEDULE
   vectorizeExactly(store.func, store.value, Extent{attention.valueDim, {}}, lowering.lanes());
   if (form.decode)
-    rows->schedule(store.func, scheduleDecode(lowering, store, rows->groupHeads()));
+    rows->schedule(store.func, scheduleDecode(lowering, store, rows->taskHeads()));
   else
     scheduleBlocks(lowering, store, *blocks);
   return true;
