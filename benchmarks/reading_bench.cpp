@@ -65,7 +65,8 @@ void benchDecode(bool narrow) {
   for (const Case &self :
        {Case{12, 12, 64, Layout::HeadsOutside}, Case{12, 12, 64, Layout::HeadsInside},
         Case{32, 8, 128, Layout::HeadsOutside}, Case{12, 12, 32, Layout::HeadsOutside},
-        Case{12, 3, 64, Layout::HeadsInside}}) {
+        Case{12, 3, 64, Layout::HeadsInside}, Case{32, 1, 64, Layout::HeadsOutside},
+        Case{32, 1, 128, Layout::HeadsOutside}, Case{4, 1, 64, Layout::HeadsOutside}}) {
     KernelSpec spec = fewQueries(self.heads, self.kvHeads, self.headDim, self.layout);
     LoadedKernel decode(spec, s, hostCpu(narrow)), strip(spec, blocks, hostCpu(narrow));
     if (!decode.ok() || !strip.ok()) {
@@ -78,20 +79,22 @@ void benchDecode(bool narrow) {
         !isRight("strip", strip, {2, 37}, inputs, expected))
       continue;
     for (int64_t queries : {1, 4, 8})
-      for (int64_t keys : {128, 1024}) {
+      for (int64_t keys : {128, 1024, 4096}) {
         double bytes = 8.0 * static_cast<double>(self.kvHeads * keys * self.headDim);
         double bandwidth = readBandwidth();
         int copies = static_cast<int>(1e8 / bytes) + 1;
         double warm = decode.time({queries, keys}, 50, 1);
         double cold = decode.time({queries, keys}, 3 * copies, 1, copies);
+        double coldOnTwo = decode.time({queries, keys}, 3 * copies, 2, copies);
         double other = strip.time({queries, keys}, 10, 1);
         double otherCold = strip.time({queries, keys}, 2 * copies, 1, copies);
         printf("decode %2ld/%ld x %3ld %-8s %ld queries %4ld keys  %7.1f us %5.1f GB/s  cold %7.1f "
-               "us %5.1f GB/s = %5.1f %% of %.1f  strip %4.1fx, cold %4.1fx\n",
+               "us %5.1f GB/s = %5.1f %% of %.1f, two threads %4.2fx  strip %4.1fx, cold %4.1fx\n",
                long(self.heads), long(self.kvHeads), long(self.headDim),
                self.layout == Layout::HeadsOutside ? "[h,j,d]" : "[j,h,d]", long(queries),
                long(keys), warm * 1e6, bytes / warm * 1e-9, cold * 1e6, bytes / cold * 1e-9,
-               100 * bytes / cold * 1e-9 / bandwidth, bandwidth, other / warm, otherCold / cold);
+               100 * bytes / cold * 1e-9 / bandwidth, bandwidth, cold / coldOnTwo, other / warm,
+               otherCold / cold);
       }
   }
 }

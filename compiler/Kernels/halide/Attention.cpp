@@ -75,12 +75,12 @@ static Store defineSecondPass(Lowering &lowering, const Stage &stage, Recipe &re
   return store;
 }
 
-/// One task for each batch and kv head; returns its loop.
-static H::Var scheduleDecode(Lowering &lowering, Store &store, int groupHeads) {
+/// One task for each batch and `heads` query heads; returns its loop.
+static H::Var scheduleDecode(Lowering &lowering, Store &store, int heads) {
   std::vector<H::VarOrRVar> order = {store.value};
-  if (groupHeads > 1) { // then heads have a loop
+  if (heads > 1) { // then heads have a loop
     H::Var kvHead("kv_head"), inGroup("in_group");
-    store.func.split(store.outer[0], kvHead, inGroup, groupHeads, H::TailStrategy::RoundUp);
+    store.func.split(store.outer[0], kvHead, inGroup, heads, H::TailStrategy::RoundUp);
     order.push_back(inGroup);
     store.outer[0] = kvHead;
   }
@@ -115,7 +115,7 @@ static void scheduleBlocks(Lowering &lowering, Store &store, AttentionKernel &ke
   kernel.schedule(store.func, task, block);
 }
 
-bool buildAttention(Lowering &lowering, bool decode, Recipe &recipe) {
+bool buildAttention(Lowering &lowering, AttentionForm form, Recipe &recipe) {
   const KernelSpec &spec = lowering.spec;
   const Stage *stage = nullptr;
   for (const Stage &candidate : spec.stages) {
@@ -139,11 +139,11 @@ bool buildAttention(Lowering &lowering, bool decode, Recipe &recipe) {
   }
   std::optional<AttentionKernel> blocks;
   std::optional<AttentionDecode> rows;
-  if (decode)
+  if (form.decode)
     rows.emplace(lowering, attention, recipe);
   else
-    blocks.emplace(lowering, attention, recipe);
-  lowering.results[stage->result] = decode ? rows->define() : blocks->define();
+    blocks.emplace(lowering, attention, form.longKeys, recipe);
+  lowering.results[stage->result] = form.decode ? rows->define() : blocks->define();
   Store store = output ? defineStore(lowering, attention, *output)
                        : defineSecondPass(lowering, *stage, recipe);
   if (output)
@@ -151,8 +151,8 @@ bool buildAttention(Lowering &lowering, bool decode, Recipe &recipe) {
 
   // SCHEDULE
   vectorizeExactly(store.func, store.value, Extent{attention.valueDim, {}}, lowering.lanes());
-  if (decode)
-    rows->schedule(store.func, scheduleDecode(lowering, store, rows->groupHeads()));
+  if (form.decode)
+    rows->schedule(store.func, scheduleDecode(lowering, store, rows->taskHeads()));
   else
     scheduleBlocks(lowering, store, *blocks);
   return true;

@@ -28,7 +28,7 @@ namespace H = Halide;
 /// where tasks are few, threads want more of them.
 static constexpr int leastTaskQueries = 256, mostTaskQueries = 1024, wantedTasks = 16;
 
-AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &attention,
+AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &attention, bool longKeys,
                                  Recipe &recipe)
     : lowering(lowering), attention(attention), recipe(recipe) {
   lanes = lowering.lanes();
@@ -49,10 +49,8 @@ AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &atten
       H::max(1, H::clamp(queries / tasksOfHead, leastTaskQueries, mostTaskQueries) / block));
   panels = H::Internal::simplify((keys + panel - 1) / panel);
   strip = lowering.schedule.variant == Schedule::Variant::Strip;
-  // Values with a short last vector are copied and padded; long static ones copied because their
-  // rows are pages apart.
-  packValues = valueDim % lanes != 0 || !readsRows(lowering, attention.value, 3) ||
-               (attention.keys.isStatic() && attention.keys.factor >= 1024);
+  // Values with a short last vector are copied and padded.
+  packValues = valueDim % lanes != 0 || !readsRows(lowering, attention.value, 3) || longKeys;
   canBeEmpty = excludesKeys(attention);
   hasTileList = attention.mask && usesLoop(attention.mask, 2);
   skipsTiles = hasTileList || attention.causalOffset || attention.windowOffset;

@@ -18,7 +18,9 @@ namespace rapt::kernels::halide {
 /// Arguments are innermost first and end with h, b.
 class AttentionKernel {
 public:
-  AttentionKernel(Lowering &lowering, const AttentionStage &attention, Recipe &recipe);
+  /// With `longKeys`, values are packed: their rows may be pages apart.
+  AttentionKernel(Lowering &lowering, const AttentionStage &attention, bool longKeys,
+                  Recipe &recipe);
 
   /// Queries whose scores are in flight together.
   int blockQueries() const { return block; }

@@ -74,8 +74,8 @@ namespace {
 struct Plan {
   std::string suffix; // of the symbol
   int64_t maxTile = 0, maxRows = 0;
-  RowTile tile;        // Gemm
-  bool decode = false; // Attention
+  RowTile tile;       // Gemm
+  AttentionForm form; // Attention
 };
 } // namespace
 
@@ -97,7 +97,7 @@ static Recipe buildVariant(std::unique_ptr<Lowering> &lowering, const KernelSpec
     built = buildMatmul(*lowering, plan.tile.rows, recipe);
     break;
   case Schedule::Recipe::Attention:
-    built = buildAttention(*lowering, plan.decode, recipe);
+    built = buildAttention(*lowering, plan.form, recipe);
     break;
   case Schedule::Recipe::Rows:
     built = buildRows(*lowering, recipe);
@@ -132,7 +132,7 @@ static std::vector<Plan> gemmPlans(const Schedule &schedule, const Extent &rows)
   auto plan = [](int height, int64_t maxRows, const RowTile &tile) {
     std::string suffix = "_r" + std::to_string(height) + (tile.evenUpTo ? "_even" : "") +
                          (tile.fetch ? "_fetch" : "");
-    return Plan{suffix, height, maxRows, tile, false};
+    return Plan{suffix, height, maxRows, tile, {}};
   };
   if (rows.isStatic()) {
     int64_t blocks = (rows.factor + largest - 1) / largest;
@@ -157,7 +157,7 @@ static std::vector<Plan> matmulPlans(const Schedule &schedule, const Extent &row
   int64_t largest = schedule.tileRows;
   auto plan = [](int64_t height, int64_t maxRows) {
     int tile = static_cast<int>(height);
-    return Plan{"_r" + std::to_string(height), 0, maxRows, {tile, 0, false}, false};
+    return Plan{"_r" + std::to_string(height), 0, maxRows, {tile, 0, false}, {}};
   };
   if (rows.isStatic()) {
     int64_t blocks = (rows.factor + largest - 1) / largest;
@@ -171,15 +171,46 @@ static std::vector<Plan> matmulPlans(const Schedule &schedule, const Extent &row
   return plans;
 }
 
-/// The functions that are compiled, and in `rows` what their limits are about. Attention with a
-/// dynamic number of queries may have two kernels.
+/// From so many keys on, a task packs its values.
+static constexpr int64_t fewestLongKeys = 1024;
+
+/// One function for static numbers of queries and keys. A dynamic number of queries may have one
+/// for a few of them. A dynamic number of keys has one for many keys, where the number of queries
+/// stands for that of keys if both are dynamic: with few queries packing gains little.
+static std::vector<Plan> attentionPlans(const KernelSpec &spec, const Schedule &schedule,
+                                        const AttentionStage &attention, Extent &rows) {
+  const Extent &queries = attention.queries, &keys = attention.keys;
+  bool staticLong = keys.isStatic() && keys.factor >= fewestLongKeys;
+  bool decode = schedule.variant == Schedule::Variant::Decode;
+  std::vector<Plan> plans;
+  if (schedule.decodeQueries > 0 && !decode)
+    plans.push_back({"_few", 0, schedule.decodeQueries, {}, {true, false}});
+  bool few = !plans.empty();
+  bool inPlace = attention.valueDim % schedule.vector == 0 &&
+                 attention.value->kind == Expr::Kind::Load &&
+                 attention.value->integer < spec.numInputs;
+  bool chooses = schedule.variant == Schedule::Variant::Strip && !keys.isStatic() && inPlace &&
+                 !(few && queries.isStatic());
+  if (chooses)
+    plans.push_back({"_short", 0, fewestLongKeys - 1, {}, {}});
+  plans.push_back({chooses ? "_long"
+                   : few   ? "_many"
+                           : "",
+                   0,
+                   0,
+                   {},
+                   {decode, staticLong || chooses}});
+  if (plans.size() > 1)
+    rows = !few && queries.isStatic() ? keys : queries;
+  return plans;
+}
+
+/// The functions that are compiled, and in `rows` what their limits are about.
 static std::vector<Plan> plansFor(const KernelSpec &spec, const Schedule &schedule, Extent &rows) {
-  Plan only;
-  only.decode = schedule.variant == Schedule::Variant::Decode;
   if (schedule.recipe == Schedule::Recipe::Gemm) {
     std::optional<Extent> found = gemmRows(spec, schedule);
     if (!found)
-      return {only}; // buildVariant says so
+      return {Plan()}; // buildVariant says so
     rows = *found;
     return gemmPlans(schedule, rows);
   }
@@ -188,13 +219,11 @@ static std::vector<Plan> plansFor(const KernelSpec &spec, const Schedule &schedu
       rows = product->contraction->loop.loops[product->m];
       return matmulPlans(schedule, rows);
     }
-  if (schedule.recipe == Schedule::Recipe::Attention && schedule.decodeQueries > 0)
+  if (schedule.recipe == Schedule::Recipe::Attention)
     for (const Stage &stage : spec.stages)
-      if (stage.attention) {
-        rows = stage.attention->queries;
-        return {{"_few", 0, schedule.decodeQueries, {}, true}, {"_many", 0, 0, {}, false}};
-      }
-  return {only};
+      if (stage.attention)
+        return attentionPlans(spec, schedule, *stage.attention, rows);
+  return {Plan()};
 }
 
 /// A bound for both sums of terms, as the variants run one at a time: of the factors for each

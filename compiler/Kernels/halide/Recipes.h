@@ -38,8 +38,12 @@ bool buildGemm(Lowering &lowering, const RowTile &tile, Recipe &recipe);
 bool buildMatmul(Lowering &lowering, int tileRows, Recipe &recipe);
 /// The extent of the row loop of a Gemm kernel, or nothing if the spec is no such kernel.
 std::optional<Extent> gemmRows(const KernelSpec &spec, const Schedule &schedule);
-/// `decode`: the variant for a few queries instead of the schedule's.
-bool buildAttention(Lowering &lowering, bool decode, Recipe &recipe);
+/// What a kernel of an attention stage is for: any number of queries and keys, or for some of them.
+struct AttentionForm {
+  bool decode = false;   ///< a few queries: the variant for these instead of the schedule's
+  bool longKeys = false; ///< so many keys that values are packed
+};
+bool buildAttention(Lowering &lowering, AttentionForm form, Recipe &recipe);
 
 //===-------------------------------------------------------------------------------------===//
 // Shared by the recipes (Common.cpp)
