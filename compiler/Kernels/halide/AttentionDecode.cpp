@@ -71,8 +71,11 @@ void AttentionDecode::defineScores() {
 
   ScorePlace place = {b, head, i, keyAt(at)};
   H::Expr ofKey = H::select(H::likely(at) < keys, scoreOfKey(lowering, attention, place), -FLT_MAX);
-  scores(ji, jo, m, i, g, b) =
-      scoreOf(lowering, attention, product(ji, jo, m, i, g, b), ofKey, place, at);
+  H::Expr score = scoreOf(lowering, attention, product(ji, jo, m, i, g, b), ofKey, place, at);
+  // Weights of such a row follow from these as from scores; behind the last key they are dropped.
+  if (ranksHidden(attention))
+    score = H::select(isEmptyRow(score), hiddenScore(lowering, attention, place), score);
+  scores(ji, jo, m, i, g, b) = score;
 }
 
 void AttentionDecode::defineSums() {
@@ -81,7 +84,7 @@ void AttentionDecode::defineSums() {
   ScorePlace place = {b, g * group + m, i, 0};
   rowMax(m, i, g, b) = firstScore(lowering, attention, place);
   rowMax(m, i, g, b) = H::max(rowMax(m, i, g, b), scores(over.x, over.y, m, i, g, b));
-  // In an empty row all keys weigh 1, and nothing behind them: their mean comes out.
+  // In an empty row all keys that count weigh 1, and nothing behind them: their mean comes out.
   H::Expr weight = weightOf(scores(ji, jo, m, i, g, b), rowMax(m, i, g, b));
   weights(ji, jo, m, i, g, b) = H::select(H::likely(jo * block + ji) < keys, weight, 0.0f);
   rowSum(m, i, g, b) = firstWeight(lowering, attention, place, rowMax(m, i, g, b));
