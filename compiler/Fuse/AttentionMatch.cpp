@@ -22,12 +22,16 @@ namespace rapt::fuse {
 /// Sentinels at or below this take a key's weight to exactly zero beside any real score.
 static constexpr double kSentinel = -1e9;
 
+/// Sentinels at or below this do so beside scores of the size that a model has: OpenAI-GPT's. They
+/// are taken for such where they exclude what lies beside a band of keys.
+static constexpr double kWeakSentinel = -1e4;
+
 /// What is left of one where the scores are scaled after they were set to it.
 static constexpr double kScaledSentinel = -1e7;
 
 static bool isSentinel(Value value) {
   std::optional<double> number = scalarConstant(value);
-  return number && *number <= kSentinel;
+  return number && *number <= kWeakSentinel;
 }
 
 static int64_t countUses(Value value) { return std::distance(value.use_begin(), value.use_end()); }
@@ -180,6 +184,47 @@ bool isSoftmaxOfLayer(onnx::SoftmaxOp softmax) {
   return layer && isa_and_nonnull<onnx::ConstantOp, kernel::WeightOp>(layer.getB().getDefiningOp());
 }
 
+/// The scores that a mask sets to a sentinel elsewhere. Null with a reason when it is no such mask.
+static Value belowMask(onnx::WhereOp where, AttentionMatch &match, std::string &reason) {
+  auto fail = [&](const char *text) {
+    reason = text;
+    return Value();
+  };
+  bool seenWhenTrue = isSentinel(where.getY());
+  if (!seenWhenTrue && !isSentinel(where.getX()))
+    return fail("masked scores are not set to -inf or to a constant of at most -1e4");
+  Value scores = seenWhenTrue ? where.getX() : where.getY();
+  bool isF32 = tensorType(where.getOutput()).getElementType().isF32();
+  double stored = *scalarConstant(seenWhenTrue ? where.getY() : where.getX());
+  // What the sentinel is by the time it reaches the softmax, in the arithmetic of the graph.
+  double sentinel = stored * match.factor;
+  if (isF32)
+    sentinel = static_cast<float>(sentinel);
+  MaskTerm mask{where.getCondition(), seenWhenTrue, sentinel};
+  bool belowBias = !std::isinf(sentinel) && !match.biases.empty();
+  // The lowest float plus a score of ordinary size is the lowest float.
+  if (belowBias && match.factor == 1 && sentinel <= onnx::kLowest && isF32) {
+    match.addedMasks.push_back(mask);
+    return scores;
+  }
+  if (match.weakMask)
+    return fail("masks set the scores to different sentinels");
+  if (belowBias || stored > kSentinel) {
+    if (match.factor != 1 || !match.masks.empty())
+      return fail(belowBias ? "a bias is added after scores were set to a finite sentinel"
+                            : "masks set the scores to different sentinels");
+    match.weakMask = mask;
+    return scores;
+  }
+  if (sentinel > kScaledSentinel)
+    return fail("masked scores are scaled to more than -1e7");
+  // Where every key is excluded, the keys with the greatest sentinel share the weight.
+  if (!match.masks.empty() && match.masks.front().sentinel != sentinel)
+    return fail("masks set the scores to different sentinels");
+  match.masks.push_back(mask);
+  return scores;
+}
+
 /// One step from `value` towards the scores. Null with a reason when there is none.
 static Value stepUp(Value value, AttentionMatch &match, std::string &reason) {
   Operation *op = value.getDefiningOp();
@@ -219,6 +264,10 @@ static Value stepUp(Value value, AttentionMatch &match, std::string &reason) {
     reason = "a bias or mask comes before the softcap";
     return {};
   }
+  if (match.weakMask && isa<onnx::AddOp, onnx::SubOp>(op)) {
+    reason = "a bias comes before scores are set to a finite sentinel that is not the lowest";
+    return {};
+  }
   if (isa<onnx::AddOp>(op)) {
     int scores = leadsToMatMul(op->getOperand(0)) ? 0 : 1;
     match.biases.push_back({op->getOperand(1 - scores), match.factor});
@@ -228,38 +277,8 @@ static Value stepUp(Value value, AttentionMatch &match, std::string &reason) {
     match.biases.push_back({op->getOperand(1), -match.factor});
     return op->getOperand(0);
   }
-  if (auto where = dyn_cast<onnx::WhereOp>(op)) {
-    bool seenWhenTrue = isSentinel(where.getY());
-    if (!seenWhenTrue && !isSentinel(where.getX())) {
-      reason = "masked scores are not set to -inf or to a constant of at most -1e9";
-      return {};
-    }
-    // What the sentinel is by the time it reaches the softmax, in the arithmetic of the graph.
-    double sentinel = *scalarConstant(seenWhenTrue ? where.getY() : where.getX()) * match.factor;
-    if (tensorType(value).getElementType().isF32())
-      sentinel = static_cast<float>(sentinel);
-    if (!std::isinf(sentinel) && !match.biases.empty()) {
-      // The lowest float plus a score of ordinary size is the lowest float.
-      if (match.factor == 1 && sentinel <= onnx::kLowest &&
-          tensorType(value).getElementType().isF32()) {
-        match.addedMasks.push_back({where.getCondition(), seenWhenTrue, sentinel});
-        return seenWhenTrue ? where.getX() : where.getY();
-      }
-      reason = "a bias is added after scores were set to a finite sentinel";
-      return {};
-    }
-    if (sentinel > kScaledSentinel) {
-      reason = "masked scores are scaled to more than -1e7";
-      return {};
-    }
-    // Where every key is excluded, the keys with the greatest sentinel share the weight.
-    if (!match.masks.empty() && match.masks.front().sentinel != sentinel) {
-      reason = "masks set the scores to different sentinels";
-      return {};
-    }
-    match.masks.push_back({where.getCondition(), seenWhenTrue, sentinel});
-    return seenWhenTrue ? where.getX() : where.getY();
-  }
+  if (auto where = dyn_cast<onnx::WhereOp>(op))
+    return belowMask(where, match, reason);
   if (Value kept = keptAbove(op)) {
     if (match.factor != 1 || match.softcap != 0 || !match.masks.empty() || !match.biases.empty()) {
       reason = "scores are kept above a number before they are masked or scaled";
@@ -306,8 +325,8 @@ std::optional<AttentionMatch> matchAttention(onnx::SoftmaxOp softmax, std::strin
     // A softmax does not change with what is added to all of a row; a tanh does, and so does what
     // comes later: the finite sentinel of a mask, or a sink.
     shifted = withoutMaximum(value);
-    bool moves =
-        match.sink || match.softcap != 0 || !match.masks.empty() || !match.addedMasks.empty();
+    bool moves = match.sink || match.softcap != 0 || !match.masks.empty() ||
+                 !match.addedMasks.empty() || match.weakMask;
     value = shifted && !moves ? shifted : stepUp(value, match, reason);
     if (!value)
       return std::nullopt;

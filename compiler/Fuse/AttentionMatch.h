@@ -47,11 +47,15 @@ struct AttentionMatch {
   llvm::SmallVector<MaskTerm> masks;
   /// Masks of the lowest float below a bias: as exact as the bias Where(seen, 0, sentinel).
   llvm::SmallVector<MaskTerm> addedMasks;
+  /// A mask below all of these with a sentinel that they, or the scores, may come near to: exact
+  /// where it is a band and nothing else (AttentionTerms.h), or there is no match.
+  std::optional<MaskTerm> weakMask;
 
   // What separateTerms (AttentionTerms.h) finds.
   std::optional<onnx::SymbolicExpr> causal; // key j is seen by query i iff j <= i + causal
   std::optional<onnx::SymbolicExpr> window; // ... and iff j >= i + window
   std::optional<double> sentinel;           // score of the keys that masks and the band exclude
+  std::optional<attn::EmptyRow> emptyRow;   // where band and masks have a sentinel each
 };
 
 /// Scores may lie behind `value`: scalars, sums and selects lead up to a MatMul.

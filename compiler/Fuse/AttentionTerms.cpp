@@ -59,6 +59,8 @@ public:
 
   void run() {
     llvm::erase_if(match.biases, [&](const BiasTerm &term) { return isZero(term.value); });
+    if (match.weakMask ? takeWeak() : takeTwoLowest())
+      return;
     if (match.masks.empty() || std::isinf(match.masks.front().sentinel))
       takeExclusions();
     SmallVector<MaskTerm> masks;
@@ -190,6 +192,97 @@ private:
     match.biases = lowest->rest;
     match.addedMasks = left;
     return true;
+  }
+
+  /// Nothing but masks and a band can make a row empty, and nothing looks at such rows afterwards.
+  bool isPlain() const {
+    return !match.nanGuard && !match.rowGuard && !match.zeroed && !match.keptFinite && !match.sink;
+  }
+
+  /// `mask` as match.causal and match.window; false, and nothing changes, if it is more than that.
+  bool takeWholeBand(const MaskTerm &mask) {
+    if (match.causal || match.window)
+      return false;
+    SmallVector<MaskTerm> parts;
+    conjuncts(mask, parts);
+    if (llvm::all_of(parts, [&](const MaskTerm &part) {
+          return takeBand(part.condition, part.seenWhenTrue);
+        }))
+      return true;
+    match.causal.reset();
+    match.window.reset();
+    return false;
+  }
+
+  /// The rest of what `mask` is the conjunction of where match.causal is one of these.
+  std::optional<SmallVector<MaskTerm>> withoutCausal(const MaskTerm &mask) const {
+    SmallVector<MaskTerm> parts;
+    conjuncts(mask, parts);
+    std::optional<Diagonal> diagonal = match.causal ? diagonalOf(parts) : std::nullopt;
+    if (!diagonal || !diagonal->whole || !(diagonal->offset == *match.causal))
+      return std::nullopt;
+    parts.erase(parts.begin() + diagonal->part);
+    return parts;
+  }
+
+  /// A band whose sentinel is not the lowest float, below a mask of that: what the mask hides has
+  /// the lowest float, what the band alone hides its own sentinel. Alone it is a band like any
+  /// other.
+  bool takeWeak() {
+    constexpr double kLeast = -1e29; // the lowest float does not change by it
+    std::optional<LowestMasks> lowest =
+        match.biases.empty() ? LowestMasks{} : lowestMasks(1, kScaledLowest);
+    bool isAlone = match.biases.empty();
+    if (!match.masks.empty() || !lowest || !lowest->rest.empty() || !isPlain() ||
+        (!isAlone && !(match.weakMask->sentinel >= kLeast)) || !takeWholeBand(*match.weakMask))
+      return false;
+    match.sentinel = match.weakMask->sentinel;
+    match.weakMask.reset();
+    if (isAlone)
+      return true;
+    match.biases.clear();
+    match.masks = lowest->masks;
+    match.emptyRow = attn::EmptyRow::MaskMean;
+    // A mask that hides what the band does: a row of nothing else holds the lowest float only.
+    if (auto rest = match.window ? std::nullopt : withoutCausal(match.masks.front())) {
+      match.masks = *rest;
+      match.emptyRow = attn::EmptyRow::Mean;
+    }
+    return true;
+  }
+
+  /// A band and a mask of the lowest float that are added: what both hide has -infinity, what one
+  /// of them hides the lowest float.
+  bool takeTwoLowest() {
+    constexpr double most = -3e38; // twice that is beyond the lowest f32
+    std::optional<LowestMasks> lowest = lowestMasks(2, most);
+    if (!lowest || !lowest->rest.empty() || !isPlain() ||
+        lowest->masks[0].sentinel != lowest->masks[1].sentinel)
+      return false;
+    auto done = [&](ArrayRef<MaskTerm> masks, attn::EmptyRow emptyRow) {
+      match.biases.clear();
+      match.masks.assign(masks.begin(), masks.end());
+      match.sentinel = lowest->masks.front().sentinel;
+      match.emptyRow = emptyRow;
+      return true;
+    };
+    // With a diagonal in common, what lies behind it is never averaged over. The mask that is a
+    // window is rather the band than the other one.
+    enum Form { CommonWindow, CommonDiagonal, Apart };
+    for (Form form : {CommonWindow, CommonDiagonal, Apart})
+      for (int band : {0, 1}) {
+        const MaskTerm &mask = lowest->masks[1 - band];
+        if (!takeWholeBand(lowest->masks[band]))
+          continue;
+        auto rest = withoutCausal(mask);
+        if (rest && (match.window || (form == CommonDiagonal && !rest->empty())))
+          return done(*rest, attn::EmptyRow::CausalMean);
+        if (form == Apart && !rest)
+          return done(mask, attn::EmptyRow::EitherMean);
+        match.causal.reset();
+        match.window.reset();
+      }
+    return false;
   }
 
   /// Summands of 0 and -infinity become masks.

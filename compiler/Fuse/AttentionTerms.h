@@ -15,7 +15,9 @@ namespace rapt::fuse {
 
 /// Takes the sums among `match.biases` and the conjunctions among `match.masks` apart as far as
 /// that finds exclusions, and moves a mask that is a band into `match.causal` and `match.window`.
-/// Creates nothing: what is left of a mask of the lowest float goes to `match.addedMasks`.
+/// A band and masks that exclude with a sentinel each become these with `match.emptyRow`; where
+/// they do not, `match.weakMask` is left. Creates nothing: what is left of a mask of the lowest
+/// float goes to `match.addedMasks`.
 void separateTerms(AttentionMatch &match, onnx::ShapeInference &shapes);
 
 } // namespace rapt::fuse

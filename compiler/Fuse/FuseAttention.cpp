@@ -50,6 +50,10 @@ public:
     if (failed(addMasks(reason)))
       return failure();
     fuse::separateTerms(match, shapes);
+    if (match.weakMask)
+      return fail(reason, match.biases.empty()
+                              ? "scores are set to a sentinel above -1e9 by more than a band"
+                              : "a bias is added after scores were set to a finite sentinel");
     if (failed(addMasks(reason)) || failed(checkTerms(reason)) || failed(checkOperands(reason)) ||
         failed(checkSentinel(reason)))
       return failure();
@@ -344,6 +348,8 @@ private:
   }
 
   attn::EmptyRow emptyRow() {
+    if (match.emptyRow)
+      return *match.emptyRow;
     if (match.zeroed)
       return attn::EmptyRow::Zero;
     attn::EmptyRow infinite =

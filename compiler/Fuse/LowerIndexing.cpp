@@ -348,25 +348,43 @@ LogicalResult lowerRotaryEmbedding(Lowering &lowering, onnx::RotaryEmbeddingOp o
   return success();
 }
 
+/// One operand of a Concat.
+struct Part {
+  View source;
+  Value start;             ///< of it, in the result
+  Value last;              ///< index of its own, -1 where it is empty
+  bool maybeEmpty = false; ///< then it is read at 0
+  Value offset, end;       ///< of a slice: where it begins, and the last index of what it is of
+};
+
 /// Every part is read at a place that exists, whichever is chosen: indices are clamped. A part that
-/// is empty is read at 0, where the host has room for one element in each empty dim.
+/// is empty is read at 0, where the host has room for one element in each empty dim; a slice that
+/// may be empty is read where it lies in its operand.
 LogicalResult lowerConcat(Lowering &lowering, onnx::ConcatOp op) {
   int64_t axis = op.getAxis(), rank = tensorType(op.getConcatResult()).getRank();
   if (op.getInputs().size() == 1)
     return lowering.bind(op.getConcatResult(), View(lowering.view(op.getInputs()[0]))), success();
-  SmallVector<View> parts;
-  SmallVector<Value> lasts, starts;
-  SmallVector<bool> maybeEmpties;
+  SmallVector<Part> parts;
+  auto valueOf = [&](const SymbolicExpr &expr) { return lowering.indexValue(lowering.size(expr)); };
   SymbolicExpr start = 0;
   for (Value input : op.getInputs()) {
     const SymbolicExpr &extent = lowering.shape(input)[axis];
     if (extent.is(0))
       continue;
-    lowering.requireNonEmpty(extent);
-    parts.push_back(lowering.view(input));
-    starts.push_back(lowering.indexValue(lowering.size(start)));
-    lasts.push_back(lowering.indexValue(lowering.size(extent - SymbolicExpr(1))));
-    maybeEmpties.push_back(extent.lowerBound() < 1);
+    Part part;
+    auto slice = input.getDefiningOp<onnx::SliceOp>();
+    if (slice && lowering.isReadThrough(slice)) {
+      input = slice.getData();
+      part.offset = valueOf(*lowering.startOf(slice, 0));
+      part.end = valueOf(lowering.shape(input)[axis] - SymbolicExpr(1));
+    } else {
+      lowering.requireNonEmpty(extent);
+    }
+    part.source = lowering.view(input);
+    part.start = valueOf(start);
+    part.last = valueOf(extent - SymbolicExpr(1));
+    part.maybeEmpty = extent.lowerBound() < 1;
+    parts.push_back(std::move(part));
     start = start + extent;
   }
   Type element = tensorType(op.getConcatResult()).getElementType();
@@ -375,15 +393,18 @@ LogicalResult lowerConcat(Lowering &lowering, onnx::ConcatOp op) {
       [&](OpBuilder &b, Location loc, ValueRange) {
         SmallVector<Value> position = loopIndices(b, loc, rank);
         Value along = position[axis], zero = arith::ConstantIndexOp::create(b, loc, 0), chosen;
-        for (auto [part, start, last, maybeEmpty] :
-             llvm::zip_equal(parts, starts, lasts, maybeEmpties)) {
-          Value inside = arith::SubIOp::create(b, loc, along, start);
+        for (const Part &part : parts) {
+          Value inside = arith::SubIOp::create(b, loc, along, part.start);
           Value clamped = arith::MinSIOp::create(
-              b, loc, maybeEmpty ? inside : arith::MaxSIOp::create(b, loc, inside, zero), last);
-          if (maybeEmpty)
+              b, loc, part.maybeEmpty ? inside : arith::MaxSIOp::create(b, loc, inside, zero),
+              part.last);
+          if (part.maybeEmpty)
             clamped = arith::MaxSIOp::create(b, loc, clamped, zero);
+          if (part.offset)
+            clamped = arith::MinSIOp::create(
+                b, loc, arith::AddIOp::create(b, loc, clamped, part.offset), part.end);
           position[axis] = clamped;
-          Value loaded = lowering.load(b, loc, part, element, position);
+          Value loaded = lowering.load(b, loc, part.source, element, position);
           Value here = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge, inside, zero);
           chosen =
               chosen ? arith::SelectOp::create(b, loc, here, loaded, chosen).getResult() : loaded;

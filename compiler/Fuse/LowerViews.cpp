@@ -205,34 +205,18 @@ LogicalResult lowerExpand(Lowering &lowering, onnx::ExpandOp op) {
   return success();
 }
 
-/// Where a slice begins: bound i of `starts`, counted from the end when negative, clamped to the
-/// dim.
-std::optional<SymbolicExpr> startOf(Lowering &lowering, onnx::SliceOp op, int64_t i) {
-  const onnx::Content &content = lowering.content(op.getStarts());
-  if (!content.hasElements() || content.elements()[i].kind != onnx::Element::Int)
-    return std::nullopt;
-  SymbolicExpr start = content.elements()[i].expr,
-               dim = lowering.shape(op.getData())[op.getAxes()[i]];
-  SymbolicExpr last = dim - SymbolicExpr(op.getSteps()[i] < 0 ? 1 : 0);
-  if (start.upperBound() < 0)
-    start = SymbolicExpr::max(start + dim, 0);
-  else if (start.lowerBound() < 0) // for some sizes, where the factor is 1 and not 0
-    start = SymbolicExpr::max(
-        start + dim * SymbolicExpr::max(SymbolicExpr::min(SymbolicExpr(0) - start, 1), 0), 0);
-  start = SymbolicExpr::min(start, last);
-  return start.isKnown() ? std::optional(start) : std::nullopt;
-}
-
 LogicalResult lowerSlice(Lowering &lowering, onnx::SliceOp op) {
   int64_t rank = tensorType(op.getData()).getRank();
   MLIRContext *context = lowering.builder.getContext();
   SmallVector<AffineExpr> indices;
   for (int64_t i = 0; i < rank; ++i)
     indices.push_back(lowering.builder.getAffineDimExpr(i));
+  if (lowering.isReadThrough(op))
+    return success();
   SmallVector<std::pair<int64_t, Value>> moved; // axis, start computed by the host
   bool window = false;
   for (auto [i, axis] : llvm::enumerate(op.getAxes())) {
-    std::optional<SymbolicExpr> start = startOf(lowering, op, i);
+    std::optional<SymbolicExpr> start = lowering.startOf(op, i);
     if (!start)
       return Lowering::refuse(op)
              << "with a start that depends on the model's data is not supported";
@@ -309,6 +293,37 @@ LogicalResult lowerConstantOfShape(Lowering &lowering, onnx::ConstantOfShapeOp o
 }
 
 } // namespace
+
+std::optional<SymbolicExpr> Lowering::startOf(onnx::SliceOp slice, int64_t i) {
+  const onnx::Content &starts = content(slice.getStarts());
+  if (!starts.hasElements() || starts.elements()[i].kind != onnx::Element::Int)
+    return std::nullopt;
+  SymbolicExpr start = starts.elements()[i].expr, dim = shape(slice.getData())[slice.getAxes()[i]];
+  SymbolicExpr last = dim - SymbolicExpr(slice.getSteps()[i] < 0 ? 1 : 0);
+  if (start.upperBound() < 0)
+    start = SymbolicExpr::max(start + dim, 0);
+  else if (start.lowerBound() < 0) // for some sizes, where the factor is 1 and not 0
+    start = SymbolicExpr::max(
+        start + dim * SymbolicExpr::max(SymbolicExpr::min(SymbolicExpr(0) - start, 1), 0), 0);
+  start = SymbolicExpr::min(start, last);
+  return start.isKnown() ? std::optional(start) : std::nullopt;
+}
+
+bool Lowering::isReadThrough(onnx::SliceOp slice) {
+  if (slice.getAxes().size() != 1 || slice.getSteps()[0] != 1 || !startOf(slice, 0))
+    return false;
+  int64_t axis = slice.getAxes()[0];
+  auto isPositive = [&](const SymbolicExpr &dim) {
+    return dim.isPositiveUnlessInputsEmpty() || shapes.atMost(SymbolicExpr(1), dim);
+  };
+  if (isPositive(shape(slice.getOutput())[axis]) || !isPositive(shape(slice.getData())[axis]))
+    return false;
+  return llvm::all_of(slice.getOutput().getUsers(), [&](Operation *user) {
+    auto concat = dyn_cast<onnx::ConcatOp>(user);
+    return concat && static_cast<int64_t>(concat.getAxis()) == axis &&
+           concat.getInputs().size() > 1;
+  });
+}
 
 std::optional<LogicalResult> Lowering::lowerView(Operation *op) {
   return llvm::TypeSwitch<Operation *, std::optional<LogicalResult>>(op)

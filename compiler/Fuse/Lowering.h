@@ -75,6 +75,12 @@ public:
   /// 1. Nothing is emitted where that is provable or said already, nor for dims of inputs that may
   /// be empty: the importer knows that all operations on those take them.
   void requireNonEmpty(const onnx::SymbolicExpr &expr);
+  /// Where a slice begins on its axis number `i`: the bound, counted from the end when negative,
+  /// clamped to the dim. Nothing if that depends on the model's data.
+  std::optional<onnx::SymbolicExpr> startOf(onnx::SliceOp slice, int64_t i);
+  /// Whether `slice` may be empty where its operand is not, and only Concats along its axis read
+  /// it: it is not lowered, they read the operand (torch.roll by a shift that may be 0).
+  bool isReadThrough(onnx::SliceOp slice);
   Sizes sizes(mlir::Value value);
   mlir::Value indexValue(mlir::OpFoldResult size);
 

@@ -298,17 +298,11 @@ private:
       stage.causalOffset = diagonal(*offset);
     if (auto offset = op.getWindowOffset())
       stage.windowOffset = diagonal(*offset);
-    switch (op.getEmptyRow()) {
-    case attn::EmptyRow::Zero:
-      stage.emptyRow = AttentionStage::EmptyRow::Zero;
-      break;
-    case attn::EmptyRow::Mean:
-      stage.emptyRow = AttentionStage::EmptyRow::Mean;
-      break;
-    case attn::EmptyRow::Nan:
-      stage.emptyRow = AttentionStage::EmptyRow::Nan;
-      break;
-    }
+    using EmptyRow = AttentionStage::EmptyRow;
+    constexpr EmptyRow emptyRows[] = {EmptyRow::Zero,       EmptyRow::Mean,
+                                      EmptyRow::Nan,        EmptyRow::MaskMean,
+                                      EmptyRow::EitherMean, EmptyRow::CausalMean};
+    stage.emptyRow = emptyRows[static_cast<int>(op.getEmptyRow())];
     // f16 and bf16 are for storage: the stage reads and gives f32, and what it gives is rounded
     // once.
     auto type = scalarType(cast<RankedTensorType>(op.getType()).getElementType());

@@ -326,7 +326,8 @@ static void printBody(std::string &text, const char *label, const ExprRef &body)
 }
 
 static void printAttention(std::string &text, const AttentionStage &attention) {
-  static const char *const emptyRows[] = {"zero", "mean", "nan"};
+  static const char *const emptyRows[] = {"zero",      "mean",        "nan",
+                                          "mask_mean", "either_mean", "causal_mean"};
   text += " attention batch=" + printExtent(attention.batch) +
           " queries=" + printExtent(attention.queries) + " keys=" + printExtent(attention.keys) +
           " heads=" + std::to_string(attention.heads) + "/" + std::to_string(attention.kvHeads) +

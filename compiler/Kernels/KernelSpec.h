@@ -134,7 +134,9 @@ struct AttentionStage {
   double softcap = 0.0;                // 0: none
   std::optional<ExprRef> causalOffset; // key j is seen by query i only if j <= i + offset (I64)
   std::optional<ExprRef> windowOffset; // and only if j >= i + offset (I64)
-  enum class EmptyRow { Zero, Mean, Nan } emptyRow = EmptyRow::Zero;
+  /// The last three average over some of the excluded keys (S2).
+  enum class EmptyRow { Zero, Mean, Nan, MaskMean, EitherMean, CausalMean };
+  EmptyRow emptyRow = EmptyRow::Zero;
   ExprRef query, key, value, bias, mask, sink; // the last three may be null
 };
 

@@ -50,6 +50,7 @@ struct SimplifyCanonicalize : PassWrapper<SimplifyCanonicalize, OperationPass<fu
     addChoicePatterns(patterns, shapes);
     addTransposedPatterns(patterns, shapes);
     addMaskPatterns(patterns, shapes);
+    addBlendPatterns(patterns, shapes);
     GreedyRewriteConfig config;
     config.setListener(&listener);
     // Constants are folded by simplify-fold, within bounds.

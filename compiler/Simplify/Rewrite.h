@@ -95,6 +95,7 @@ void addBroadcastPatterns(mlir::RewritePatternSet &patterns, ShapeInference &sha
 void addArithmeticPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addGatherPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addChoicePatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
+void addBlendPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addMaskPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addGroupPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);
 void addHeadPatterns(mlir::RewritePatternSet &patterns, ShapeInference &shapes);

@@ -136,6 +136,17 @@ LogicalResult SdpaOp::verify() {
     if (sink.getDimSize(3) != 1)
       return emitOpError() << "expects sink dim 3 to be 1, but it is " << sink.getDimSize(3);
   }
+  // sdpa_c10
+  if (!ranksHidden(getEmptyRow()))
+    return success();
+  bool causalMean = getEmptyRow() == EmptyRow::CausalMean;
+  bool complete = causalMean ? getCausalOffset() && (getMask() || getWindowOffset())
+                             : getMask() && (getCausalOffset() || getWindowOffset());
+  if (!complete || getBias() || getSink())
+    return emitOpError() << "expects empty_row " << stringifyEmptyRow(getEmptyRow()) << " with "
+                         << (causalMean ? "causal_offset and mask or window_offset"
+                                        : "mask and causal_offset or window_offset")
+                         << ", without bias and sink";
   return success();
 }
 

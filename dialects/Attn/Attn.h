@@ -31,6 +31,12 @@ inline int64_t nearDiagonal(int64_t offset) {
   return std::clamp(offset, -farthest, farthest);
 }
 
+/// Whether the keys that are excluded differ in a row of nothing else: some are averaged over.
+inline bool ranksHidden(EmptyRow emptyRow) {
+  return emptyRow == EmptyRow::MaskMean || emptyRow == EmptyRow::EitherMean ||
+         emptyRow == EmptyRow::CausalMean;
+}
+
 /// Replaces `op` by linalg operations that compute rules S1 to S6 literally, one step an operation:
 /// score, row maximum, exponentials, row sum, weighted sum, division. The slow, obvious form that
 /// fused kernels are tested against.

@@ -22,7 +22,9 @@ def Attn_Dialect : Dialect {
 
 def Attn_EmptyRow : I32EnumAttr<"EmptyRow", "what a query gives when every key is excluded", [
     I32EnumAttrCase<"Zero", 0, "zero">, I32EnumAttrCase<"Mean", 1, "mean">,
-    I32EnumAttrCase<"Nan", 2, "nan">]> {
+    I32EnumAttrCase<"Nan", 2, "nan">, I32EnumAttrCase<"MaskMean", 3, "mask_mean">,
+    I32EnumAttrCase<"EitherMean", 4, "either_mean">,
+    I32EnumAttrCase<"CausalMean", 5, "causal_mean">]> {
   let cppNamespace = "::rapt::attn";
   let genSpecializedAttr = 0;
 }
@@ -45,7 +47,11 @@ def Attn_SdpaOp : Op<Attn_Dialect, "sdpa", [Pure, AttrSizedOperandSegments]> {
     - S2 (exclusion): an excluded key has weight exactly 0 in a row that has a key left. A key whose
       score is -infinity counts as excluded. In a row where every key is excluded, `empty_row` says the
       result: `zero`, `mean` (the average of value over all keys, which is what a finite sentinel
-      such as the lowest float gives in the source graph), or `nan` (what -infinity gives there).
+      such as the lowest float gives in the source graph), or `nan` (what -infinity gives there). Where band and
+      mask have a finite sentinel each, it is the average over some keys only: `mask_mean` over those that
+      the mask shows, all where it shows none; `either_mean` over those that the band or the mask shows;
+      `causal_mean` over those that `causal_offset` shows and of these the window or the mask. The last two
+      are NaN where there is no such key.
     - S3 (precision): sums are accumulated in f32, in f64 for f64 operands.
     - S4 (band): with `causal_offset` = o, key j is seen by query i only if j <= i + o; with
       `window_offset` = w, only if j >= i + w. With `causal_from_end` both are counted from the end,
@@ -65,6 +71,8 @@ def Attn_SdpaOp : Op<Attn_Dialect, "sdpa", [Pure, AttrSizedOperandSegments]> {
     - C7: `scale` is finite; `softcap` is finite and not negative.
     - C8: `causal_from_end` comes with `causal_offset` or `window_offset`.
     - C9: `sink` has rank 4, the element type of query, and dims that are 1 or B, H, I and 1.
+    - C10: `mask_mean` and `either_mean` come with a mask and a band, `causal_mean` with `causal_offset`
+      and a mask or a window; none of them with `bias` or `sink`.
   }];
   let arguments = (ins AnyRankedTensor:$query, AnyRankedTensor:$key, AnyRankedTensor:$value,
                    Optional<AnyRankedTensor>:$bias, Optional<AnyRankedTensor>:$mask,

@@ -143,10 +143,8 @@ private:
     unsigned next = 1;
     if (op.getBias())
       score = arith::AddFOp::create(b, score, widen(b, values[next++]));
-    Value excluded = constant(b, -std::numeric_limits<double>::infinity());
-    if (op.getMask())
-      score = arith::SelectOp::create(b, values[next++], score, excluded);
-    auto keepIf = [&](arith::CmpIPredicate predicate, int64_t offset) {
+    Value inMask = op.getMask() ? values[next++] : Value();
+    auto isInside = [&](arith::CmpIPredicate predicate, int64_t offset) {
       Value query = linalg::IndexOp::create(b, 2), key = linalg::IndexOp::create(b, 3);
       Value bound = arith::AddIOp::create(
           b, query, arith::ConstantIndexOp::create(b, rapt::attn::nearDiagonal(offset)));
@@ -157,14 +155,45 @@ private:
         bound = arith::AddIOp::create(b, bound, dim(keys));
         bound = arith::SubIOp::create(b, bound, dim(queries));
       }
-      Value seen = arith::CmpIOp::create(b, predicate, key, bound);
-      score = arith::SelectOp::create(b, seen, score, excluded);
+      return arith::CmpIOp::create(b, predicate, key, bound).getResult();
     };
+    Value inCausal, inWindow;
     if (std::optional<int64_t> offset = op.getCausalOffset())
-      keepIf(arith::CmpIPredicate::sle, *offset);
+      inCausal = isInside(arith::CmpIPredicate::sle, *offset);
     if (std::optional<int64_t> offset = op.getWindowOffset())
-      keepIf(arith::CmpIPredicate::sge, *offset);
+      inWindow = isInside(arith::CmpIPredicate::sge, *offset);
+    Value excluded = hiddenScore(b, inMask, inCausal, inWindow);
+    for (Value seen : {inMask, inCausal, inWindow})
+      if (seen)
+        score = arith::SelectOp::create(b, seen, score, excluded);
     return score;
+  }
+
+  /// S2: the score of an excluded key. Where they differ it is finite for those that are averaged
+  /// over in a row of nothing else, so far below all others that it has no weight beside them.
+  Value hiddenScore(ImplicitLocOpBuilder &b, Value inMask, Value inCausal, Value inWindow) {
+    Value never = constant(b, -std::numeric_limits<double>::infinity());
+    Value first = constant(b, -2.6e38), second = constant(b, -3e38);
+    auto both = [&](Value x, Value y) -> Value {
+      return !x ? y : !y ? x : arith::AndIOp::create(b, x, y).getResult();
+    };
+    auto either = [&](Value x, Value y) -> Value {
+      return x && y ? arith::OrIOp::create(b, x, y).getResult() : Value();
+    };
+    Value averaged;
+    switch (op.getEmptyRow()) {
+    case rapt::attn::EmptyRow::MaskMean:
+      return arith::SelectOp::create(b, inMask, first, second);
+    case rapt::attn::EmptyRow::EitherMean:
+      averaged = either(inMask, both(inCausal, inWindow));
+      break;
+    case rapt::attn::EmptyRow::CausalMean:
+      averaged = both(inCausal, either(inMask, inWindow));
+      break;
+    default:
+      return never;
+    }
+    return arith::SelectOp::create(b, averaged, first, never);
   }
 
   Value filledRows(double value) { return filled({batch, heads, queries}, value); }
@@ -216,7 +245,7 @@ private:
       return 0.0;
     case rapt::attn::EmptyRow::Mean:
       return 1.0;
-    case rapt::attn::EmptyRow::Nan:
+    default: // where excluded keys differ, only those that are not averaged over are left here
       break;
     }
     return std::numeric_limits<double>::quiet_NaN();

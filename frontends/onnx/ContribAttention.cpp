@@ -120,8 +120,18 @@ void ContribAttention::maskKeys(NodeBuilder &b, Value mask, float value) {
 }
 
 void ContribAttention::causal(NodeBuilder &b) {
-  Value seenKeys = isFixed ? keys : binary<AddOp>(b, past, queries);
-  form.seen = bothSeen(b, form.seen, windowMask(b, queries, seenKeys, past, -1, 0));
+  if (b.stopped())
+    return;
+  SymbolicExpr before = b.expression(past), last = before + b.dim(form.query, 2);
+  if (isFixed || (before.isKnown() && last == b.dim(form.key, 2))) {
+    Value seenKeys = isFixed ? keys : binary<AddOp>(b, past, queries);
+    form.seen = bothSeen(b, form.seen, windowMask(b, queries, seenKeys, past, -1, 0));
+    return;
+  }
+  Value lastRow = binary<SubOp>(b, queries, scalarInt(b, 1));
+  Value isLast = binary<GreaterOrEqualOp>(b, iota(b, queries, 0, 2), lastRow);
+  Value seen = binary<OrOp>(b, windowMask(b, queries, keys, past, -1, 0), isLast);
+  form.seen = bothSeen(b, form.seen, seen);
 }
 
 void ContribAttention::finish(NodeBuilder &b, Value mask, float filter, Value bias, bool isCausal) {

@@ -42,7 +42,8 @@ struct ContribAttention {
   /// A mask of keys: B lengths, or B ends and B starts, or B lengths and more that says the same of
   /// the packed batch (3 B + 2 numbers); [B, J]; [B, I, J]. What it excludes gets `value` added.
   void maskKeys(NodeBuilder &b, mlir::Value mask, float value);
-  /// Query i sees the keys up to past + i. There are past + I keys, if the cache has no fixed size.
+  /// Query i sees the keys up to past + i; where there are not past + I keys, and the cache has no
+  /// fixed size, the last query sees all of them, as in onnxruntime's CPU kernels.
   void causal(NodeBuilder &b);
   /// Everything after query, key and value; the node's first output.
   void finish(NodeBuilder &b, mlir::Value mask, float filter, mlir::Value bias, bool isCausal);

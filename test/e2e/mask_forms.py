@@ -70,6 +70,24 @@ POSITIONS = """
   causal = LessOrEqual(k_at, q_row)
 """
 
+# Three keys up to the query's own.
+WINDOW = """
+  width = Constant<value_int = 3>()
+  first = Sub(q_row, width)
+  after = Greater(k_at, first)
+  near = And(causal, after)
+"""
+
+# As OpenAI-GPT sets scores to -1e4.
+BLEND = """
+  ten_thousand = Constant<value_float = -1e4>()
+  kept = Cast<to = 1>(causal)
+  inside = Mul(scores, kept)
+  rest = Sub(one, kept)
+  fill = Mul(rest, ten_thousand)
+  blended = Add(inside, fill)
+"""
+
 TRIANGLE = """
   pair_shape = Shape<start = 2, end = 4>(scores)
   filled = ConstantOfShape<value = {0}>(pair_shape)
@@ -127,10 +145,41 @@ FORMS = {
                                                    "sum = Add(scores, alibi) both = And(causal, seen) "
                                                    "mask = Where(both, zero, lowest) masked = Add(sum, mask)", "",
                              dict(bias=True, causal=True, mask=True, empty_rows="mean")),
-    # Two lowest floats add up to -inf where both exclude a key: neither is a mask of attn.sdpa alone.
+    # Two lowest floats add up to -inf where both exclude a key: a row without a key averages over those that only
+    # one of them excludes.
     "causal-fill-then-padding": (["seen"], POSITIONS + "filled = Where(causal, scores, lowest) "
                                                        "mask = Where(seen, zero, lowest) masked = Add(filled, mask)", "",
-                                 dict(bias=True, empty_rows="nan")),
+                                 dict(causal=True, mask=True, empty_rows="either_mean")),
+    "causal-fill-then-causal-padding": (["seen"], POSITIONS + "filled = Where(causal, scores, lowest) "
+                                                              "both = And(causal, seen) "
+                                                              "mask = Where(both, zero, lowest) "
+                                                              "masked = Add(filled, mask)", "",
+                                        dict(causal=True, mask=True, empty_rows="causal_mean")),
+    "window-fill-then-causal-padding": (["seen"], POSITIONS + WINDOW + "filled = Where(near, scores, lowest) "
+                                                                       "both = And(causal, seen) "
+                                                                       "mask = Where(both, zero, lowest) "
+                                                                       "masked = Add(filled, mask)", "",
+                                        dict(causal=True, mask=True, empty_rows="causal_mean")),
+    "window-fill-then-padding": (["seen"], POSITIONS + WINDOW + "filled = Where(near, scores, lowest) "
+                                                                "mask = Where(seen, zero, lowest) "
+                                                                "masked = Add(filled, mask)", "",
+                                 dict(causal=True, mask=True, empty_rows="either_mean")),
+    "window-and-causal": ([], POSITIONS + WINDOW + "filled = Where(near, scores, lowest) "
+                                                   "mask = Where(causal, zero, lowest) masked = Add(filled, mask)", "",
+                          dict(causal=True, empty_rows="causal_mean")),
+    # A band's sentinel that is not the lowest float below a mask of that.
+    "blend": ([], POSITIONS + BLEND + "masked = Identity(blended)", "", dict(causal=True, empty_rows="mean")),
+    "blend-padding": (["seen"], POSITIONS + BLEND + "mask = Where(seen, zero, lowest) masked = Add(blended, mask)", "",
+                      dict(causal=True, mask=True, empty_rows="mask_mean")),
+    "causal-billion-then-padding": (["seen"], POSITIONS + "filled = Where(causal, scores, billion) "
+                                                          "mask = Where(seen, zero, lowest) "
+                                                          "masked = Add(filled, mask)", "",
+                                    dict(causal=True, mask=True, empty_rows="mask_mean")),
+    "causal-billion-then-causal-padding": (["seen"], POSITIONS + "filled = Where(causal, scores, billion) "
+                                                                 "both = And(causal, seen) "
+                                                                 "mask = Where(both, zero, lowest) "
+                                                                 "masked = Add(filled, mask)", "",
+                                           dict(causal=True, mask=True, empty_rows="mean")),
     # Sinks: without a key a row is 0, whatever the mask.
     "sink": ([], LEARNED + "masked = Concat<axis = -1>(scores, sinks)", WITHOUT_LAST,
              dict(sink=True, empty_rows="zero")),

@@ -170,6 +170,12 @@ def multi_cases():
     yield multi("mask of rank 3", None, RNG.integers(0, 2, (batch, queries, keys)).astype(np.int32),
                 dims=symbols | {4: ["batch", "queries", "keys"]})
     yield multi("bias for all heads", None, None, floats(1, 1, queries, keys), dims=symbols)
+    yield multi("causal, more keys", unidirectional=1)
+    yield multi("causal, more keys, open", unidirectional=1, dims=symbols)
+    yield multi("causal, fewer keys, open", key=floats(batch, 3, width), value=floats(batch, 3, width), unidirectional=1,
+                dims=symbols)
+    yield multi("causal, more keys, mask", None, ints(6, 3), unidirectional=1,
+                dims=symbols | {4: ["batch"]})
     yield multi("wide values", value=floats(batch, keys, 2 * width), dims={})
     yield multi("wide values with bias", floats(4 * width), value=floats(batch, keys, 2 * width))
     yield multi("bias of the query alone", floats(3 * width), key=floats(batch, H, keys, D),

@@ -148,9 +148,13 @@ void AttentionDecode::defineScores() {
   H::Expr at = keyIn(scored.y, ji, block);
   ScorePlace place = {b, headAt(), i, clamped(at)};
   H::Expr ofKey = H::select(H::likely(at) < keys, scoreOfKey(lowering, attention, place), -FLT_MAX);
+  H::Expr dot = product(ji, scored.y, m, i, c, g, b);
+  H::Expr score = scoreOf(lowering, attention, dot, ofKey, place, at);
+  // Weights of such a row follow from these as from scores; behind the last key they are dropped.
+  if (ranksHidden(attention))
+    score = H::select(isEmptyRow(score), hiddenScore(lowering, attention, place), score);
   scores(ji, jo, m, i, c, g, b) = H::undef<float>();
-  scores(ji, scored.y, m, i, c, g, b) =
-      scoreOf(lowering, attention, product(ji, scored.y, m, i, c, g, b), ofKey, place, at);
+  scores(ji, scored.y, m, i, c, g, b) = score;
 }
 
 void AttentionDecode::defineSums() {
@@ -159,7 +163,7 @@ void AttentionDecode::defineSums() {
   ScorePlace place = {b, headAt(), i, 0};
   rowMax(m, i, c, g, b) = whole ? firstScore(lowering, attention, place) : H::Expr(-FLT_MAX);
   rowMax(m, i, c, g, b) = H::max(rowMax(m, i, c, g, b), scores(over.x, over.y, m, i, c, g, b));
-  // In an empty row all keys weigh 1, and nothing behind them: their mean comes out.
+  // In an empty row all keys that count weigh 1, and nothing behind them: their mean comes out.
   H::Expr weight = weightOf(scores(ji, weighed.y, m, i, c, g, b), rowMax(m, i, c, g, b));
   weights(ji, jo, m, i, c, g, b) = H::undef<float>();
   weights(ji, weighed.y, m, i, c, g, b) =

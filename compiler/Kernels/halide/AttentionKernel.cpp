@@ -58,6 +58,7 @@ AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &atten
   hasRest = !H::Internal::is_const_zero(H::Internal::simplify(keys % panel));
   hasHalf = !H::Internal::is_const_zero(H::Internal::simplify(panels - fullPanels));
   needsMean = skipsTiles && attention.emptyRow == AttentionStage::EmptyRow::Mean;
+  needsHidden = ranksHidden(attention);
 }
 
 H::Expr AttentionKernel::offset(const ExprRef &expr) const {
@@ -182,6 +183,31 @@ void AttentionKernel::defineScores() {
   scores(lanes + half.x, slot, r, t, h, b) = -FLT_MAX;
 }
 
+/// Whether a block has a row in which every key is excluded.
+void AttentionKernel::defineEmptyBlock() {
+  H::RDom inBlock(0, block, "in_block");
+  H::Expr row = H::min(inBlock, queries - 1 - t * block);
+  emptyBlock(t, h, b) = H::cast<uint8_t>(0);
+  emptyBlock(t, h, b) =
+      H::max(emptyBlock(t, h, b), H::cast<uint8_t>(isEmptyRow(rowMax(row, t, h, b))));
+}
+
+/// In blocks with an empty row, for each row: which excluded keys are averaged over, how many they
+/// are, and the sum of their values.
+void AttentionKernel::defineHidden() {
+  H::RDom all(0, keys, "all");
+  all.where(emptyBlock(t, h, b) != 0);
+  H::Expr row = H::min(t * block + r, queries - 1),
+          score = hiddenScore(lowering, attention, {b, h, row, all});
+  hiddenMax(r, t, h, b) = -FLT_MAX;
+  hiddenMax(r, t, h, b) = H::max(hiddenMax(r, t, h, b), score);
+  H::Expr weight = H::select(score >= hiddenMax(r, t, h, b), 1.0f, 0.0f);
+  hiddenCount(r, t, h, b) = 0.0f;
+  hiddenCount(r, t, h, b) += weight;
+  hiddenSum(d, r, t, h, b) = 0.0f;
+  hiddenSum(d, r, t, h, b) += weight * valueAt(all);
+}
+
 H::Func AttentionKernel::define() {
   if (hasTileList)
     defineTiles();
@@ -215,12 +241,15 @@ H::Func AttentionKernel::define() {
   // Nothing at all may have been added; a row that is not empty has a weight of 1.
   H::Expr factor = 1.0f / (skipsTiles ? H::max(total, 0.5f) : total);
   H::Expr empty = isEmptyRow(rowMax(r, t, h, b));
-  if (needsMean) {
-    H::RDom inBlock(0, block, "in_block"), all(0, keys, "all");
-    H::Expr row = H::min(inBlock, queries - 1 - t * block);
-    emptyBlock(t, h, b) = H::cast<uint8_t>(0);
-    emptyBlock(t, h, b) =
-        H::max(emptyBlock(t, h, b), H::cast<uint8_t>(isEmptyRow(rowMax(row, t, h, b))));
+  if (needsMean || needsHidden)
+    defineEmptyBlock();
+  if (needsHidden) {
+    defineHidden();
+    H::Expr mean = hiddenSum(d, r, t, h, b) / H::max(hiddenCount(r, t, h, b), 1.0f);
+    H::Expr largest = H::select(empty, hiddenMax(r, t, h, b), 0.0f);
+    result(d, r, t, h, b) = emptyRowValue(attention, largest, H::select(empty, mean, sum * factor));
+  } else if (needsMean) {
+    H::RDom all(0, keys, "all");
     all.where(emptyBlock(t, h, b) != 0);
     meanValue(d, t, h, b) = 0.0f;
     meanValue(d, t, h, b) += valueAt(all);
@@ -277,8 +306,8 @@ void AttentionKernel::announceScratch() {
     inner.back().push_back(outer * count * Extent{2 * panel, {}});
     perKey(outer * count, 8);                      // scores, weights
     addTerm(outer * count * Extent{panel, {}}, 8); // a panel more, where rows are moved apart
-    // query_rows, result, row_max, row_sum, mean_value
-    addTerm(outer * count * Extent{headDim + 2 * paddedValue + 3, {}}, 4);
+    // query_rows, result, row_max, row_sum, mean_value or hidden_sum, hidden_max, hidden_count
+    addTerm(outer * count * Extent{headDim + 2 * paddedValue + 5, {}}, 4);
   }
   if (hasTileList) { // a flag a key and a task; a flag and two numbers a panel and block
     perKey(outer, 1 + (9 * mostTaskBlocks + panel) / panel);
@@ -384,8 +413,18 @@ void AttentionKernel::schedule(H::Func out, H::Var task, H::Var blockLoop) {
   reduce(rowSum, perBlock);
   if (hasTileList)
     scheduleTiles(perHead);
-  if (needsMean) {
+  if (needsMean || needsHidden)
     perBlock(emptyBlock);
+  if (needsHidden) {
+    perBlock(hiddenMax);
+    perBlock(hiddenCount);
+    perBlock(hiddenSum);
+    for (H::Func rows : {hiddenMax, hiddenCount})
+      rows.update().reorder(r, rows.rvars()[0]);
+    hiddenSum.vectorize(d, lanes, roundUp);
+    hiddenSum.update().reorder(d, r, hiddenSum.rvars()[0]).vectorize(d, lanes, roundUp);
+  }
+  if (needsMean) {
     perBlock(meanValue);
     meanValue.vectorize(d, lanes, roundUp);
     meanValue.update().reorder(d, meanValue.rvars()[0]).vectorize(d, lanes, roundUp);

@@ -49,6 +49,7 @@ private:
   bool hasRest;     ///< a last panel may be short
   bool hasHalf;     ///< a last panel may be half empty
   bool needsMean;   ///< of all values, beside the sum over the tiles that are computed
+  bool needsHidden; ///< the mean of some values, for each row
 
   Halide::Var d{"d"}, r{"r"}, t{"t"}, c{"c"}, j{"j"}, h{"h"}, b{"b"}, ji{"ji"}, jo{"jo"}, di{"di"},
       dt{"dt"}, it{"it"}, ii{"ii"};
@@ -62,7 +63,8 @@ private:
   Halide::Func seenKeys{"seen_keys"}, seenTiles{"seen_tiles"}, seenBefore{"seen_before"},
       seenPanel{"seen_panel"}, seenPanels{"seen_panels"};
   Halide::Func product{"product"}, halfProduct{"half_product"}, scores{"scores"}, rowMax{"row_max"},
-      weights{"weights"}, rowSum{"row_sum"}, emptyBlock{"empty_block"}, meanValue{"mean_value"};
+      weights{"weights"}, rowSum{"row_sum"}, emptyBlock{"empty_block"}, meanValue{"mean_value"},
+      hiddenMax{"hidden_max"}, hiddenCount{"hidden_count"}, hiddenSum{"hidden_sum"};
   Halide::Func weighted{"weighted"}, result{"attended_rows"};
 
   Halide::Expr translate(const ExprRef &expr, const Halide::Expr &head, const Halide::Expr &row,
@@ -85,6 +87,8 @@ private:
                      const Halide::Expr &panelIndex, const Halide::Expr &isThere);
   void defineScores();
   void defineSums();
+  void defineEmptyBlock();
+  void defineHidden();
   void addTerm(const Extent &count, int64_t bytes) {
     addScratchBytes(recipe, count * Extent{bytes, {}});
   }

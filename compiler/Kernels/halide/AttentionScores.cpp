@@ -16,6 +16,9 @@ namespace H = Halide;
 /// Scores from here down are those of excluded keys: between them and the lowest bias.
 static constexpr float excludedScore = -2.5e38f;
 
+/// Instead of -FLT_MAX where excluded keys differ: the keys that are averaged over first.
+static constexpr float firstHidden = -2.6e38f, secondHidden = -3e38f;
+
 /// A sum with the score of an excluded key is one again.
 static H::Expr snap(const H::Expr &score) {
   return H::select(score <= excludedScore, -FLT_MAX, score);
@@ -95,6 +98,32 @@ H::Expr scoreOf(const Lowering &lowering, const AttentionStage &attention, const
   return score;
 }
 
+bool ranksHidden(const AttentionStage &attention) {
+  using EmptyRow = AttentionStage::EmptyRow;
+  return attention.emptyRow == EmptyRow::MaskMean || attention.emptyRow == EmptyRow::EitherMean ||
+         attention.emptyRow == EmptyRow::CausalMean;
+}
+
+H::Expr hiddenScore(const Lowering &lowering, const AttentionStage &attention,
+                    const ScorePlace &place) {
+  using EmptyRow = AttentionStage::EmptyRow;
+  H::Expr inMask = H::Internal::const_true();
+  if (attention.mask)
+    inMask = H::cast<bool>(translate(lowering, attention.mask, place));
+  if (attention.emptyRow == EmptyRow::MaskMean)
+    return H::select(inMask, firstHidden, secondHidden);
+  H::Expr inCausal = H::Internal::const_true(), inWindow = H::Internal::const_true();
+  if (attention.causalOffset)
+    inCausal = place.key <= place.row + bandOffset(lowering, *attention.causalOffset, place);
+  if (attention.windowOffset)
+    inWindow = place.key >= place.row + bandOffset(lowering, *attention.windowOffset, place);
+  H::Expr averaged = attention.emptyRow == EmptyRow::EitherMean ? inMask || (inCausal && inWindow)
+                                                                : inCausal && (inMask || inWindow);
+  return H::select(averaged, firstHidden, -FLT_MAX);
+}
+
+H::Expr hasNoKey(const H::Expr &largest) { return largest < -3.2e38f; }
+
 H::Expr weightOf(const H::Expr &score, const H::Expr &largest) {
   H::Expr below = score - largest;
   return H::select(below < -87.0f, 0.0f, expNonPositive(below));
@@ -118,12 +147,14 @@ H::Expr firstWeight(const Lowering &lowering, const AttentionStage &attention,
 H::Expr emptyRowValue(const AttentionStage &attention, const H::Expr &largest,
                       const H::Expr &value) {
   using EmptyRow = AttentionStage::EmptyRow;
-  if (!excludesKeys(attention) || attention.emptyRow == EmptyRow::Mean)
+  if (!excludesKeys(attention) || attention.emptyRow == EmptyRow::Mean ||
+      attention.emptyRow == EmptyRow::MaskMean)
     return value;
   if (attention.emptyRow == EmptyRow::Zero)
     return H::select(isEmptyRow(largest), 0.0f, value);
   H::Expr nan = H::cast<int32_t>(0x7fc00000); // as bits: fast-math knows none
-  return H::reinterpret<float>(H::select(isEmptyRow(largest), nan, H::reinterpret<int32_t>(value)));
+  H::Expr isNan = ranksHidden(attention) ? hasNoKey(largest) : isEmptyRow(largest);
+  return H::reinterpret<float>(H::select(isNan, nan, H::reinterpret<int32_t>(value)));
 }
 
 } // namespace rapt::kernels::halide

@@ -37,6 +37,15 @@ Halide::Expr scoreOf(const Lowering &lowering, const AttentionStage &attention,
                      const Halide::Expr &product, const Halide::Expr &ofKey,
                      const ScorePlace &place, const Halide::Expr &at);
 
+/// Whether excluded keys differ in a row of nothing else (S2): EmptyRow's last three.
+bool ranksHidden(const AttentionStage &attention);
+
+/// What counts in place of the score of an excluded key then (f32): those with the greatest in the
+/// row are averaged over. isEmptyRow holds for all, hasNoKey for that of a key that has no part.
+Halide::Expr hiddenScore(const Lowering &lowering, const AttentionStage &attention,
+                         const ScorePlace &place);
+Halide::Expr hasNoKey(const Halide::Expr &largest);
+
 /// e^(score - largest), 0 where that is far below the precision of a sum with 1.
 Halide::Expr weightOf(const Halide::Expr &score, const Halide::Expr &largest);
 
@@ -50,8 +59,8 @@ Halide::Expr firstWeight(const Lowering &lowering, const AttentionStage &attenti
 /// Whether a row whose largest score is `largest` has no key left.
 Halide::Expr isEmptyRow(const Halide::Expr &largest);
 
-/// S2's Zero and NaN: `value`, or what a row with the largest score `largest` gives when it is
-/// empty. Mean is the variants' own.
+/// S2's Zero and NaN: `value`, or what a row with the largest score `largest`, or hiddenScore,
+/// gives when it is empty. Averages are the variants' own.
 Halide::Expr emptyRowValue(const AttentionStage &attention, const Halide::Expr &largest,
                            const Halide::Expr &value);
 

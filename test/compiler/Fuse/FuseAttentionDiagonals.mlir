@@ -393,10 +393,11 @@ func.func @expanded_scalar(%q: tensor<1x2x4x4xf32>, %k: tensor<1x2x4x4xf32>, %v:
 
 // -----
 
-// A triangle and a band with its diagonal: both exclude what lies behind it, with -infinity. The window stays a bias.
+// A triangle and a band with its diagonal: both exclude what lies behind it, with -infinity; the window alone has the
+// lowest float.
 // CHECK-LABEL: func @common_diagonal
 func.func @common_diagonal(%q: tensor<1x2x4x4xf32>, %k: tensor<1x2x4x4xf32>, %v: tensor<1x2x4x4xf32>) -> tensor<1x2x4x4xf32> {
-  // CHECK: attn.sdpa {{.*}} bias(%{{[a-z0-9]+}}) {causal_offset = 0 : i64, empty_row = #attn.empty_row<nan>, scale
+  // CHECK: attn.sdpa {{.*}} value(%arg2) {causal_offset = 0 : i64, empty_row = #attn.empty_row<causal_mean>, {{.*}}window_offset = -1 : i64}
   %a = onnx.Constant dense<[[true, false, false, false], [true, true, false, false], [true, true, true, false], [true, true, true, true]]> : tensor<4x4xi1> : tensor<4x4xi1>
   %b = onnx.Constant dense<[[true, false, false, false], [true, true, false, false], [false, true, true, false], [false, false, true, true]]> : tensor<4x4xi1> : tensor<4x4xi1>
   %ordinary = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
@@ -415,12 +416,10 @@ func.func @common_diagonal(%q: tensor<1x2x4x4xf32>, %k: tensor<1x2x4x4xf32>, %v:
 
 // -----
 
-// Two diagonals: what one of them excludes stays finite.
+// Two diagonals: what one of them excludes stays finite, so that one of the two is a mask.
 // CHECK-LABEL: func @two_diagonals
 func.func @two_diagonals(%q: tensor<1x2x4x4xf32>, %k: tensor<1x2x4x4xf32>, %v: tensor<1x2x4x4xf32>) -> tensor<1x2x4x4xf32> {
-  // CHECK-NOT: causal_offset
-  // CHECK: attn.sdpa {{.*}} bias(
-  // CHECK-NOT: causal_offset
+  // CHECK: attn.sdpa {{.*}} mask(%{{[a-z0-9]+}}) {causal_offset = 0 : i64, empty_row = #attn.empty_row<either_mean>, {{.*}}window_offset = -1 : i64}
   %a = onnx.Constant dense<[[true, true, false, false], [true, true, true, false], [true, true, true, true], [true, true, true, true]]> : tensor<4x4xi1> : tensor<4x4xi1>
   %b = onnx.Constant dense<[[true, false, false, false], [true, true, false, false], [false, true, true, false], [false, false, true, true]]> : tensor<4x4xi1> : tensor<4x4xi1>
   %ordinary = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>

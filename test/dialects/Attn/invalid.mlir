@@ -152,3 +152,30 @@ func.func @sdpa_c9_keys(%q: tensor<1x4x5x16xf32>, %k: tensor<1x4x7x16xf32>, %s: 
      : (tensor<1x4x5x16xf32>, tensor<1x4x7x16xf32>, tensor<1x4x7x16xf32>, tensor<1x4x1x7xf32>) -> tensor<1x4x5x16xf32>
   return %o : tensor<1x4x5x16xf32>
 }
+
+// -----
+
+func.func @sdpa_c10_mask_mean(%q: tensor<1x4x5x16xf32>, %k: tensor<1x4x7x16xf32>, %m: tensor<1x1x1x7xi1>) -> tensor<1x4x5x16xf32> {
+  // expected-error @+1 {{expects empty_row mask_mean with mask and causal_offset or window_offset, without bias and sink}}
+  %o = attn.sdpa query(%q) key(%k) value(%k) mask(%m) {scale = 1.0 : f64, empty_row = #attn.empty_row<mask_mean>}
+     : (tensor<1x4x5x16xf32>, tensor<1x4x7x16xf32>, tensor<1x4x7x16xf32>, tensor<1x1x1x7xi1>) -> tensor<1x4x5x16xf32>
+  return %o : tensor<1x4x5x16xf32>
+}
+
+// -----
+
+func.func @sdpa_c10_either_mean(%q: tensor<1x4x5x16xf32>, %k: tensor<1x4x7x16xf32>) -> tensor<1x4x5x16xf32> {
+  // expected-error @+1 {{expects empty_row either_mean with mask and causal_offset or window_offset, without bias and sink}}
+  %o = attn.sdpa query(%q) key(%k) value(%k) {scale = 1.0 : f64, causal_offset = 0 : i64, empty_row = #attn.empty_row<either_mean>}
+     : (tensor<1x4x5x16xf32>, tensor<1x4x7x16xf32>, tensor<1x4x7x16xf32>) -> tensor<1x4x5x16xf32>
+  return %o : tensor<1x4x5x16xf32>
+}
+
+// -----
+
+func.func @sdpa_c10_causal_mean(%q: tensor<1x4x5x16xf32>, %k: tensor<1x4x7x16xf32>, %m: tensor<1x1x1x7xi1>, %b: tensor<1x1x5x7xf32>) -> tensor<1x4x5x16xf32> {
+  // expected-error @+1 {{expects empty_row causal_mean with causal_offset and mask or window_offset, without bias and sink}}
+  %o = attn.sdpa query(%q) key(%k) value(%k) bias(%b) mask(%m) {scale = 1.0 : f64, causal_offset = 0 : i64, empty_row = #attn.empty_row<causal_mean>}
+     : (tensor<1x4x5x16xf32>, tensor<1x4x7x16xf32>, tensor<1x4x7x16xf32>, tensor<1x1x5x7xf32>, tensor<1x1x1x7xi1>) -> tensor<1x4x5x16xf32>
+  return %o : tensor<1x4x5x16xf32>
+}

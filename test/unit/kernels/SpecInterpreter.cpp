@@ -232,6 +232,7 @@ struct Interpreter {
         for (int64_t i = 0; i < queries; ++i) {
           std::vector<double> scores(keys), weights(keys);
           std::vector<bool> excluded(keys);
+          std::vector<int> hidden(keys); // what counts in place of the score in an empty row
           double largest = -DBL_MAX;
           bool empty = true;
           for (int64_t j = 0; j < keys; ++j) {
@@ -247,12 +248,19 @@ struct Interpreter {
             scores[j] = score;
             if (std::isinf(score) && score < 0)
               excluded[j] = true;
-            if (attention.mask && value(attention.mask, {b, h, i, j}) == 0)
+            auto offset = [&](const ExprRef &expr) { return i + value(expr, {b, h, i, j}); };
+            bool inMask = !attention.mask || value(attention.mask, {b, h, i, j}) != 0;
+            bool inCausal = !attention.causalOffset || j <= offset(*attention.causalOffset);
+            bool inWindow = !attention.windowOffset || j >= offset(*attention.windowOffset);
+            if (!inMask || !inCausal || !inWindow)
               excluded[j] = true;
-            if (attention.causalOffset && j > i + value(*attention.causalOffset, {b, h, i, j}))
-              excluded[j] = true;
-            if (attention.windowOffset && j < i + value(*attention.windowOffset, {b, h, i, j}))
-              excluded[j] = true;
+            hidden[j] = 1;
+            if (attention.emptyRow == AttentionStage::EmptyRow::MaskMean)
+              hidden[j] += inMask;
+            if (attention.emptyRow == AttentionStage::EmptyRow::EitherMean)
+              hidden[j] = inMask || (inCausal && inWindow);
+            if (attention.emptyRow == AttentionStage::EmptyRow::CausalMean)
+              hidden[j] = inCausal && (inMask || inWindow);
             if (!excluded[j]) {
               largest = std::max(largest, scores[j]);
               empty = false;
@@ -267,7 +275,10 @@ struct Interpreter {
             empty &= !isLeft;
           }
           for (int64_t j = 0; j < keys; ++j) {
-            weights[j] = empty ? 1 : excluded[j] ? 0 : f32(std::exp(f32(scores[j] - largest)));
+            int most = *std::max_element(hidden.begin(), hidden.end());
+            weights[j] = empty         ? most > 0 && hidden[j] == most
+                         : excluded[j] ? 0
+                                       : f32(std::exp(f32(scores[j] - largest)));
             sum = f32(sum + weights[j]);
           }
           for (int64_t d = 0; d < attention.valueDim; ++d) {
