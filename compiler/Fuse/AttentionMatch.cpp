@@ -38,6 +38,17 @@ bool isFloatCast(Operation *op) {
          isa<FloatType>(tensorType(cast.getOutput()).getElementType());
 }
 
+static double greatestOf(FloatType type) {
+  return APFloat::getLargest(type.getFloatSemantics()).convertToDouble();
+}
+
+bool isNarrowingCast(Operation *op) {
+  if (!isFloatCast(op))
+    return false;
+  auto typeOf = [](Value value) { return cast<FloatType>(tensorType(value).getElementType()); };
+  return greatestOf(typeOf(op->getResult(0))) < greatestOf(typeOf(op->getOperand(0)));
+}
+
 /// The result of a Where around `probabilities` that gives 0 in rows without a key; null if none.
 static Value findGuard(Value probabilities, AttentionMatch &match) {
   onnx::WhereOp guard;
@@ -204,6 +215,14 @@ static Value stepUp(Value value, AttentionMatch &match, std::string &reason) {
     match.factor = isa<onnx::MulOp>(op) ? match.factor * *number : match.factor / *number;
     return next;
   }
+  if (isNarrowingCast(op)) {
+    if (match.narrowed) {
+      reason = "its scores are cast to a narrower type twice";
+      return {};
+    }
+    match.narrowed = cast<FloatType>(tensorType(value).getElementType());
+    match.factorBehind = match.factor;
+  }
   if (isFloatCast(op))
     return op->getOperand(0);
   if (match.rowScale) {
@@ -220,6 +239,11 @@ static Value stepUp(Value value, AttentionMatch &match, std::string &reason) {
   }
   if (match.softcap != 0 && isa<onnx::AddOp, onnx::SubOp, onnx::WhereOp>(op)) {
     reason = "a bias or mask comes before the softcap";
+    return {};
+  }
+  // The sum with the lowest float becomes -infinity, which nothing knows of the bias.
+  if (match.narrowed && isa<onnx::AddOp, onnx::SubOp, onnx::MaxOp>(op)) {
+    reason = "a bias is added before scores are cast to a narrower type";
     return {};
   }
   if (isa<onnx::AddOp>(op)) {
@@ -241,6 +265,8 @@ static Value stepUp(Value value, AttentionMatch &match, std::string &reason) {
     double sentinel = *scalarConstant(seenWhenTrue ? where.getY() : where.getX()) * match.factor;
     if (tensorType(value).getElementType().isF32())
       sentinel = static_cast<float>(sentinel);
+    if (match.narrowed && sentinel / match.factorBehind < -greatestOf(match.narrowed))
+      sentinel = -HUGE_VAL;
     if (!std::isinf(sentinel) && !match.biases.empty()) {
       // The lowest float plus a score of ordinary size is the lowest float.
       if (match.factor == 1 && sentinel <= kLowest && tensorType(value).getElementType().isF32()) {
