@@ -87,7 +87,9 @@ private:
     if (isa_and_nonnull<onnx::ConstantOp, kernel::WeightOp>(op) && isa<FloatType>(type))
       return ofData(value);
     std::optional<Interval> result = op ? ofOperation(op, type, depth) : std::nullopt;
-    return result ? result : ofType(type);
+    std::optional<Interval> all = ofType(type);
+    bool wraps = all && result && (result->least < all->least || result->greatest > all->greatest);
+    return !result || wraps ? all : result;
   }
 
   /// All that an integer type holds.

@@ -111,7 +111,7 @@ class Site:
         y = g.op("MatMul", [x, g.weight(width, heads * dim, scale=width ** -0.5)], x.dims[:2] + [heads * dim])
         if g.chance(0.6):
             y = g.op("Add", [g.weight(heads * dim, scale=0.1), y], y.dims)
-        y = g.op("Reshape", [y, g.constant(np.array([0, 0, heads, g.pick(dim, -1)], np.int64))], x.dims[:2] + [heads, dim])
+        y = g.op("Reshape", [y, g.constant(np.array([0, 0, heads, dim if g.empty else g.pick(dim, -1)], np.int64))], x.dims[:2] + [heads, dim])
         return g.op("Transpose", [y], [x.dims[0], heads, x.dims[1], dim], perm=[0, 2, 1, 3])
 
     def repeat(self, x):

@@ -205,7 +205,7 @@ def generate(seed):
     if graph.chance(0.3):
         graph.input(TensorProto.INT64, [graph.dim("n"), graph.dim("s")],
                     lambda shape, numbers: numbers.integers(0, 11, shape))
-    wanted = graph.random.randint(3, 12)
+    wanted = graph.random.randint(3, 5 if graph.bfloat else 12)
     for _ in range(60):
         if wanted == 0:
             break
