@@ -42,6 +42,17 @@ bool isFloatCast(Operation *op) {
          isa<FloatType>(tensorType(cast.getOutput()).getElementType());
 }
 
+static double greatestOf(FloatType type) {
+  return APFloat::getLargest(type.getFloatSemantics()).convertToDouble();
+}
+
+bool isNarrowingCast(Operation *op) {
+  if (!isFloatCast(op))
+    return false;
+  auto typeOf = [](Value value) { return cast<FloatType>(tensorType(value).getElementType()); };
+  return greatestOf(typeOf(op->getResult(0))) < greatestOf(typeOf(op->getOperand(0)));
+}
+
 /// The result of a Where around `probabilities` that gives 0 in rows without a key; null if none.
 static Value findGuard(Value probabilities, AttentionMatch &match) {
   onnx::WhereOp guard;
@@ -200,6 +211,8 @@ static Value belowMask(onnx::WhereOp where, AttentionMatch &match, std::string &
   double sentinel = stored * match.factor;
   if (isF32)
     sentinel = static_cast<float>(sentinel);
+  if (match.narrowed && sentinel / match.factorBehind < -greatestOf(match.narrowed))
+    sentinel = -HUGE_VAL;
   MaskTerm mask{where.getCondition(), seenWhenTrue, sentinel};
   bool belowBias = !std::isinf(sentinel) && !match.biases.empty();
   // The lowest float plus a score of ordinary size is the lowest float.
@@ -210,7 +223,7 @@ static Value belowMask(onnx::WhereOp where, AttentionMatch &match, std::string &
   if (match.weakMask)
     return fail("masks set the scores to different sentinels");
   if (belowBias || stored > kSentinel) {
-    if (match.factor != 1 || !match.masks.empty())
+    if (match.factor != 1 || !match.masks.empty() || match.narrowed)
       return fail(belowBias ? "a bias is added after scores were set to a finite sentinel"
                             : "masks set the scores to different sentinels");
     match.weakMask = mask;
@@ -246,6 +259,14 @@ static Value stepUp(Value value, AttentionMatch &match, std::string &reason) {
     match.factor = isa<onnx::MulOp>(op) ? match.factor * *number : match.factor / *number;
     return next;
   }
+  if (isNarrowingCast(op)) {
+    if (match.narrowed) {
+      reason = "its scores are cast to a narrower type twice";
+      return {};
+    }
+    match.narrowed = cast<FloatType>(tensorType(value).getElementType());
+    match.factorBehind = match.factor;
+  }
   if (isFloatCast(op))
     return op->getOperand(0);
   if (match.rowScale) {
@@ -266,6 +287,11 @@ static Value stepUp(Value value, AttentionMatch &match, std::string &reason) {
   }
   if (match.weakMask && isa<onnx::AddOp, onnx::SubOp>(op)) {
     reason = "a bias comes before scores are set to a finite sentinel that is not the lowest";
+    return {};
+  }
+  // The sum with the lowest float becomes -infinity, which nothing knows of the bias.
+  if (match.narrowed && isa<onnx::AddOp, onnx::SubOp, onnx::MaxOp>(op)) {
+    reason = "a bias is added before scores are cast to a narrower type";
     return {};
   }
   if (isa<onnx::AddOp>(op)) {

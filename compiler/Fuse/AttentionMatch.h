@@ -46,10 +46,14 @@ struct AttentionMatch {
   llvm::SmallVector<BiasTerm> biases;
   llvm::SmallVector<MaskTerm> masks;
   /// Masks of the lowest float below a bias: as exact as the bias Where(seen, 0, sentinel).
-  llvm::SmallVector<MaskTerm> addedMasks;
+  llvm::SmallVector<MaskTerm> addedMasks; // of f32
   /// A mask below all of these with a sentinel that they, or the scores, may come near to: exact
   /// where it is a band and nothing else (AttentionTerms.h), or there is no match.
   std::optional<MaskTerm> weakMask;
+  /// Scores are cast to this type, of less range than what they had, and then multiplied by
+  /// `factorBehind`.
+  mlir::FloatType narrowed;
+  double factorBehind = 1.0;
 
   // What separateTerms (AttentionTerms.h) finds.
   std::optional<onnx::SymbolicExpr> causal; // key j is seen by query i iff j <= i + causal
@@ -66,6 +70,9 @@ mlir::Value withoutMaximum(mlir::Value value);
 
 /// A Cast from one float type to another.
 bool isFloatCast(mlir::Operation *op);
+
+/// One to a type of less range, in which finite numbers become infinite.
+bool isNarrowingCast(mlir::Operation *op);
 
 /// A layer with a weight gives what goes into `softmax`, and no MatMul takes its result at once:
 /// the router of experts or the kernels of a dynamic convolution, and no attention.

@@ -20,7 +20,8 @@ Value weightsOfKeys(Value weights, AttentionMatch &match) {
 Value scoresBesideSink(Value input, AttentionMatch &match) {
   auto step = [](Value value) -> Value {
     Operation *op = value.getDefiningOp();
-    return value.hasOneUse() && isFloatCast(op) ? op->getOperand(0) : Value();
+    bool passes = isFloatCast(op) && !isNarrowingCast(op);
+    return value.hasOneUse() && passes ? op->getOperand(0) : Value();
   };
   Value value = input;
   while (Value next = step(value))

@@ -115,14 +115,12 @@ private:
   /// match.addedMasks as biases.
   LogicalResult addMasks(std::string &reason) {
     for (const fuse::MaskTerm &mask : match.addedMasks) {
-      auto type = tensorType(match.scores.getOutput());
-      Value seen = scalar(cast<FloatType>(type.getElementType()), 0),
-            excluded = scalar(cast<FloatType>(type.getElementType()), mask.sentinel);
+      auto type = tensorType(mask.condition).clone(builder.getF32Type()); // as they were matched
+      Value seen = scalar(builder.getF32Type(), 0),
+            excluded = scalar(builder.getF32Type(), mask.sentinel);
       if (!mask.seenWhenTrue)
         std::swap(seen, excluded);
-      auto where =
-          onnx::WhereOp::create(builder, loc, type.clone(tensorType(mask.condition).getShape()),
-                                mask.condition, seen, excluded);
+      auto where = onnx::WhereOp::create(builder, loc, type, mask.condition, seen, excluded);
       for (Operation *op : {seen.getDefiningOp(), excluded.getDefiningOp(), where.getOperation()})
         if (failed(shapes.infer(op)))
           return fail(reason, "a mask has no shape");

@@ -2,10 +2,10 @@
 //
 // An interval is followed from constants down through what exporters build masks and biases of:
 // moves and choices of elements keep it, arithmetic maps its ends, rounded to the element type as
-// the graph rounds. Two things are taken for granted, because no analysis of weights could show
-// them: an integer that does not follow from constants is 0 or 1 (a mask of the caller's), and the
-// elements of a product of matrices are within 1e8. Whatever else is met, and an end that is not
-// finite, has no interval: what needs one is then left as it is.
+// the graph rounds. An integer that does not follow from constants is anything that its type holds.
+// One thing is taken for granted, because no analysis of weights could show it: the elements of a
+// product of matrices are within 1e8. Whatever else is met, and an end that is not finite, has no
+// interval: what needs one is then left as it is.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -87,9 +87,19 @@ private:
     if (isa_and_nonnull<onnx::ConstantOp, kernel::WeightOp>(op) && isa<FloatType>(type))
       return ofData(value);
     std::optional<Interval> result = op ? ofOperation(op, type, depth) : std::nullopt;
-    if (!result && isa<IntegerType>(type))
-      return Interval{0, 1};
-    return result;
+    std::optional<Interval> all = ofType(type);
+    bool wraps = all && result && (result->least < all->least || result->greatest > all->greatest);
+    return !result || wraps ? all : result;
+  }
+
+  /// All that an integer type holds.
+  static std::optional<Interval> ofType(Type type) {
+    auto integer = dyn_cast<IntegerType>(type);
+    if (!integer)
+      return std::nullopt;
+    return integer.isUnsigned() ? Interval{0, std::ldexp(1.0, integer.getWidth())}
+                                : Interval{-std::ldexp(1.0, integer.getWidth() - 1),
+                                           std::ldexp(1.0, integer.getWidth() - 1)};
   }
 
   /// From the least to the greatest element of a table of biases.

@@ -26,7 +26,10 @@ SmallVector<int64_t> swapLast(int64_t rank) {
   return perm;
 }
 
+/// What could not be inferred has no rank, and stays as it is until replaceOrRestore undoes it.
 Value transposeLast(OpBuilder &builder, Value value) {
+  if (!isa<RankedTensorType>(value.getType()))
+    return value;
   return transposeBy(builder, value.getLoc(), value, swapLast(rankOf(value)));
 }
 

@@ -91,17 +91,11 @@ Content compareRanges(Operation *op, const Content &a, const Content &b,
   return one == other && !isa<EqualOp>(op) ? Content::uniform(one, shape.size()) : Content();
 }
 
-/// Whether a <= b follows from what the graph has asked of its dims so far: that is checked before
-/// a run, whatever was concluded from it.
-bool isRequired(const ShapeInference &shapes, const SymbolicExpr &a, const SymbolicExpr &b) {
-  return shapes.atMost(a, b) || llvm::any_of(shapes.requirements(), [&](const Requirement &known) {
-           return SymbolicExpr::provablyAtMost(known.rhs - known.lhs, b - a);
-         });
-}
-
 /// One element. What exporters ask of sizes is often decided only by what must hold of them:
 /// TorchScript, whether a size of an Expand is -1; dynamo, what half of a length is, in a division
-/// that rounds towards 0.
+/// that rounds towards 0. Only what is assumed counts: who assumes it checks it before a run. What
+/// this analysis has asked for so far need not be checked, as when a rewrite tries an operation in
+/// vain.
 Element evaluateElement(const ShapeInference &shapes, Operation *op, ArrayRef<Element> operands,
                         Type type) {
   Element result = evaluate(op, operands, type);
@@ -109,8 +103,8 @@ Element evaluateElement(const ShapeInference &shapes, Operation *op, ArrayRef<El
       operands[1].kind != Element::Int || result.isConstant())
     return result;
   SymbolicExpr a = operands[0].expr, b = operands[1].expr, one(1);
-  bool decided = isa<EqualOp>(op) ? isRequired(shapes, a + one, b) || isRequired(shapes, b + one, a)
-                                  : isRequired(shapes, 0, a) && b.lowerBound() > 0;
+  bool decided = isa<EqualOp>(op) ? shapes.atMost(a + one, b) || shapes.atMost(b + one, a)
+                                  : shapes.atMost(0, a) && b.lowerBound() > 0;
   if (!decided)
     return result;
   return isa<EqualOp>(op) ? Element::ofInt(0) : wrapTo(type, SymbolicExpr::floorDiv(a, b));

@@ -116,12 +116,34 @@ def check(args, name, direct, folder):
     print(f"{name}{' without casts' if direct else ''}: right")
 
 
+def check_round_trip(args, name, folder):
+    """A graph's own Cast rounds and overflows, also where one back to f32 follows in the same kernel."""
+    element, dtype, _ = NARROW[name]
+    nodes = [helper.make_node("Mul", ["x", "x"], ["square"]), helper.make_node("Cast", ["square"], ["n"], to=element),
+             helper.make_node("Cast", ["n"], ["wide"], to=TensorProto.FLOAT), helper.make_node("Neg", ["wide"], ["y"])]
+    values = [helper.make_tensor_value_info(value, TensorProto.FLOAT, ["length"]) for value in "xy"]
+    model = helper.make_model(helper.make_graph(nodes, "there_and_back", values[:1], values[1:]),
+                              opset_imports=[helper.make_opsetid("", 23)], ir_version=10)
+    path, artifact = os.path.join(folder, "casts.onnx"), os.path.join(folder, "casts.so")
+    onnx.save(model, path)
+    x = np.random.default_rng(8).standard_normal(1000).astype(np.float32)
+    x[:4] = [300.0, 255.875, 1e10, 1.7e19]
+    with np.errstate(over="ignore"):
+        want = -(x * x).astype(dtype).astype(np.float32)
+    for kernels in args.kernels.split(","):
+        e2e.compile_model(args.raptc, path, artifact, [f"--kernels={kernels}"])
+        e2e.compare(e2e.run_model(args.rapt_run, artifact, {"x": x}, folder), {"y": want}, 0, f"{name} {kernels}")
+    print(f"{name} and back: right")
+
+
 def main():
     args = e2e.parser(__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         check(args, "f16", False, folder)
         check(args, "bf16", False, folder)
         check(args, "f16", True, folder)
+        check_round_trip(args, "f16", folder)
+        check_round_trip(args, "bf16", folder)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,11 @@
 import numpy as np
 from onnx import TensorProto
 
-from graphs import FLOATS, NotApplicable
+from graphs import DTYPES, FLOATS, NotApplicable
 
 INT, BOOL = TensorProto.INT64, TensorProto.BOOL
-LOWEST = {TensorProto.FLOAT: -3.4028234663852886e38, TensorProto.FLOAT16: -65504.0, TensorProto.DOUBLE: -1.7e308}
+LOWEST = {TensorProto.FLOAT: -3.4028234663852886e38, TensorProto.FLOAT16: -65504.0, TensorProto.DOUBLE: -1.7e308,
+          TensorProto.BFLOAT16: -3.3895313892515355e38}
 
 
 def attention(g):
@@ -14,13 +15,34 @@ def attention(g):
     fits = lambda y: y.rank == 3 and isinstance(y.dims[2], int) and g.size(y.dims[1]) <= 40
     x = g.any(fits)
     y = x if g.chance(0.6) else g.any(lambda y: fits(y) and y.dims[0] == x.dims[0])
-    site = Site(g, x, y)
-    out = site.build()
-    if g.chance(0.5):
+    site, before = Site(g, x, y), set(g.tensors)
+    out = in_bfloat(g, site) if g.bfloat else site.build()
+    if site.hides_rows:
+        keep_apart(g, before)
+    elif g.chance(0.5):
         width = out.dims[2]
         out = g.op("MatMul", [out, g.weight(width, x.dims[2], scale=width ** -0.5)], out.dims[:2] + [x.dims[2]])
         if g.chance(0.7):
             g.op("Add", [x, out], out.dims)
+
+
+def in_bfloat(g, site):
+    """The result of a Site in bf16, as f32."""
+    own, g.real = g.real, TensorProto.BFLOAT16
+    try:
+        same = site.x is site.y
+        site.x = g.op("Cast", [site.x], site.x.dims, kind=g.real, to=g.real)
+        site.y = site.x if same else g.op("Cast", [site.y], site.y.dims, kind=g.real, to=g.real)
+        out = site.build()
+    finally:
+        g.real = own
+    return g.op("Cast", [out], out.dims, kind=own, to=own)
+
+
+def keep_apart(g, before):
+    """No step reads the tensors that are made since there were `before`: they may hold NaN."""
+    for name in set(g.tensors) - before:
+        g.tensors[name].masks = g.tensors[name] not in g.inputs
 
 
 class Site:
@@ -36,6 +58,8 @@ class Site:
         if g.chance(0.6):
             self.value_dim = self.dim
         self.scores = [x.dims[0], self.heads, x.dims[1], y.dims[1]]
+        self.may_hide_rows = g.chance(0.3)  # every key of some queries may be excluded
+        self.hides_rows = False
 
     def build(self):
         g = self.g
@@ -58,12 +82,14 @@ class Site:
             cap = g.pick(1.5, 8.0)
             small = g.op("Div", [scores, g.scalar(cap)], scores.dims)
             scores = g.op("Mul", [g.op("Tanh", [small], scores.dims), g.scalar(cap)], scores.dims)
-        plain = set(g.tensors)
-        scores, guarded = self.masked(scores)
-        for name in set(g.tensors) - plain:
-            g.tensors[name].masks = g.tensors[name] not in g.inputs
+        before, own = set(g.tensors), g.real
+        scores, guarded, kind = self.masked_in_another_type(scores) if g.chance(0.2) else (*self.masked(scores), own)
+        keep_apart(g, before)
         weights = g.op("Softmax", [scores], scores.dims, axis=g.pick(-1, 3))
         g.probabilities.append(weights)
+        if kind != own:
+            weights.masks = True
+            weights = g.op("Cast", [weights], scores.dims, kind=own, to=own)
         if guarded:
             bad = g.op("IsNaN", [weights], scores.dims, BOOL)
             weights = g.op("Where", [bad, g.scalar(0.0), weights], scores.dims, g.real)
@@ -85,7 +111,7 @@ class Site:
         y = g.op("MatMul", [x, g.weight(width, heads * dim, scale=width ** -0.5)], x.dims[:2] + [heads * dim])
         if g.chance(0.6):
             y = g.op("Add", [g.weight(heads * dim, scale=0.1), y], y.dims)
-        y = g.op("Reshape", [y, g.constant(np.array([0, 0, heads, g.pick(dim, -1)], np.int64))], x.dims[:2] + [heads, dim])
+        y = g.op("Reshape", [y, g.constant(np.array([0, 0, heads, dim if g.empty else g.pick(dim, -1)], np.int64))], x.dims[:2] + [heads, dim])
         return g.op("Transpose", [y], [x.dims[0], heads, x.dims[1], dim], perm=[0, 2, 1, 3])
 
     def repeat(self, x):
@@ -124,14 +150,30 @@ class Site:
 
     # --- Masks ---
     def masked(self, scores):
-        """The scores with up to two masks, and whether a NaN guard follows. No mask excludes the first key."""
+        """The scores with up to two masks, and whether a NaN guard follows. No mask excludes the first key, but where
+        all keys of some rows are to be excluded."""
         g = self.g
-        forms = [self.additive, self.padding, self.where_padding, self.causal, self.constant_bias, self.window]
-        guarded = False
-        for form in g.random.sample(forms, g.random.choices([0, 1, 2], [3, 5, 3])[0]):
+        forms = [self.additive, self.padding, self.where_padding, self.causal, self.constant_bias, self.window, self.band]
+        guarded, chosen = False, g.random.sample(forms, g.random.choices([0, 1, 2], [3, 5, 3])[0])
+        self.hides_rows |= self.band in chosen and len(chosen) > 1
+        for form in chosen:
             scores = form(scores)
             guarded = guarded or g.chance(0.15)
         return scores, guarded
+
+    def masked_in_another_type(self, scores):
+        """The same between casts: the second one may stand behind the softmax. Gives the type of the scores, too."""
+        g, own = self.g, self.g.real
+        wide = g.pick(*[kind for kind in FLOATS if kind != own])
+        g.real = wide  # for constants and inputs
+        try:
+            scores = g.op("Cast", [scores], scores.dims, kind=wide, to=wide)
+            scores, guarded = self.masked(scores)
+        finally:
+            g.real = own
+        if g.chance(0.5):
+            return scores, False, wide
+        return g.op("Cast", [scores], scores.dims, kind=own, to=own), guarded, own
 
     def additive(self, scores):
         g = self.g
@@ -141,9 +183,14 @@ class Site:
 
     def keys_seen(self):
         """A graph input [n, j] of 1 and 0."""
+        empties = self.may_hide_rows
+        self.hides_rows |= empties
+
         def make(shape, numbers):
             mask = (numbers.random(shape) < 0.7).astype(np.int64)
             mask[:, :1] = 1
+            if empties:
+                mask[numbers.random(shape[0]) < 0.5] = 0
             return mask
         return self.g.input(INT, [self.scores[0], self.scores[3]], make)
 
@@ -188,7 +235,7 @@ class Site:
         g = self.g
         i, j = self.scores[2:]
         if g.chance(0.5) and isinstance(i, int) and isinstance(j, int):
-            triangle = np.where(np.tri(i, j, dtype=bool), 0, g.pick(-np.inf, LOWEST[g.real])).astype(FLOATS[g.real])
+            triangle = np.where(np.tri(i, j, dtype=bool), 0, g.pick(-np.inf, LOWEST[g.real])).astype(DTYPES[g.real])
             return g.op("Add", [scores, g.constant(triangle)], scores.dims)
         seen = g.op("LessOrEqual", [self.positions(1, j), self.positions(0, i)], [i, j], BOOL, True)
         return self.exclude(scores, seen)
@@ -202,6 +249,23 @@ class Site:
         near = g.op("GreaterOrEqual", [column, least], [i, j], BOOL, True)
         first = g.op("Equal", [column, g.constant(np.array(0, np.int64))], [1, j], BOOL, True)
         return self.exclude(scores, g.op("Or", [near, first], [i, j], BOOL, True))
+
+    def band(self, scores):
+        """Keys less than some places behind a query, and perhaps before it. More queries than keys have rows without."""
+        g = self.g
+        i, j = self.scores[2:]
+        longest = max(g.size(i, which) - g.size(j, which) for which in range(2))
+        width = g.pick(1, 3, 6) + (0 if self.may_hide_rows else max(0, longest))
+        self.hides_rows |= width <= longest
+        behind = g.op("Sub", [self.positions(0, i), self.positions(1, j)], [i, j], INT, True)
+        most = g.constant(np.array(width, np.int64))
+        if g.chance(0.5):
+            near = g.op("LessOrEqual", [g.op("Abs", [behind], [i, j], INT, True), most], [i, j], BOOL, True)
+        else:
+            near = g.op("Less", [behind, most], [i, j], BOOL, True)
+            past = g.op("GreaterOrEqual", [behind, g.constant(np.array(0, np.int64))], [i, j], BOOL, True)
+            near = g.op("And", [near, past], [i, j], BOOL, True)
+        return self.exclude(scores, near)
 
     def constant_bias(self, scores):
         g = self.g

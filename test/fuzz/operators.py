@@ -3,7 +3,7 @@
 import numpy as np
 from onnx import TensorProto
 
-from attention import LOWEST
+from attention import LOWEST, keep_apart
 from graphs import NotApplicable
 
 INT, BOOL = TensorProto.INT64, TensorProto.BOOL
@@ -53,6 +53,13 @@ def total(g, past, now):
     return f"({past}+{now})"
 
 
+def rows_hidden(shape, numbers):
+    """A mask of bool in which some queries are without a key."""
+    mask = seen(shape, numbers)
+    mask[numbers.random(shape[:-1]) < 0.3] = False
+    return mask
+
+
 def seen(shape, numbers):
     """A mask of bool in which no query is without a key."""
     mask = numbers.random(shape) < 0.7
@@ -83,12 +90,13 @@ def standard(g):
         attributes["scale"] = g.pick(0.2, 1.0)
     if g.chance(0.3):
         attributes["softcap"] = g.pick(1.5, 8.0)
-    operands = [query, key, value]
-    cached = g.chance(0.4)
+    operands, before = [query, key, value], set(g.tensors)
+    cached, hides = g.chance(0.4), g.chance(0.3)
     every = total(g, g.dim("p"), j) if cached else j
     if g.chance(0.5) and not (attributes["is_causal"] and cached):
         dims = g.pick([i, every], [n, 1, i, every], [n, s.heads, i, every], [1, 1, i, every])
-        operands.append(g.input(BOOL, dims, seen) if g.chance(0.5) else g.real_input(dims))
+        form = rows_hidden if hides else seen
+        operands.append(g.input(BOOL, dims, form) if hides or g.chance(0.5) else g.real_input(dims))
     elif cached:
         operands.append("")
     if cached:
@@ -98,6 +106,8 @@ def standard(g):
     if cached:
         for name, dim in zip(g.nodes[-1].output[1:], (s.dim, s.value_dim)):
             g.tensors[name].dims = [n, s.groups, every, dim]
+    if hides:
+        keep_apart(g, before)
 
 
 def microsoft(g):
@@ -204,15 +214,16 @@ def sink(g):
     scores = g.op("MatMul", [query, key], [n, s.heads, i, j])
     scores = g.op("Mul", [scores, g.scalar(s.dim ** -0.5)], scores.dims)
     if g.chance(0.5):
-        mask = g.input(BOOL, [n, 1, 1, j], seen)
+        mask = g.input(BOOL, [n, 1, g.pick(1, i), j], g.pick(seen, rows_hidden))
         scores = g.op("Where", [mask, scores, g.scalar(g.pick(-np.inf, LOWEST[g.real]))], scores.dims, g.real)
         scores.masks = True
     column = g.axes("ReduceMin", query, [3], [n, s.heads, i, 1], 1)
     wide = total(g, j, 1)
-    more = g.op("Concat", [scores, column], [n, s.heads, i, wide], axis=3)
+    first = g.chance(0.3)
+    more = g.op("Concat", [column, scores] if first else [scores, column], [n, s.heads, i, wide], axis=3)
     more.masks = True
     weights = g.op("Softmax", [more], more.dims, axis=-1)
-    bounds = [g.constant(np.array([k], np.int64)) for k in (0, -1, 3)]
+    bounds = [g.constant(np.array([k], np.int64)) for k in ((1, 2 ** 63 - 1, 3) if first else (0, -1, 3))]
     shares = g.op("Slice", [weights, *bounds], [n, s.heads, i, j])
     g.op("MatMul", [shares, value], [n, s.heads, i, s.value_dim])
 

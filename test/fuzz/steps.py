@@ -363,6 +363,10 @@ def convolution(g):
          kernel_shape=[3], pads=[1, 1])
 
 
+# What rounds little more than it is given, and what onnxruntime has kernels of for dims of 0.
+CALM = {transpose, concat, units, attention}
+ANY_SIZE = CALM | {unary, binary, matmul, softmax, norm}
+
 STEPS = {unary: 10, binary: 10, select: 3, reduction: 5, transpose: 4, reshape: 5, slices: 5, concat: 4, split: 2,
          matmul: 6, gemm: 2, softmax: 3, norm: 4, gather: 3, units: 3, expand: 2, pad: 2, trilu: 1, cumsum: 1, topk: 2,
          integers: 3, einsum: 1, convolution: 1, attention: 16}

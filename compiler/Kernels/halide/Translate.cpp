@@ -16,6 +16,7 @@
 #include <functional>
 #include <limits>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace rapt::kernels::halide {
 
@@ -279,10 +280,32 @@ struct Translator {
     bool hasF16 = std::find(features.begin(), features.end(), "f16c") != features.end();
     if (expr.type == ScalarType::F16 && (fromBf16 || !hasF16))
       throw H::CompileError("this conversion to f16 is not made");
+    std::unordered_set<const Expr *> seen;
+    if (expr.type == ScalarType::F16 && a.type() == H::Float(32) && readsWide(from, seen))
+      return roundedToF16(a);
     if (a.type().is_bool() || expr.type != ScalarType::I64)
       return H::cast(storageType(expr.type), a);
     // An index that was I64 before stays int32 arithmetic; data is widened.
     return expr.operands[0]->type == ScalarType::I64 ? a : H::cast(H::Int(64), a);
+  }
+
+  /// Whether floats are computed of f32 or f64 in memory: no operation on f16, which is free to
+  /// keep more than f16 for the next one.
+  static bool readsWide(const Expr &expr, std::unordered_set<const Expr *> &seen) {
+    bool isWide = expr.type == ScalarType::F32 || expr.type == ScalarType::F64;
+    if (!isWide || !seen.insert(&expr).second)
+      return false;
+    return expr.kind == Expr::Kind::Load ||
+           std::any_of(expr.operands.begin(), expr.operands.end(),
+                       [&](const ExprRef &operand) { return readsWide(*operand, seen); });
+  }
+
+  /// A graph's own Cast to f16, which rounds and overflows. In fast-math a conversion there and
+  /// back is none; LLVM does not see through what makes NaNs quiet, as they are.
+  static H::Expr roundedToF16(const H::Expr &a) {
+    H::Expr bits = H::reinterpret(H::UInt(16), H::cast(H::Float(16), a));
+    H::Expr isNaN = (bits & H::cast<uint16_t>(0x7fff)) > H::cast<uint16_t>(0x7c00);
+    return H::reinterpret(H::Float(16), H::select(isNaN, bits | H::cast<uint16_t>(0x200), bits));
   }
 };
 

@@ -128,3 +128,23 @@ func.func @widened_softmax(%q: tensor<2x3x5x8xf16>, %k: tensor<2x3x8x7xf16>, %v:
   %o = onnx.MatMul %n, %v : (tensor<2x3x5x7xf16>, tensor<2x3x7x8xf16>) -> tensor<2x3x5x8xf16>
   return %o : tensor<2x3x5x8xf16>
 }
+
+// -----
+
+// Nothing says that integers are 0 and 1: the bias may exclude a key before the mask does.
+// CHECK-LABEL: func @any_integers
+func.func @any_integers(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<2x1x1x7xi1>, %i: tensor<2x1x1x7xi64>) -> tensor<2x3x5x8xf32> {
+  // CHECK: onnx.Softmax {{.*}}attn.not_fused = "a bias may be as low as the finite sentinel of a mask"
+  %billion = onnx.Constant dense<-1.0E+9> : tensor<f32> : tensor<f32>
+  %one = onnx.Constant dense<1.0> : tensor<f32> : tensor<f32>
+  %low = onnx.Constant dense<-10000.0> : tensor<f32> : tensor<f32>
+  %f = onnx.Cast %i : (tensor<2x1x1x7xi64>) -> tensor<2x1x1x7xf32>
+  %d = onnx.Sub %one, %f : (tensor<f32>, tensor<2x1x1x7xf32>) -> tensor<2x1x1x7xf32>
+  %b = onnx.Mul %d, %low : (tensor<2x1x1x7xf32>, tensor<f32>) -> tensor<2x1x1x7xf32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %a = onnx.Add %s, %b : (tensor<2x3x5x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x3x5x7xf32>
+  %w = onnx.Where %m, %a, %billion : (tensor<2x1x1x7xi1>, tensor<2x3x5x7xf32>, tensor<f32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %w {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}

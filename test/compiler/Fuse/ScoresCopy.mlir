@@ -45,3 +45,43 @@ func.func @not_alone(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tenso
   %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
   return %o, %p : tensor<2x3x5x8xf32>, tensor<2x3x5x7xf32>
 }
+
+// -----
+
+// Probabilities of a sink and the keys, of which the shares of the keys are a result.
+// CHECK-LABEL: func @sink
+func.func @sink(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %sinks: tensor<2x3x5x1xf32>) -> (tensor<2x3x5x8xf32>, tensor<2x3x5x7xf32>) {
+  // CHECK: onnx.Softmax {{.*}}attn.copied = "its result is used 2 times"
+  // CHECK: %[[P:.*]] = onnx.Slice
+  // CHECK: %[[O:.*]] = attn.sdpa query(%arg0) {{.*}} sink(%arg3)
+  // CHECK: return %[[O]], %[[P]]
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %c = onnx.Concat %s, %sinks {axis = 3 : i64} : (tensor<2x3x5x7xf32>, tensor<2x3x5x1xf32>) -> tensor<2x3x5x8xf32>
+  %max = onnx.ReduceMax %c {axes = array<i64: 3>} : (tensor<2x3x5x8xf32>) -> tensor<2x3x5x1xf32>
+  %d = onnx.Sub %c, %max : (tensor<2x3x5x8xf32>, tensor<2x3x5x1xf32>) -> tensor<2x3x5x8xf32>
+  %p = onnx.Softmax %d {axis = 3 : i64} : (tensor<2x3x5x8xf32>) -> tensor<2x3x5x8xf32>
+  %from = onnx.Constant dense<0> : tensor<1xi64> : tensor<1xi64>
+  %to = onnx.Constant dense<-1> : tensor<1xi64> : tensor<1xi64>
+  %w = onnx.Slice %p, %from, %to {axes = array<i64: 3>, steps = array<i64: 1>} : (tensor<2x3x5x8xf32>, tensor<1xi64>, tensor<1xi64>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %w, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o, %w : tensor<2x3x5x8xf32>, tensor<2x3x5x7xf32>
+}
+
+// -----
+
+// Weights that the mask sets to zero once more.
+// CHECK-LABEL: func @zeroed
+func.func @zeroed(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<5x7xi1>) -> (tensor<2x3x5x8xf32>, tensor<2x3x5x7xf32>) {
+  // CHECK: onnx.Softmax {{.*}}attn.copied = "its result is used 2 times"
+  // CHECK: %[[P:.*]] = onnx.Where
+  // CHECK: %[[O:.*]] = attn.sdpa query(%arg0) {{.*}} mask(%{{[a-z0-9]+}}) {scale
+  // CHECK: return %[[O]], %[[P]]
+  %inf = onnx.Constant dense<0xFF800000> : tensor<f32> : tensor<f32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %w = onnx.Where %m, %s, %inf : (tensor<5x7xi1>, tensor<2x3x5x7xf32>, tensor<f32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %w {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %z = onnx.Where %m, %p, %zero : (tensor<5x7xi1>, tensor<2x3x5x7xf32>, tensor<f32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %z, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o, %z : tensor<2x3x5x8xf32>, tensor<2x3x5x7xf32>
+}

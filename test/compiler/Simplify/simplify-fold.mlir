@@ -39,3 +39,32 @@ func.func @too_large() -> tensor<300x300xf32> {
   %y = onnx.Exp %x : (tensor<300x300xf32>) -> tensor<300x300xf32>
   return %y : tensor<300x300xf32>
 }
+
+// What an operation asks of the dims is a fact only where it is checked before a run.
+// CHECK-LABEL: func @not_checked
+// CHECK: onnx.Equal
+func.func @not_checked(%x: tensor<?xf32> {onnx.dims = ["n"]}, %table: tensor<512xf32>) -> (tensor<?xf32>, tensor<1xi1>) {
+  %n = kernel.dim "n"
+  %n64 = arith.index_cast %n : index to i64
+  %from = onnx.Constant dense<0> : tensor<1xi64> : tensor<1xi64>
+  %to = tensor.from_elements %n64 : tensor<1xi64>
+  %rows = onnx.Slice %table, %from, %to {axes = array<i64: 0>, steps = array<i64: 1>} : (tensor<512xf32>, tensor<1xi64>, tensor<1xi64>) -> tensor<?xf32>
+  %sum = onnx.Add %rows, %x : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+  %big = onnx.Constant dense<600> : tensor<1xi64> : tensor<1xi64>
+  %is = onnx.Equal %to, %big : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi1>
+  return %sum, %is : tensor<?xf32>, tensor<1xi1>
+}
+
+// CHECK-LABEL: func @checked
+// CHECK: onnx.Constant dense<false>
+// CHECK-NOT: onnx.Equal
+func.func @checked(%x: tensor<?xf32> {onnx.dims = ["n"]}) -> tensor<1xi1> {
+  %n = kernel.dim "n"
+  %most = arith.constant 512 : index
+  kernel.require %n, %most "n is %lld, expected at most %lld"
+  %n64 = arith.index_cast %n : index to i64
+  %to = tensor.from_elements %n64 : tensor<1xi64>
+  %big = onnx.Constant dense<600> : tensor<1xi64> : tensor<1xi64>
+  %is = onnx.Equal %to, %big : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi1>
+  return %is : tensor<1xi1>
+}
