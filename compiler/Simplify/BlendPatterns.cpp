@@ -3,6 +3,9 @@
 // In:  onnx in which x * b + c * (1 - b) sets x to c, as OpenAI-GPT masks its scores.
 // Out: Where(b, x, c) with a boolean table b.
 //
+// x is taken to be finite where b is 0 (docs/semantics.md), so only c as low as masks have it
+// count.
+//
 //===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Simplify/HostTensors.h"
@@ -19,15 +22,12 @@ using namespace mlir;
 namespace rapt {
 
 namespace {
+/// Masks have this number or a lower one.
+constexpr double kSentinel = -1e4;
 /// Larger tables are not looked at: 2048 queries by 2048 keys.
 constexpr int64_t kTableElements = 1 << 22;
 /// Views between a table and its use; exporters write three.
 constexpr int kViews = 16;
-
-std::optional<double> numberOf(const ShapeInference &shapes, Value value) {
-  const Element *element = shapes.content(value).uniform();
-  return element && element->kind == Element::Float ? std::optional(element->number) : std::nullopt;
-}
 
 /// The elements of a constant of f32; empty if it is none.
 ArrayRef<float> floatsOf(Value value, std::vector<float> &storage) {
@@ -77,7 +77,7 @@ Value conditionOf(Value value, OpBuilder &builder, int depth = 0) {
 }
 
 /// x * b + c * (1 - b)  =>  Where(b, x, c), and x * b - c * (1 - b)  =>  Where(b, x, -c), where b
-/// is 0 or 1 everywhere and c one number
+/// is 0 or 1 everywhere and what it sets x to is one low number
 template <typename Op> struct ChoiceOfBlend : ShapePattern<Op> {
   using ShapePattern<Op>::ShapePattern;
   Value replacement(Op op, OpBuilder &builder) const override {
@@ -91,10 +91,13 @@ template <typename Op> struct ChoiceOfBlend : ShapePattern<Op> {
       for (int side : {0, 1}) {
         Value table = product->getOperand(side);
         std::optional<double> number = fillOf(op->getOperand(1 - first), table);
-        Value condition = number ? conditionOf(table, builder) : Value();
+        if (number && !isSum)
+          number = -*number;
+        bool masks = number && *number <= kSentinel;
+        Value condition = masks ? conditionOf(table, builder) : Value();
         if (!condition)
           continue;
-        Value fill = makeScalar(builder, op.getLoc(), Element::ofFloat(isSum ? *number : -*number),
+        Value fill = makeScalar(builder, op.getLoc(), Element::ofFloat(*number),
                                 getElementTypeOrSelf(op.getOutput()));
         Value choice = make<onnx::WhereOp>(builder, op.getLoc(), condition,
                                            product->getOperand(1 - side), fill);

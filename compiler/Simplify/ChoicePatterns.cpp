@@ -22,12 +22,6 @@ namespace rapt {
 namespace {
 bool isBool(Value value) { return getElementTypeOrSelf(value).isInteger(1); }
 
-/// The float that every element of `value` is.
-std::optional<double> numberOf(const ShapeInference &shapes, Value value) {
-  const Element *element = shapes.content(value).uniform();
-  return element && element->kind == Element::Float ? std::optional(element->number) : std::nullopt;
-}
-
 /// The f32 that every element of `value` is, if it is so low that only masks hold it.
 std::optional<double> lowestOf(const ShapeInference &shapes, Value value) {
   std::optional<double> number = numberOf(shapes, value);

@@ -27,6 +27,11 @@ void InferListener::notifyOperationInserted(Operation *op, OpBuilder::InsertPoin
       result.setType(UnrankedTensorType::get(IntegerType::get(op->getContext(), 1)));
 }
 
+std::optional<double> numberOf(const ShapeInference &shapes, Value value) {
+  const Element *element = shapes.content(value).uniform();
+  return element && element->kind == Element::Float ? std::optional(element->number) : std::nullopt;
+}
+
 Value makeElements(OpBuilder &builder, Location loc, ArrayRef<Element> elements,
                    RankedTensorType type) {
   Type elementType = type.getElementType();

@@ -57,6 +57,9 @@ mlir::Value make(mlir::OpBuilder &builder, mlir::Location loc, Args &&...args) {
       ->getResult(0);
 }
 
+/// The float that every element of `value` is.
+std::optional<double> numberOf(const ShapeInference &shapes, mlir::Value value);
+
 /// A shape as an operand of Reshape or Expand: a constant, or tensor.from_elements.
 mlir::Value makeShape(mlir::OpBuilder &builder, mlir::Location loc,
                       llvm::ArrayRef<SymbolicExpr> shape);

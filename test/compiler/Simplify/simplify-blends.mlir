@@ -69,3 +69,16 @@ func.func @weights(%x: tensor<5x2x2xf32>) -> (tensor<5x2x2xf32>, tensor<5x2x2xf3
   %z = onnx.Add %other, %fill : (tensor<5x2x2xf32>, tensor<2x2xf32>) -> tensor<5x2x2xf32>
   return %y, %z : tensor<5x2x2xf32>, tensor<5x2x2xf32>
 }
+
+// -----
+
+// No mask sets scores to 5.
+// CHECK-LABEL: func @high
+func.func @high(%x: tensor<5x2x2xf32>) -> tensor<5x2x2xf32> {
+  // CHECK-NOT: onnx.Where
+  %b = onnx.Constant dense<[[1.0, 0.0], [1.0, 1.0]]> : tensor<2x2xf32> : tensor<2x2xf32>
+  %fill = onnx.Constant dense<[[0.0, 5.0], [0.0, 0.0]]> : tensor<2x2xf32> : tensor<2x2xf32>
+  %kept = onnx.Mul %x, %b : (tensor<5x2x2xf32>, tensor<2x2xf32>) -> tensor<5x2x2xf32>
+  %y = onnx.Add %kept, %fill : (tensor<5x2x2xf32>, tensor<2x2xf32>) -> tensor<5x2x2xf32>
+  return %y : tensor<5x2x2xf32>
+}
