@@ -274,11 +274,12 @@ std::vector<std::vector<double>> takeTurns(const std::vector<Runnable> &kernels,
     if (!error.empty())
       return {};
   }
-  auto turn = [](Loaded &kernel) {
+  auto turn = [&](Loaded &kernel) {
     double start = now(), spent = 0;
     int calls = 0;
     for (; calls == 0 || spent < kTurnSeconds; spent = now() - start, ++calls)
-      kernel.call();
+      if (kernel.call() != 0)
+        error = "a kernel failed in a later call";
     return spent / calls;
   };
   std::vector<std::vector<double>> rounds;
@@ -290,7 +291,9 @@ std::vector<std::vector<double>> takeTurns(const std::vector<Runnable> &kernels,
     for (size_t i = loaded.size(); i-- > 0;)
       round[i] += turn(*loaded[i]) / 2;
     rounds.push_back(std::move(round));
-  } while (now() < end && rounds.size() < kMostRounds);
+  } while (error.empty() && now() < end && rounds.size() < kMostRounds);
+  if (!error.empty())
+    rounds.clear();
   return rounds;
 }
 
