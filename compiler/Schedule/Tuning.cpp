@@ -358,6 +358,10 @@ Schedule TuningTable::apply(const json::Object &what, const Schedule &schedule,
       else if (auto text = value.getAsString())
         params.set(StringRef(key), b.getStringAttr(*text));
     }
+    // The cost model may have chosen a variant that has no other one beside it.
+    auto variant = dyn_cast_or_null<mlir::StringAttr>(params.get("variant"));
+    if (variant && variant != "strip")
+      params.erase("decode_queries");
     return kernels::fromAttr(
         kernel::ScheduleAttr::get(&context, attr.getRecipe(), params.getDictionary(&context)));
   }

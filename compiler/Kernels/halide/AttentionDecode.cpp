@@ -294,13 +294,9 @@ void AttentionDecode::scheduleProducts(H::Func out, H::Var task) {
     scoring.vectorize(ji, lanes).unroll(ji).unroll(mi);
     keyColumns.compute_at(scores, byBlock).bound_extent(ji, block);
     if (lanes == 16 && headDim % 4 == 0 && !stagesKeys) {
-      // 16 pieces of 4 are loaded and transposed in registers.
       keyColumns.split(d, dt, di, 4).split(ji, it, ii, lanes).reorder(ii, di, it, dt);
       keyColumns.vectorize(ii).unroll(di);
-      for (H::Func tile : {keyRows, keyTile})
-        tile.compute_at(keyColumns, it).bound_extent(d, 4).bound_extent(ji, lanes);
-      keyRows.vectorize(d).vectorize(ji);
-      keyTile.vectorize(ji).vectorize(d);
+      transposeInRegisters(keyColumns, it, keyRows, keyTile, d, ji, lanes);
     } else {
       keyColumns.vectorize(ji, lanes).unroll(ji);
     }

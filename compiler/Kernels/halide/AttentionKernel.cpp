@@ -326,10 +326,7 @@ void AttentionKernel::scheduleOperands(const Place &perHead, const Place &perBlo
     // 16 pieces of 4 are loaded and transposed in registers. With 8 lanes this gains nothing.
     packed.split(d, dt, di, 4).split(ji, it, ii, lanes).reorder(ii, di, it, dt, byTaskPanel);
     packed.vectorize(ii).unroll(di);
-    for (H::Func tile : {keyRows, keyColumns})
-      tile.compute_at(keyPanels, it).bound_extent(d, 4).bound_extent(j, lanes);
-    keyRows.vectorize(d).vectorize(j);
-    keyColumns.vectorize(j).vectorize(d);
+    transposeInRegisters(keyPanels, it, keyRows, keyColumns, d, j, lanes);
   } else {
     packed.reorder(ji, d, byTaskPanel).vectorize(ji, lanes).unroll(ji);
   }

@@ -157,4 +157,12 @@ H::Expr emptyRowValue(const AttentionStage &attention, const H::Expr &largest,
   return H::reinterpret<float>(H::select(isNan, nan, H::reinterpret<int32_t>(value)));
 }
 
+void transposeInRegisters(H::Func packed, const H::Var &at, H::Func rows, H::Func columns,
+                          const H::Var &d, const H::Var &key, int lanes) {
+  for (H::Func piece : {rows, columns})
+    piece.compute_at(packed, at).bound_extent(d, 4).bound_extent(key, lanes);
+  rows.vectorize(d).vectorize(key);
+  columns.vectorize(key).vectorize(d);
+}
+
 } // namespace rapt::kernels::halide

@@ -64,6 +64,12 @@ Halide::Expr isEmptyRow(const Halide::Expr &largest);
 Halide::Expr emptyRowValue(const AttentionStage &attention, const Halide::Expr &largest,
                            const Halide::Expr &value);
 
+/// Packs keys in pieces of 4 numbers of `lanes` keys, inside of loop `at` of `packed`: `rows` reads
+/// them as they lie, `columns` is their transpose in registers.
+void transposeInRegisters(Halide::Func packed, const Halide::Var &at, Halide::Func rows,
+                          Halide::Func columns, const Halide::Var &d, const Halide::Var &key,
+                          int lanes);
+
 /// A diagonal of the scores (S4) as int32; the sum with a position stays in 32 bits.
 Halide::Expr bandOffset(const Lowering &lowering, const ExprRef &offset, const ScorePlace &place);
 
