@@ -14,6 +14,7 @@
 #include "compiler/Fuse/Fuse.h"
 #include "compiler/Fuse/Match.h"
 #include "compiler/Fuse/RegionGroups.h"
+#include "compiler/SortByUse.h"
 #include "dialects/Attn/Attn.h"
 #include "dialects/Kernel/Kernel.h"
 #include "dialects/Onnx/ShapeInference.h"
@@ -122,7 +123,7 @@ public:
       op->dropAllReferences();
     for (Operation *op : dead)
       op->erase();
-    sortByUse();
+    sortByUse(body);
     eraseDead(body);
   }
 
@@ -142,36 +143,6 @@ private:
     return func.emitError() << "form-regions expects attribute '" << onnx::kDimsAttr
                             << "' of argument " << number << " to name each dynamic dim of "
                             << type;
-  }
-
-  /// Moves every operation behind those whose results it uses, checks and requirements to the
-  /// front. Unlike upstream's sortTopologically, in linear time.
-  void sortByUse() {
-    SmallVector<Operation *> roots, order;
-    for (Operation &op : body.without_terminator())
-      if (op.getNumResults() == 0)
-        roots.push_back(&op);
-    for (Operation &op : body)
-      roots.push_back(&op);
-    llvm::DenseSet<Operation *> seen;
-    SmallVector<std::pair<Operation *, unsigned>> path; // with the number of the next operand
-    for (Operation *root : roots) {
-      if (seen.insert(root).second)
-        path.push_back({root, 0});
-      while (!path.empty()) {
-        auto &[op, next] = path.back();
-        if (next == op->getNumOperands()) {
-          order.push_back(op);
-          path.pop_back();
-          continue;
-        }
-        Operation *producer = op->getOperand(next++).getDefiningOp();
-        if (producer && seen.insert(producer).second)
-          path.push_back({producer, 0});
-      }
-    }
-    for (Operation *op : order)
-      op->moveBefore(&body, body.end());
   }
 
   /// An argument or weight that is returned as it came is copied; so is a value returned twice.

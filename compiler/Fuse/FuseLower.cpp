@@ -15,6 +15,7 @@
 #include "compiler/Fuse/Fuse.h"
 #include "compiler/Fuse/Lowering.h"
 #include "compiler/HoistInvariants.h"
+#include "compiler/SortByUse.h"
 #include "dialects/Attn/Attn.h"
 #include "dialects/Kernel/Kernel.h"
 
@@ -121,6 +122,8 @@ static bool makesNothing(Operation *op) {
 }
 
 LogicalResult Lowering::lower(Operation *op) {
+  if (auto nonZero = dyn_cast<onnx::NonZeroOp>(op))
+    return lowerNonZero(nonZero);
   if (makesNothing(op)) {
     for (Value result : op->getResults())
       bind(result, map(sizes(result), tensorType(result).getElementType(), {},
@@ -137,12 +140,32 @@ LogicalResult Lowering::lower(Operation *op) {
     return lowerResize(resize);
   if (auto loop = dyn_cast<onnx::LoopOp>(op))
     return lowerLoop(loop);
+  if (auto ranks = dyn_cast<onnx::RankRowsOp>(op))
+    return lowerRankRows(ranks);
   for (auto family : {&Lowering::lowerElementwise, &Lowering::lowerReduction, &Lowering::lowerView,
                       &Lowering::lowerIndexing, &Lowering::lowerWindows, &Lowering::lowerScatter}) {
     if (std::optional<LogicalResult> done = (this->*family)(op))
       return *done;
   }
   return refuse(op) << "has no lowering to linalg";
+}
+
+/// Puts what kernel.measure gives in the place of each kernel.measured_dim, and what depends on it
+/// behind it.
+LogicalResult Lowering::placeMeasuredDims() {
+  Block &body = func.getBody().front();
+  auto dims = llvm::to_vector(body.getOps<kernel::MeasuredDimOp>());
+  for (kernel::MeasuredDimOp dim : dims) {
+    Value value = measured.lookup(dim.getSymbol());
+    if (!value && !dim.use_empty())
+      return dim.emitOpError() << "names '" << dim.getSymbol() << "', which nothing measures";
+    if (value)
+      dim.replaceAllUsesWith(value);
+    dim.erase();
+  }
+  if (!dims.empty())
+    sortByUse(body);
+  return success();
 }
 
 LogicalResult Lowering::run() {
@@ -160,6 +183,8 @@ LogicalResult Lowering::run() {
       refused |= failed(lower(&op));
       lowered.push_back(&op);
     } else if (isa<attn::SdpaOp, func::ReturnOp>(op)) {
+      if (auto sdpa = dyn_cast<attn::SdpaOp>(op)) // softmax of no scores is no number
+        requireNonEmpty(onnx::SymbolicExpr(shape(sdpa.getKey())[2]));
       for (OpOperand &operand : op.getOpOperands())
         if (isa<RankedTensorType>(operand.get().getType()))
           operand.set(tensor(operand.get()));
@@ -175,6 +200,8 @@ LogicalResult Lowering::run() {
   }
   for (Operation *cast : retyped)
     cast->erase();
+  if (failed(placeMeasuredDims()))
+    return failure();
   Operation *terminator = body.getTerminator();
   func.setType(
       FunctionType::get(func.getContext(), body.getArgumentTypes(), terminator->getOperandTypes()));

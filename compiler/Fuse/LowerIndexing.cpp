@@ -373,14 +373,16 @@ LogicalResult lowerConcat(Lowering &lowering, onnx::ConcatOp op) {
       continue;
     Part part;
     auto slice = input.getDefiningOp<onnx::SliceOp>();
-    if (slice && lowering.isReadThrough(slice)) {
+    // A size that is 0 while the result is not: what is read then lies in the memory of that part.
+    bool isStored = extent.lowerBound() < 1 && extent.hasMeasured() && !lowering.inLoop();
+    if (!isStored && slice && lowering.isReadThrough(slice)) {
       input = slice.getData();
       part.offset = valueOf(*lowering.startOf(slice, 0));
       part.end = valueOf(lowering.shape(input)[axis] - SymbolicExpr(1));
-    } else {
+    } else if (!isStored) {
       lowering.requireNonEmpty(extent);
     }
-    part.source = lowering.view(input);
+    part.source = isStored ? lowering.stored(input) : lowering.view(input);
     part.start = valueOf(start);
     part.last = valueOf(extent - SymbolicExpr(1));
     part.maybeEmpty = extent.lowerBound() < 1;

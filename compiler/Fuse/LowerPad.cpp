@@ -28,7 +28,7 @@ static Value placeFor(IndexMath &math, Value at, Value extent, StringRef mode) {
 
 Value Lowering::pad(const View &source, ArrayRef<OpFoldResult> extents,
                     ArrayRef<OpFoldResult> begins, ArrayRef<OpFoldResult> result, Type element,
-                    StringRef mode, const View &fill) {
+                    StringRef mode, const View &fill, bool mayBeEmpty) {
   int64_t rank = result.size();
   if (llvm::is_contained(
           llvm::map_range(extents, [](OpFoldResult e) { return isConstantIntValue(e, 0); }), true))
@@ -44,9 +44,13 @@ Value Lowering::pad(const View &source, ArrayRef<OpFoldResult> extents,
     for (int64_t i = 0; i < rank; ++i) {
       Value index = math.loop(i);
       if (!isConstantIntValue(begins[i], 0) || !isEqualConstantIntOrValue(extents[i], result[i])) {
-        Value from = math.sub(index, math.size(begins[i]));
-        index = placeFor(math, from, math.size(extents[i]), mode);
+        Value from = math.sub(index, math.size(begins[i])), extent = math.size(extents[i]);
+        index = placeFor(math, from, extent, mode);
         Value here = math.equal(from, index);
+        if (mayBeEmpty) { // then nothing is inside, and the place that is read is 0
+          index = math.max(index, math.number(0));
+          here = math.both(here, math.less(math.number(0), extent));
+        }
         inside = inside ? math.both(inside, here) : here;
       }
       position.push_back(index);
@@ -68,8 +72,12 @@ LogicalResult Lowering::lowerPad(onnx::PadOp op) {
   for (auto [i, axis] : llvm::enumerate(op.getAxes()))
     begins[axis] = size((*pads)[i]);
   Sizes extents = sizes(op.getData()), result = sizes(op.getOutput());
+  bool isStored = false; // where nothing is read and all is filled, as well
   for (const onnx::SymbolicExpr &extent : shape(op.getData()))
-    requireNonEmpty(extent);
+    if (op.getMode() == "constant" && extent.hasMeasured() && extent.lowerBound() < 1)
+      isStored = true;
+    else
+      requireNonEmpty(extent);
   View fill;
   if (op.getValue()) {
     SmallVector<AffineExpr> first(tensorType(op.getValue()).getRank(),
@@ -78,8 +86,8 @@ LogicalResult Lowering::lowerPad(onnx::PadOp op) {
   } else {
     fill.literal = cast<TypedAttr>(builder.getZeroAttr(element));
   }
-  bind(op.getOutput(),
-       pad(view(op.getData()), extents, begins, result, element, op.getMode(), fill));
+  View source = isStored ? stored(op.getData()) : view(op.getData());
+  bind(op.getOutput(), pad(source, extents, begins, result, element, op.getMode(), fill, isStored));
   return success();
 }
 

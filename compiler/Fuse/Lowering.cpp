@@ -192,6 +192,15 @@ Value Lowering::tensor(Value value) {
   return tensors[value] = result;
 }
 
+View Lowering::stored(Value value) {
+  Value result = tensor(value), root = result;
+  while (kernel::isView(root.getDefiningOp()))
+    root = root.getDefiningOp()->getOperand(0);
+  if (auto generic = root.getDefiningOp<linalg::GenericOp>())
+    generic->setAttr(kernel::kStoredAttr, builder.getUnitAttr());
+  return View::of(result);
+}
+
 /// Which dims of `type` are not statically one.
 static SmallVector<int64_t> coreDims(RankedTensorType type) {
   SmallVector<int64_t> dims;
@@ -355,7 +364,8 @@ Value Lowering::generic(ArrayRef<OpFoldResult> shape, Type element, int64_t redu
     if (auto value = dyn_cast<Value>(size); value && !getConstantIntValue(size))
       dynamic.push_back(value);
   for (Value size : dynamic)
-    if (auto known = exprOfSize.find(size); known != exprOfSize.end())
+    if (auto known = exprOfSize.find(size);
+        known != exprOfSize.end() && !known->second.hasMeasured())
       requireNonEmpty(onnx::SymbolicExpr(known->second));
   Value out = tensor::EmptyOp::create(builder, loc, type, dynamic);
   if (isEmpty(type))

@@ -63,6 +63,9 @@ public:
   mlir::Value tensor(mlir::Value value);
   void bind(mlir::Value value, View view) { views[value] = std::move(view); }
   void bind(mlir::Value value, mlir::Value tensor);
+  /// The value as a tensor that is in memory, where there is room for one element in each empty
+  /// dim.
+  View stored(mlir::Value value);
   /// The view `view` of shape `sizes` as a dense tensor.
   mlir::Value materialize(const View &view, mlir::ArrayRef<mlir::OpFoldResult> sizes,
                           mlir::Type element);
@@ -73,7 +76,8 @@ public:
   mlir::OpFoldResult size(const onnx::SymbolicExpr &expr);
   /// Has the host refuse a run in which `expr`, a dim that kernels loop over or clamp to, is below
   /// 1. Nothing is emitted where that is provable or said already, nor for dims of inputs that may
-  /// be empty: the importer knows that all operations on those take them.
+  /// be empty: the importer knows that all operations on those take them. Kernels may loop over a
+  /// measured size, which the host does not call when it is 0, but not clamp to it.
   void requireNonEmpty(const onnx::SymbolicExpr &expr);
   /// Where a slice begins on its axis number `i`: the bound, counted from the end when negative,
   /// clamped to the dim. Nothing if that depends on the model's data.
@@ -104,11 +108,12 @@ public:
 
   /// `source` of shape `extents` with pads, as the tensor of shape `result` whose first `begins`
   /// elements are pads (negative: as many are cut). `mode` as in onnx.Pad, `fill` read at the
-  /// loops.
+  /// loops. With `mayBeEmpty` a source of no elements, which is `stored`, is all filled (constant
+  /// mode).
   mlir::Value pad(const View &source, mlir::ArrayRef<mlir::OpFoldResult> extents,
                   mlir::ArrayRef<mlir::OpFoldResult> begins,
                   mlir::ArrayRef<mlir::OpFoldResult> result, mlir::Type element,
-                  llvm::StringRef mode, const View &fill);
+                  llvm::StringRef mode, const View &fill, bool mayBeEmpty = false);
 
   /// Emits kernel.check_indices for `indices` into dim `axis` of `data`, unless they are provably
   /// in range.
@@ -139,6 +144,8 @@ public:
   mlir::LogicalResult lowerPad(onnx::PadOp op);
   mlir::LogicalResult lowerResize(onnx::ResizeOp op);
   mlir::LogicalResult lowerLoop(onnx::LoopOp op);
+  mlir::LogicalResult lowerNonZero(onnx::NonZeroOp op);
+  mlir::LogicalResult lowerRankRows(onnx::RankRowsOp op);
 
   mlir::OpBuilder builder;
   mlir::Location loc; ///< of the operation being lowered
@@ -166,6 +173,9 @@ private:
   void leaveLoops(mlir::Value value);
   mlir::Value generic(mlir::ArrayRef<mlir::OpFoldResult> shape, mlir::Type element, int64_t reduced,
                       mlir::TypedAttr init, mlir::ArrayRef<View> inputs, Body body);
+  /// How many elements are not zero, i64[1].
+  mlir::Value countNonZero(mlir::Value value);
+  mlir::LogicalResult placeMeasuredDims();
   void retypeArguments();
   void retypeWeights();
   void retypeResults();
@@ -182,6 +192,7 @@ private:
       materializedSizes;
   llvm::DenseMap<mlir::Value, onnx::SymbolicExpr> exprOfSize;
   llvm::SmallVector<onnx::SymbolicExpr> nonEmpty; ///< what requireNonEmpty has seen
+  llvm::StringMap<mlir::Value> measured;          ///< by symbol, the kernel.measure
   llvm::SmallVector<mlir::Operation *> retyped;   ///< stand for unsigned arguments
   std::vector<LoopFrame> frames;                  ///< outermost first
   mlir::Operation *lastSize = nullptr; ///< sizes stand at the top of the function, after this one

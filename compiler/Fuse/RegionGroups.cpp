@@ -171,6 +171,46 @@ void RegionGroups::add(Group *group, Operation *op) {
   owner[op] = group;
 }
 
+/// What makes the counts that `op` waits for: measured sizes among what it and its body use.
+ArrayRef<Operation *> RegionGroups::countsOf(Operation *op) const {
+  if (!measures)
+    return {};
+  auto [entry, isNew] = countsNeeded.try_emplace(op);
+  if (!isNew)
+    return entry->second;
+  SmallVector<Operation *, 1> counts;
+  SmallVector<Value> work;
+  llvm::DenseSet<Value> seen;
+  auto addIndices = [&](Operation *user) {
+    for (Value operand : user->getOperands())
+      if (operand.getType().isIntOrIndex() && seen.insert(operand).second)
+        work.push_back(operand);
+  };
+  op->walk(addIndices);
+  // The sizes of a result stand with what it is written to.
+  for (Value operand : op->getOperands())
+    if (Operation *producer = operand.getDefiningOp();
+        isa_and_nonnull<tensor::EmptyOp, linalg::FillOp>(producer)) {
+      addIndices(producer);
+      for (Value inner : producer->getOperands())
+        if (auto empty = inner.getDefiningOp<tensor::EmptyOp>())
+          addIndices(empty);
+    }
+  while (!work.empty()) {
+    Operation *producer = work.pop_back_val().getDefiningOp();
+    if (!producer || producer->getBlock() != &body)
+      continue;
+    if (auto measure = dyn_cast<kernel::MeasureOp>(producer)) {
+      if (Operation *count = measure.getCount().getDefiningOp())
+        counts.push_back(count);
+      work.push_back(measure.getBound());
+    } else {
+      addIndices(producer);
+    }
+  }
+  return countsNeeded[op] = std::move(counts);
+}
+
 /// A path leads from `group` to `op`, where entering any member of a group enters all of it.
 bool RegionGroups::dependsOn(Operation *op, const Group *group) const {
   SmallVector<Operation *> work{op};
@@ -189,6 +229,8 @@ bool RegionGroups::dependsOn(Operation *op, const Group *group) const {
         push(member);
     for (Value tensor : isNode(next) ? tensorsRead(next) : SmallVector<Value>())
       push(tensor.getDefiningOp());
+    for (Operation *count : countsOf(next))
+      push(count);
   }
   return false;
 }
@@ -197,6 +239,8 @@ bool RegionGroups::dependsOn(Operation *op, const Group *group) const {
 /// first.
 bool RegionGroups::mayFollow(Operation *op, const Group *group) const {
   bool reads = false;
+  if (llvm::any_of(countsOf(op), [&](Operation *count) { return dependsOn(count, group); }))
+    return false;
   for (Value tensor : tensorsRead(op)) {
     Operation *producer = tensor.getDefiningOp();
     if (producer && of(producer) == group) {
@@ -256,7 +300,8 @@ void RegionGroups::absorbProducers(Group *group, llvm::function_ref<bool(Operati
         chain.push_back(source);
         source = source->getOperand(0).getDefiningOp();
       }
-      if (!isPointwise(source) || of(source) || !onlyHere(source) || !fits(source))
+      if (!isPointwise(source) || source->hasAttr(kernel::kStoredAttr) || of(source) ||
+          !onlyHere(source) || !fits(source))
         continue;
       chain.push_back(source);
       for (Operation *op : chain)

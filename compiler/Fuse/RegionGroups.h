@@ -7,6 +7,8 @@
 #ifndef RAPT_COMPILER_FUSE_REGIONGROUPS_H
 #define RAPT_COMPILER_FUSE_REGIONGROUPS_H
 
+#include "dialects/Kernel/Kernel.h"
+
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "llvm/ADT/DenseMap.h"
@@ -39,7 +41,8 @@ llvm::SmallVector<mlir::Operation *> usersOf(mlir::Operation *op);
 
 class RegionGroups {
 public:
-  explicit RegionGroups(mlir::func::FuncOp func) : body(func.getBody().front()) {}
+  explicit RegionGroups(mlir::func::FuncOp func)
+      : body(func.getBody().front()), measures(!body.getOps<kernel::MeasureOp>().empty()) {}
   /// Groups every linalg.generic and attn.sdpa.
   void run();
   llvm::ArrayRef<std::unique_ptr<Group>> all() const { return groups; }
@@ -48,6 +51,7 @@ public:
 private:
   Group *open(GroupKind kind, mlir::Operation *anchor);
   void add(Group *group, mlir::Operation *op);
+  llvm::ArrayRef<mlir::Operation *> countsOf(mlir::Operation *op) const;
   bool dependsOn(mlir::Operation *op, const Group *group) const;
   bool mayFollow(mlir::Operation *op, const Group *group) const;
   void groupAttention(mlir::Operation *sdpa);
@@ -59,6 +63,8 @@ private:
   void absorbProducers(Group *group, llvm::function_ref<bool(mlir::Operation *)> fits);
 
   mlir::Block &body;
+  bool measures; ///< some sizes are known only while the model runs
+  mutable llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Operation *, 1>> countsNeeded;
   std::vector<std::unique_ptr<Group>> groups;
   llvm::DenseMap<mlir::Operation *, Group *> owner;
 };

@@ -8,11 +8,12 @@
 //      - kernel.weight => memref.view of the weight blob (module attribute kernel.weight_table)
 //      - views alias; what is returned otherwise is a memref.copy
 //      - it returns the dynamic dims of the outputs, in order
-//      - index arithmetic stands first
+//      - index arithmetic on dims stands first, that on measured sizes behind their kernel.measure
 //      and the module attributes kernel.interface and kernel.profile.
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "compiler/Host/Bounds.h"
 #include "compiler/Host/CallTable.h"
 #include "compiler/Host/Host.h"
 #include "compiler/Host/IndexExpr.h"
@@ -44,8 +45,8 @@ public:
     for (Operation &op : from.getBody().front())
       if (auto dim = dyn_cast<kernel::DimOp>(op))
         mapping.map(dim.getValue(), dimOf(dim.getSymbolAttr()));
-      else if (isIndexArithmetic(&op))
-        builder.clone(op, mapping);
+      else if (isIndexArithmetic(&op) || isa<kernel::MeasureOp>(op))
+        builder.clone(op, mapping); // a measure gets its buffer and its place later
     for (BlockArgument argument : from.getArguments())
       if (failed(sizeArgument(argument)))
         return failure();
@@ -212,6 +213,9 @@ private:
     Location loc = op->getLoc();
     if (isa<kernel::RequireOp, kernel::CheckIndicesOp>(op)) {
       builder.clone(*op, mapping);
+    } else if (auto measure = dyn_cast<kernel::MeasureOp>(op)) {
+      place(mapping.lookup(measure.getValue()).getDefiningOp<kernel::MeasureOp>(),
+            mapping.lookup(measure.getCount()));
     } else if (auto weight = dyn_cast<kernel::WeightOp>(op)) {
       Value offset = arith::ConstantIndexOp::create(builder, loc, table.add(weight));
       Value view = memref::ViewOp::create(builder, loc, kernel::bufferOf(weight.getType()), weights,
@@ -245,6 +249,25 @@ private:
     return success();
   }
 
+  /// Moves the measure of the count in `buffer`, and what depends on no later one, to the end.
+  void place(kernel::MeasureOp measure, Value buffer) {
+    measure.getCountMutable().assign(buffer);
+    placed.insert(measure);
+    Block &block = to.getBody().front();
+    measure->moveBefore(&block, block.end());
+    for (Operation &op : llvm::make_early_inc_range(block)) {
+      if (!isIndexArithmetic(&op) || placed.contains(&op))
+        continue;
+      bool depends = false, waits = false;
+      for (Value operand : op.getOperands())
+        (placed.contains(operand.getDefiningOp()) ? depends : waits) |= kernel::isMeasured(operand);
+      if (!depends || waits)
+        continue;
+      placed.insert(&op);
+      op.moveBefore(&block, block.end());
+    }
+  }
+
   void emitCall(kernel::CallOp call) {
     auto lookup = [&](ValueRange values) {
       return llvm::map_to_vector(values, [&](Value value) { return mapping.lookup(value); });
@@ -271,12 +294,12 @@ private:
         builder.getFunctionType(to.getArgumentTypes(), ValueRange(returned).getTypes()));
   }
 
-  /// Index arithmetic to the front, the attributes to the module, the old function away.
+  /// Index arithmetic on dims to the front, the attributes to the module, the old function away.
   void finish() {
     Block &block = to.getBody().front();
     Operation *first = nullptr;
     for (Operation &op : llvm::make_early_inc_range(block)) {
-      if (!isIndexArithmetic(&op))
+      if (!isIndexArithmetic(&op) || placed.contains(&op))
         first = first ? first : &op;
       else if (first)
         op.moveBefore(first);
@@ -287,11 +310,13 @@ private:
     module->setAttr(kMemoryAttr,
                     builder.getDictionaryAttr(builder.getNamedAttr(
                         "weight_bytes", builder.getI64IntegerAttr(table.totalBytes()))));
-    module->setAttr(kInterfaceAttr, toAttr(context, interface()));
+    Bounds bounds(block);
+    module->setAttr(kInterfaceAttr, toAttr(context, interface(bounds)));
+    bounds.eraseUnused();
     from.erase();
   }
 
-  Interface interface() {
+  Interface interface(Bounds &bounds) {
     Interface result;
     DenseMap<StringRef, int64_t> numbers;
     if (auto symbols = from->getAttrOfType<ArrayAttr>(kernel::kSymbolsAttr))
@@ -302,9 +327,9 @@ private:
       }
     for (BlockArgument argument : from.getArguments()) {
       unsigned index = argument.getArgNumber();
-      result.inputs.push_back(describe(from.getArgAttrOfType<StringAttr>(index, onnx::kNameAttr),
-                                       argument,
-                                       from.getArgAttrOfType<TypeAttr>(index, onnx::kElementAttr)));
+      result.inputs.push_back(
+          describe(from.getArgAttrOfType<StringAttr>(index, onnx::kNameAttr), argument,
+                   from.getArgAttrOfType<TypeAttr>(index, onnx::kElementAttr), bounds));
       for (auto [i, dim] :
            llvm::enumerate(from.getArgAttrOfType<ArrayAttr>(index, onnx::kDimsAttr)))
         if (auto symbol = dyn_cast<StringAttr>(dim); symbol && numbers.count(symbol.getValue()))
@@ -314,23 +339,29 @@ private:
          llvm::enumerate(from.getBody().front().getTerminator()->getOperands()))
       result.outputs.push_back(
           describe(from.getResultAttrOfType<StringAttr>(index, onnx::kNameAttr), value,
-                   from.getResultAttrOfType<TypeAttr>(index, onnx::kElementAttr)));
+                   from.getResultAttrOfType<TypeAttr>(index, onnx::kElementAttr), bounds));
     return result;
   }
 
   /// `element` is given where the tensor's own type does not say it.
-  InterfaceTensor describe(StringAttr name, Value tensor, TypeAttr element) {
+  InterfaceTensor describe(StringAttr name, Value tensor, TypeAttr element, Bounds &bounds) {
     auto type = cast<RankedTensorType>(tensor.getType());
     Type shown = element ? element.getValue() : type.getElementType();
     InterfaceTensor result{name ? name.str() : "", onnxTypeNumber(shown), {}};
     for (int64_t dim = 0; dim < type.getRank(); ++dim) {
       int64_t size = type.getDimSize(dim);
       if (ShapedType::isDynamic(size))
-        result.dims.push_back({-1, textOf(sizes[tensor][type.getDynamicDimIndex(dim)])});
+        result.dims.push_back({-1, textOf(sizes[tensor][type.getDynamicDimIndex(dim)], bounds)});
       else
         result.dims.push_back({size, std::to_string(size)});
     }
     return result;
+  }
+
+  /// "count(y) ≤ 2 * seq" where data decides.
+  static std::string textOf(Value size, Bounds &bounds) {
+    Value most = bounds.upper(size);
+    return host::textOf(size) + (most == size ? "" : " ≤ " + (most ? host::textOf(most) : "?"));
   }
 
   func::FuncOp from, to;
@@ -339,7 +370,8 @@ private:
   DenseMap<Attribute, Value> dims;           // symbol -> kernel.dim
   DenseMap<Value, SmallVector<Value>> sizes; // old tensor -> its `?`s in the new function
   DenseMap<Value, std::pair<unsigned, SmallVector<Operation *>>> destinations;
-  DenseSet<unsigned> inPlace; // outputs that some call writes itself
+  DenseSet<Operation *> placed; // measures that have their place, and arithmetic behind them
+  DenseSet<unsigned> inPlace;   // outputs that some call writes itself
   SmallVector<Value> outputs;
   Value weights;
   WeightTableBuilder table;
@@ -396,9 +428,10 @@ struct HostBufferize : PassWrapper<HostBufferize, OperationPass<ModuleOp>> {
     for (Operation &op : function.getBody().front())
       if (isIndexArithmetic(&op))
         for (Value operand : op.getOperands())
-          if (!operand.getDefiningOp() || !isIndexArithmetic(operand.getDefiningOp()))
+          if (Operation *made = operand.getDefiningOp();
+              !made || (!isIndexArithmetic(made) && !isa<kernel::MeasureOp>(made)))
             return op.emitOpError()
-                   << "expects index arithmetic to depend on the model's dims alone";
+                   << "expects index arithmetic to depend on the model's dims and measured sizes";
     return success();
   }
 };

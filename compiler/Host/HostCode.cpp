@@ -113,6 +113,33 @@ LogicalResult HostCode::emitIndex(Operation *op) {
   return success();
 }
 
+LogicalResult HostCode::emitBound(Operation *op, const UpperBounds &bounds) {
+  Value bound = bounds.lookup(op->getResult(0));
+  if (!bound)
+    return emitIndex(op);
+  bind(op->getResult(0), lookup(bound));
+  return success();
+}
+
+void HostCode::emitRequire(kernel::RequireOp op) {
+  Value lhs = lookup(op.getLhs()), rhs = lookup(op.getRhs());
+  auto wrong = op.getEqual() ? Code::Compare::ne : Code::Compare::sgt;
+  code.returnIf(code.is(wrong, lhs, rhs), [&] { return fail(op.getMessage(), lhs, rhs); });
+}
+
+void HostCode::storeOutputDims(Value to) {
+  int64_t offset = 0;
+  for (BlockArgument output : outputs()) {
+    ArrayRef<Value> sizes = outputSizes(output);
+    for (int64_t size : cast<MemRefType>(output.getType()).getShape()) {
+      bool isDynamic = ShapedType::isDynamic(size);
+      code.store(isDynamic ? lookup(sizes.front()) : code.number(size), to, offset);
+      sizes = sizes.drop_front(isDynamic);
+      offset += 8;
+    }
+  }
+}
+
 Value HostCode::evaluate(const Product &product) {
   Value value = code.number(product.factor);
   for (Value atom : product.atoms)

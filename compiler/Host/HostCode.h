@@ -2,6 +2,7 @@
 #ifndef RAPT_COMPILER_HOST_HOSTCODE_H
 #define RAPT_COMPILER_HOST_HOSTCODE_H
 
+#include "compiler/Host/Bounds.h"
 #include "compiler/Host/Code.h"
 #include "compiler/Host/IndexExpr.h"
 #include "dialects/Kernel/Kernel.h"
@@ -31,6 +32,11 @@ protected:
   /// divides by a dim guards itself with kernel.require, and a division traps otherwise before that
   /// is checked.
   mlir::LogicalResult emitIndex(mlir::Operation *op);
+  /// The same, or kernel.measure, in a function that does not measure: with the bound where there
+  /// is one.
+  mlir::LogicalResult emitBound(mlir::Operation *op, const UpperBounds &bounds);
+  /// Fails when what is required does not hold.
+  void emitRequire(kernel::RequireOp op);
   mlir::Value evaluate(const Product &product);
 
   /// Elements of a tensor with these dynamic sizes.
@@ -41,6 +47,9 @@ protected:
   mlir::ArrayRef<mlir::Value> outputSizes(mlir::BlockArgument output) {
     return sizesOfOutputs[output];
   }
+
+  /// Stores the dims of the outputs, all of them one after the other.
+  void storeOutputDims(mlir::Value to);
 
   /// Calls context->fail.
   mlir::Value fail(llvm::StringRef message, mlir::Value a, mlir::Value b);

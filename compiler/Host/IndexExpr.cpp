@@ -35,6 +35,8 @@ static int64_t leastOf(Value value, int depth = 8) {
   Operation *op = value.getDefiningOp();
   if (auto dim = dyn_cast_or_null<kernel::DimOp>(op))
     return !dim.getMaybeEmpty();
+  if (isa_and_nonnull<kernel::MeasureOp>(op))
+    return 0;
   if (!isa_and_nonnull<arith::AddIOp, arith::MulIOp, arith::MaxSIOp, arith::MinSIOp>(op) ||
       depth == 0)
     return unknown;
@@ -48,10 +50,14 @@ static bool dependsOnMaybeEmpty(Value value, int depth = 8) {
   Operation *op = value.getDefiningOp();
   if (auto dim = dyn_cast_or_null<kernel::DimOp>(op))
     return dim.getMaybeEmpty();
+  if (isa_and_nonnull<kernel::MeasureOp>(op))
+    return true;
   return op && (depth == 0 || llvm::any_of(op->getOperands(), [&](Value operand) {
                   return dependsOnMaybeEmpty(operand, depth - 1);
                 }));
 }
+
+bool host::isNonNegative(Value value) { return leastOf(value) >= 0; }
 
 bool host::mayBeEmpty(Value value) { return leastOf(value) < 1 && dependsOnMaybeEmpty(value); }
 
@@ -88,6 +94,8 @@ static std::string print(Value value, Strength context, int depth) {
   Operation *op = value.getDefiningOp();
   if (auto dim = dyn_cast_or_null<kernel::DimOp>(op))
     return dim.getSymbol().str();
+  if (auto measure = dyn_cast_or_null<kernel::MeasureOp>(op))
+    return measure.getSymbol().str();
   if (!op || op->getNumOperands() != 2)
     return "...";
   auto infix = [&](const char *sign, Strength own) {

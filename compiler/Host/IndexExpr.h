@@ -21,8 +21,11 @@ bool isIndexArithmetic(mlir::Operation *op);
 /// The value of a constant index.
 std::optional<int64_t> constantIndex(mlir::Value value);
 
-/// Whether an index may be 0 because a dim of the model's inputs may be: it depends on one that
-/// may, and nothing shows that it is at least 1.
+/// Whether the operations that made an index show that it is at least 0.
+bool isNonNegative(mlir::Value value);
+
+/// Whether an index may be 0 because a measured size or a dim of the model's inputs may be: it
+/// depends on one that may, and nothing shows that it is at least 1.
 bool mayBeEmpty(mlir::Value value);
 
 /// factor * atoms[0] * atoms[1] * ..., the atoms in a fixed order: equal products compare equal.

@@ -5,6 +5,8 @@
 //      index arithmetic on the dims; the function's last result is the arena's size in bytes.
 //      Module attribute kernel.memory: what --report prints.
 //
+// Buffers whose sizes data decides are as large as the bounds of those sizes (Bounds.h).
+//
 // What may be empty has room for one element in each empty dim, as kernels read there (a Concat its
 // part that has no elements) and drop what they have read: buffers are that large, and for an input
 // or output that is empty kernels get memory of the arena.
@@ -14,6 +16,7 @@
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "compiler/Host/Bounds.h"
 #include "compiler/Host/Host.h"
 #include "compiler/Host/IndexExpr.h"
 #include "compiler/Host/MemoryPlan.h"
@@ -28,7 +31,6 @@
 #include "mlir/Interfaces/ViewLikeInterface.h"
 #include "mlir/Pass/Pass.h"
 #include "llvm/ADT/MapVector.h"
-#include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
 using namespace rapt;
@@ -43,8 +45,8 @@ public:
         builder(function.getLoc(), function) {}
 
   LogicalResult run() {
-    giveRoom();
-    number();
+    if (failed(giveRoom()) || failed(number()))
+      return failure();
     Block::iterator first = block.begin();
     while (isIndexArithmetic(&*first))
       ++first;
@@ -78,13 +80,10 @@ private:
   }
 
   /// Puts a buffer of their own in the place of inputs and outputs whose dims are 0.
-  void giveRoom() {
-    llvm::StringMap<Value> dims;
-    for (auto dim : block.getOps<kernel::DimOp>())
-      if (dim.getMaybeEmpty())
-        dims[dim.getSymbol()] = dim;
-    if (dims.empty())
-      return;
+  LogicalResult giveRoom() {
+    if (llvm::none_of(block.getOps<kernel::DimOp>(),
+                      [](kernel::DimOp dim) { return dim.getMaybeEmpty(); }))
+      return success();
     Block::iterator first = block.begin();
     while (isIndexArithmetic(&*first))
       ++first;
@@ -104,6 +103,10 @@ private:
           if (ShapedType::isDynamic(size))
             sizes.push_back(dimOf(cast<StringAttr>(name)));
       }
+      // The caller has memory for the bounds of measured sizes.
+      for (Value &size : sizes)
+        if (size = bounds.upper(size); !size)
+          return noBound();
       Value isEmpty;
       for (Value size : sizes)
         if (mayBeEmpty(size)) {
@@ -118,6 +121,11 @@ private:
         return use.getOwner() != chosen.getDefiningOp() && !isa<memref::CopyOp>(use.getOwner());
       });
     }
+    return success();
+  }
+
+  LogicalResult noBound() {
+    return function.emitOpError() << "has a size that depends on data and has no bound";
   }
 
   Value dimOf(StringAttr symbol) {
@@ -128,7 +136,7 @@ private:
   }
 
   /// Steps of the function, sizes and lifetimes of its buffers.
-  void number() {
+  LogicalResult number() {
     int64_t step = 0;
     for (Operation &op : block)
       steps[&op] = step++;
@@ -137,8 +145,12 @@ private:
       bytes.multiply(elementBytes(alloc.getType().getElementType()));
       unsigned next = 0;
       for (int64_t size : alloc.getType().getShape()) {
-        if (ShapedType::isDynamic(size))
-          multiplyByRoom(bytes, alloc.getDynamicSizes()[next++]);
+        Value most =
+            ShapedType::isDynamic(size) ? bounds.upper(alloc.getDynamicSizes()[next++]) : Value();
+        if (most)
+          multiplyByRoom(bytes, most);
+        else if (ShapedType::isDynamic(size))
+          return noBound();
         else
           bytes.multiply(size);
       }
@@ -148,6 +160,7 @@ private:
       products.push_back(bytes);
       lifetimes.push_back(lifetime);
     }
+    return success();
   }
 
   /// Takes factors of 0 in `size` for 1.
@@ -300,6 +313,7 @@ private:
   func::FuncOp function;
   Block &block;
   ImplicitLocOpBuilder builder;
+  Bounds bounds{block};
   BlockArgument arena;
   DenseMap<Operation *, int64_t> steps;
   SmallVector<memref::AllocOp> allocs;

@@ -8,7 +8,8 @@
 //
 // All functions compute the index arithmetic. `plan` also checks: dims, kernel.require, and that
 // no tensor is larger than what its kernel counts with, so that no size in `run` can overflow.
-// HostCode.cpp has what they share.
+// Where `run` has measured sizes, the others have their bounds, and `run` checks what is required
+// of them. HostCode.cpp has what they share.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -41,11 +42,17 @@ bool isNamed(kernel::CallOp call) {
   return isa<NameLoc>(call.getLoc()) || isa<FusedLoc>(call.getLoc());
 }
 
+/// Whether it is checked during the run.
+bool isMeasured(kernel::RequireOp require) {
+  return kernel::isMeasured(require.getLhs()) || kernel::isMeasured(require.getRhs());
+}
+
 /// rapt_plan(context, dims, output_dims, plan)
 class PlanFunction : HostCode {
 public:
-  PlanFunction(OpBuilder &builder, func::FuncOp main, const Objects &objects)
-      : HostCode(builder, main, kPlanName, 4), objects(objects) {}
+  PlanFunction(OpBuilder &builder, func::FuncOp main, const Objects &objects,
+               const UpperBounds &bounds)
+      : HostCode(builder, main, kPlanName, 4), objects(objects), bounds(bounds) {}
 
   LogicalResult build() {
     if (failed(bindSymbols()))
@@ -58,11 +65,12 @@ public:
         require(dim, code.number(1), code.number(halideLimit),
                 ("dim '" + name + "' is %lld, but it can be from 1 to %lld").str());
     for (Operation &op : main.getBody().front()) {
-      if (isIndexArithmetic(&op)) {
-        if (failed(emitIndex(&op)))
+      if (isIndexArithmetic(&op) || isa<kernel::MeasureOp>(op)) {
+        if (failed(emitBound(&op, bounds)))
           return failure();
       } else if (auto require = dyn_cast<kernel::RequireOp>(op)) {
-        emitRequire(require);
+        if (!isMeasured(require))
+          emitRequire(require);
       }
     }
     for (auto call : main.getOps<kernel::CallOp>())
@@ -81,12 +89,6 @@ private:
     Value offset = code.sub(value, low), range = code.sub(high, low);
     Value bad = code.is(Code::Compare::ugt, offset, range);
     code.returnIf(bad, [&] { return fail(message, value, high); });
-  }
-
-  void emitRequire(kernel::RequireOp op) {
-    Value lhs = lookup(op.getLhs()), rhs = lookup(op.getRhs());
-    auto wrong = op.getEqual() ? Code::Compare::ne : Code::Compare::sgt;
-    code.returnIf(code.is(wrong, lhs, rhs), [&] { return fail(op.getMessage(), lhs, rhs); });
   }
 
   /// Product that sticks at a value above every limit instead of wrapping around.
@@ -199,36 +201,28 @@ private:
   }
 
   void storeResults() {
-    Value outputDims = argument(2), plan = argument(3);
-    int64_t offset = 0;
-    for (BlockArgument output : outputs()) {
-      ArrayRef<Value> sizes = outputSizes(output);
-      auto type = cast<MemRefType>(output.getType());
-      checkElements(sizeOf(type, sizes), elementLimit,
+    Value plan = argument(3);
+    for (BlockArgument output : outputs())
+      checkElements(sizeOf(cast<MemRefType>(output.getType()), outputSizes(output)), elementLimit,
                     "an output has %lld elements, more than %lld");
-      for (int64_t size : type.getShape()) {
-        bool isDynamic = ShapedType::isDynamic(size);
-        code.store(isDynamic ? lookup(sizes.front()) : code.number(size), outputDims, offset);
-        sizes = sizes.drop_front(isDynamic);
-        offset += 8;
-      }
-    }
+    storeOutputDims(argument(2));
     code.store(lookup(main.getBody().front().getTerminator()->getOperands().back()), plan, 0);
     code.store(scratch ? scratch : code.number(0), plan, 8);
     LLVM::ReturnOp::create(code, code.number(code.status(), 0));
   }
 
   const Objects &objects;
+  const UpperBounds &bounds;
   SmallVector<std::pair<Product, int64_t>> checked;
   SmallVector<SmallVector<Product>> checkedSums;
   Value scratch;
 };
 
-/// rapt_run(context, dims, inputs, outputs, arena, weights)
+/// rapt_run(context, dims, inputs, outputs, arena, weights, output_dims)
 class RunFunction : HostCode {
 public:
   RunFunction(OpBuilder &builder, func::FuncOp main, CallTable &table)
-      : HostCode(builder, main, kRunName, 6), table(table) {}
+      : HostCode(builder, main, kRunName, 7), table(table) {}
 
   LogicalResult build() {
     if (failed(bindSymbols()))
@@ -274,11 +268,31 @@ private:
       return emitCopy(copy);
     else if (auto check = dyn_cast<kernel::CheckIndicesOp>(op))
       return emitCheck(check);
+    else if (auto measure = dyn_cast<kernel::MeasureOp>(op))
+      emitMeasure(measure);
+    else if (auto require = dyn_cast<kernel::RequireOp>(op))
+      isMeasured(require) ? emitRequire(require) : void();
     else if (isa<func::ReturnOp>(op))
-      LLVM::ReturnOp::create(code, code.number(code.status(), 0));
-    else if (!isa<kernel::RequireOp>(op))
+      emitReturn();
+    else
       return op->emitOpError() << "has no place in the host's function at this stage";
     return success();
+  }
+
+  /// What data says is used once it is known to be a size that was planned for.
+  void emitMeasure(kernel::MeasureOp measure) {
+    Value size = code.load(code.word(), lookup(measure.getCount()), 0);
+    Value bound = lookup(measure.getBound());
+    std::string message = onnx::nodeText(measure.getLoc()) + ": size '" +
+                          measure.getSymbol().str() + "' is %lld, but it can be from 0 to %lld";
+    code.returnIf(code.is(Code::Compare::ugt, size, bound),
+                  [&] { return fail(message, size, bound); });
+    bind(measure.getValue(), size);
+  }
+
+  void emitReturn() {
+    storeOutputDims(argument(6));
+    LLVM::ReturnOp::create(code, code.number(code.status(), 0));
   }
 
   /// Whether one of the dims of result number `index` is 0; null when none can be.
@@ -395,12 +409,15 @@ struct HostToLLVM : PassWrapper<HostToLLVM, OperationPass<ModuleOp>> {
     FailureOr<CallTable> table = readCallTable(getOperation());
     if (failed(table))
       return signalPassFailure();
+    FailureOr<UpperBounds> bounds = boundMeasured(functions[0].getBody().front());
+    if (failed(bounds))
+      return signalPassFailure();
     OpBuilder builder(functions[0]);
     Objects objects;
     if (failed(emitAdapters(builder, objects)) || failed(checkCallees(functions[0])) ||
-        failed(PlanFunction(builder, functions[0], objects).build()) ||
+        failed(PlanFunction(builder, functions[0], objects, *bounds).build()) ||
         failed(RunFunction(builder, functions[0], *table).build()) ||
-        failed(buildWorkFunction(builder, functions[0], *table)))
+        failed(buildWorkFunction(builder, functions[0], *table, *bounds)))
       return signalPassFailure();
     writeCallTable(getOperation(), *table);
     functions[0].erase();

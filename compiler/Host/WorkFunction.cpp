@@ -18,14 +18,14 @@ namespace {
 
 class WorkFunction : HostCode {
 public:
-  WorkFunction(OpBuilder &builder, func::FuncOp main, CallTable &table)
-      : HostCode(builder, main, kWorkName, 3), table(table) {}
+  WorkFunction(OpBuilder &builder, func::FuncOp main, CallTable &table, const UpperBounds &bounds)
+      : HostCode(builder, main, kWorkName, 3), table(table), bounds(bounds) {}
 
   LogicalResult build() {
     if (failed(bindSymbols()))
       return failure();
     for (Operation &op : main.getBody().front())
-      if (isIndexArithmetic(&op) && failed(emitIndex(&op)))
+      if ((isIndexArithmetic(&op) || isa<kernel::MeasureOp>(op)) && failed(emitBound(&op, bounds)))
         return failure();
     int64_t offset = 0;
     for (auto call : main.getOps<kernel::CallOp>()) {
@@ -65,10 +65,12 @@ private:
   }
 
   CallTable &table;
+  const UpperBounds &bounds;
 };
 
 } // namespace
 
-LogicalResult host::buildWorkFunction(OpBuilder &builder, func::FuncOp main, CallTable &table) {
-  return WorkFunction(builder, main, table).build();
+LogicalResult host::buildWorkFunction(OpBuilder &builder, func::FuncOp main, CallTable &table,
+                                      const UpperBounds &bounds) {
+  return WorkFunction(builder, main, table, bounds).build();
 }

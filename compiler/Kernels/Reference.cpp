@@ -452,6 +452,7 @@ struct ReferenceKernels : PassWrapper<ReferenceKernels, OperationPass<ModuleOp>>
     addLowering(pm);
     bool maybeEmpty = false;
     getOperation().walk([&](kernel::DimOp dim) { maybeEmpty |= dim.getMaybeEmpty(); });
+    getOperation().walk([&](kernel::MeasureOp) { maybeEmpty = true; });
     interchangeProducts(nested);
     if (failed(bufferize(nested)) || failed(runPipeline(cleanUp, nested)) ||
         failed(hoistAllocations(nested)))

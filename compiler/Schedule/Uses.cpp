@@ -22,7 +22,8 @@ static constexpr int64_t kBatch = 1, kLength = 128;
 
 namespace {
 
-/// Values of index arithmetic, each operation folded once.
+/// Values of index arithmetic, each operation folded once. Measured sizes are taken for their
+/// bounds.
 class Evaluator {
 public:
   explicit Evaluator(const DimSizes &sizes) : sizes(sizes) {}
@@ -50,6 +51,8 @@ private:
       auto found = sizes.find(dim.getSymbol().str());
       return Builder(op).getIndexAttr(found == sizes.end() ? 0 : found->second);
     }
+    if (auto measure = dyn_cast<kernel::MeasureOp>(op))
+      return attributeOf(measure.getBound());
     SmallVector<Attribute> operands;
     for (Value operand : op->getOperands())
       operands.push_back(attributeOf(operand));
@@ -75,12 +78,13 @@ private:
 /// Both sides of what the model requires of its dims, with a size for each of them.
 struct Sides {
   int64_t lhs, rhs;
-  bool hold;
+  bool hold; ///< true also where data decides
 };
 static Sides sidesOf(kernel::RequireOp require, const DimSizes &sizes) {
   Evaluator evaluator(sizes);
   int64_t lhs = evaluator.valueOf(require.getLhs()), rhs = evaluator.valueOf(require.getRhs());
-  return {lhs, rhs, require.getEqual() ? lhs == rhs : lhs <= rhs};
+  bool isMeasured = kernel::isMeasured(require.getLhs()) || kernel::isMeasured(require.getRhs());
+  return {lhs, rhs, isMeasured || (require.getEqual() ? lhs == rhs : lhs <= rhs)};
 }
 
 /// Sizes that are not given follow those that they are required to fit, where one side of the

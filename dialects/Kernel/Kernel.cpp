@@ -55,6 +55,29 @@ bool isView(Operation *op) {
   return isa_and_nonnull<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op);
 }
 
+bool isMeasured(Value index) {
+  llvm::SmallPtrSet<Operation *, 16> seen;
+  SmallVector<Operation *> work{index.getDefiningOp()};
+  while (!work.empty()) {
+    Operation *op = work.pop_back_val();
+    if (isa_and_nonnull<MeasureOp>(op))
+      return true;
+    if (!op || op->getNumResults() != 1 || !op->getResult(0).getType().isIntOrIndex() ||
+        !seen.insert(op).second)
+      continue;
+    for (Value operand : op->getOperands())
+      work.push_back(operand.getDefiningOp());
+  }
+  return false;
+}
+
+LogicalResult MeasureOp::verify() {
+  auto type = cast<ShapedType>(getCount().getType());
+  if (!type.hasStaticShape() || type.getNumElements() != 1 || !type.getElementType().isInteger(64))
+    return emitOpError() << "expects a count of one i64, but it is " << type;
+  return success();
+}
+
 /// `shapes` has one DenseI64ArrayAttr a type, with one number below `numDims` for each of its `?`s.
 static LogicalResult verifyShapes(Operation *op, ArrayAttr shapes, TypeRange types, int64_t numDims,
                                   StringRef what) {

@@ -30,6 +30,9 @@ inline constexpr llvm::StringLiteral kSymbolsAttr = "kernel.symbols";
 /// Attribute of the model's func.func: array of strings, the symbolic dims that may be 0.
 inline constexpr llvm::StringLiteral kMaybeEmptyAttr = "kernel.maybe_empty";
 
+/// Attribute of a linalg.generic whose result another kernel makes than those that read it.
+inline constexpr llvm::StringLiteral kStoredAttr = "kernel.stored";
+
 /// Whether `symbol` is in the function's kernel.maybe_empty.
 bool mayBeEmpty(mlir::Operation *function, llvm::StringRef symbol);
 
@@ -42,6 +45,9 @@ mlir::MemRefType bufferOf(mlir::Type tensor);
 /// tensor.expand_shape, collapse_shape or cast: its result lies in the buffer of its operand. False
 /// for null.
 bool isView(mlir::Operation *op);
+
+/// Whether an index depends on a kernel.measure.
+bool isMeasured(mlir::Value index);
 
 } // namespace rapt::kernel
 

@@ -73,11 +73,34 @@ def Kernel_DimOp : Kernel_Op<"dim", [Pure]> {
   let assemblyFormat = "$symbol (`maybe_empty` $maybe_empty^)? attr-dict";
 }
 
+def Kernel_MeasuredDimOp : Kernel_Op<"measured_dim", [Pure]> {
+  let summary = "a size that data decides, before the operation that finds it out is lowered";
+  let description = [{
+    `%n = kernel.measured_dim "count(y)" at_most %bound`: from 0 to the bound, which follows from the dims
+    of the model's inputs. fuse-lower puts the result of a kernel.measure in its place.
+  }];
+  let arguments = (ins StrAttr:$symbol, Index:$bound);
+  let results = (outs Index:$value);
+  let assemblyFormat = "$symbol `at_most` $bound attr-dict";
+}
+
+def Kernel_MeasureOp : Kernel_Op<"measure", [MemoryEffects<[MemRead]>]> {
+  let summary = "a size that a kernel has computed: run fails unless it is from 0 to `bound`";
+  let description = [{
+    `%n = kernel.measure "count(y)" %count at_most %bound : tensor<1xi64>`: what uses %n runs after it.
+    `plan` does not know %n, so memory is planned for the bound (compiler/Host/Bounds.h).
+  }];
+  let arguments = (ins StrAttr:$symbol, AnyShaped:$count, Index:$bound);
+  let results = (outs Index:$value);
+  let assemblyFormat = "$symbol $count `at_most` $bound attr-dict `:` type($count)";
+  let hasVerifier = 1;
+}
+
 def Kernel_RequireOp : Kernel_Op<"require"> {
   let summary = "run fails with `message` unless lhs <= rhs (or lhs == rhs with `equal`)";
   let description = [{
     What the graph takes for granted about its dims. `message` may hold two `%lld`, filled with lhs
-    and rhs. Checked in `plan`, before anything runs.
+    and rhs. Checked in `plan`, before anything runs; where a side depends on a kernel.measure, after that.
   }];
   let arguments = (ins Index:$lhs, Index:$rhs, UnitAttr:$equal, StrAttr:$message);
   let assemblyFormat = "$lhs `,` $rhs (`equal` $equal^)? $message attr-dict";

@@ -46,6 +46,7 @@ void addWindows(InferTable &table);
 void addResize(InferTable &table);
 void addScatter(InferTable &table);
 void addLoops(InferTable &table);
+void addSelection(InferTable &table);
 
 inline mlir::Type elementTypeOf(mlir::Value value) {
   return mlir::cast<mlir::ShapedType>(value.getType()).getElementType();

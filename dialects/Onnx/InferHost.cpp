@@ -22,6 +22,14 @@ LogicalResult inferDim(ShapeInference &shapes, kernel::DimOp op) {
   return success();
 }
 
+LogicalResult inferMeasuredDim(ShapeInference &shapes, kernel::MeasuredDimOp op) {
+  SymbolicExpr bound = shapes.scalar(op.getBound());
+  if (!bound.isKnown() || bound.hasMeasured())
+    return op.emitOpError() << "expects a bound that follows from the dims of the model's inputs";
+  shapes.bindScalar(op.getResult(), SymbolicExpr::measured(op.getSymbol(), bound));
+  return success();
+}
+
 LogicalResult inferRequire(ShapeInference &shapes, kernel::RequireOp op) {
   SymbolicExpr lhs = shapes.scalar(op.getLhs()), rhs = shapes.scalar(op.getRhs());
   if (lhs.isKnown() && rhs.isKnown())
@@ -73,6 +81,7 @@ LogicalResult inferSdpa(ShapeInference &shapes, attn::SdpaOp op) {
 
 void addHostOps(InferTable &table) {
   table.add<kernel::DimOp, inferDim>();
+  table.add<kernel::MeasuredDimOp, inferMeasuredDim>();
   table.add<kernel::RequireOp, inferRequire>();
   table.add<arith::ConstantOp, inferConstantIndex>();
   table.add<arith::AddIOp, inferArith<arith::AddIOp, add>>();

@@ -387,6 +387,25 @@ def Onnx_TriluOp : Onnx_Op<"Trilu"> {
   let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
 }
 
+// --- Sizes that depend on data -------------------------------------------------------------------------
+def Onnx_NonZeroOp : Op<Onnx_Dialect, "NonZero"> {
+  let summary = "the indices of the elements that are not zero, in row-major order: [rank, how many there are]";
+  let description = [{
+    How many is the measured symbol `symbol` (SymbolicExpr.h), of which this is the one definition: it stays
+    also where only the size is used.
+  }];
+  let arguments = (ins AnyTensor:$x, StrAttr:$symbol);
+  let results = (outs AnyTensor:$indices);
+  let assemblyFormat = "$x `size` $symbol attr-dict `:` functional-type(operands, results)";
+}
+def Onnx_RankRowsOp : Onnx_Op<"RankRows"> {
+  let summary = "for each row of a matrix how many different rows are less, and the first row that equals it";
+  let description = [{Rows compare as words do; a NaN is above every number and equals every NaN.}];
+  let arguments = (ins AnyTensor:$x);
+  let results = (outs AnyTensor:$ranks, AnyTensor:$firsts);
+  let assemblyFormat = "$x attr-dict `:` functional-type(operands, results)";
+}
+
 // --- Shapes and constants ----------------------------------------------------------------------------
 def Onnx_ShapeOp : Onnx_Op<"Shape"> {
   let summary = "dims `start` up to, not including, `end` of the operand, as i64";

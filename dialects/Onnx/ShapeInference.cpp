@@ -35,6 +35,7 @@ const InferTable &inferTable() {
     addResize(table);
     addScatter(table);
     addLoops(table);
+    addSelection(table);
     return table;
   }();
   return table;
@@ -156,7 +157,10 @@ LogicalResult ShapeInference::set(Operation *op, unsigned result, Shape shape, T
   // Zero elements or not: every partial product must fit, so that nobody's arithmetic overflows.
   __int128 bytes = std::max(1u, elementType.getIntOrFloatBitWidth() / 8);
   for (auto [i, dim] : llvm::enumerate(shape)) {
-    dim = simplify(dim);
+    // Its size goes by its own name, also where that is required to equal another: who measures it
+    // can not count on it.
+    if (!isa<NonZeroOp>(op))
+      dim = simplify(dim);
     if (!dim.isKnown())
       return op->emitOpError() << "result dim " << i
                                << " does not follow from the dims of the model's inputs, or does "
@@ -214,7 +218,8 @@ static SymbolicExpr resolveExtremes(const ShapeInference &shapes, const Symbolic
     SymbolicExpr product(term.coefficient);
     for (const Atom &atom : term.factors) {
       if (atom->kind == SymbolicAtom::Symbol) {
-        product = product * SymbolicExpr::symbol(atom->name, atom->least);
+        product = product * (atom->bound.isKnown() ? SymbolicExpr::measured(atom->name, atom->bound)
+                                                   : SymbolicExpr::symbol(atom->name, atom->least));
         continue;
       }
       SymbolicExpr a = resolveExtremes(shapes, atom->lhs), b = resolveExtremes(shapes, atom->rhs);
@@ -422,6 +427,9 @@ LogicalResult ShapeInference::run(func::FuncOp function) {
 
 // --- Expressions as code -------------------------------------------------------------------------
 static Value materializeAtom(OpBuilder &builder, Location loc, const SymbolicAtom &atom) {
+  if (atom.kind == SymbolicAtom::Symbol && atom.bound.isKnown())
+    return kernel::MeasuredDimOp::create(builder, loc, atom.name,
+                                         ShapeInference::materialize(builder, loc, atom.bound));
   if (atom.kind == SymbolicAtom::Symbol)
     return kernel::DimOp::create(builder, loc, atom.name, /*maybe_empty=*/atom.least == 0);
   Value lhs = ShapeInference::materialize(builder, loc, atom.lhs);

@@ -8,6 +8,8 @@
 
 #include "dialects/Onnx/SymbolicExpr.h"
 
+#include "llvm/ADT/STLExtras.h"
+
 #include <algorithm>
 #include <limits>
 
@@ -54,7 +56,7 @@ int64_t floorDivBound(int64_t a, int64_t b) {
 
 Interval boundsOf(const SymbolicAtom &atom) {
   if (atom.kind == SymbolicAtom::Symbol)
-    return {atom.least, highest};
+    return {atom.least, atom.bound.isKnown() ? atom.bound.upperBound() : highest};
   Interval a = bounds(atom.lhs), b = bounds(atom.rhs);
   switch (atom.kind) {
   case SymbolicAtom::Min:
@@ -96,7 +98,8 @@ int64_t SymbolicExpr::upperBound() const {
 }
 
 /// A minimum that is subtracted is no more than either of its operands, a maximum that is added no
-/// less: x - min(x, 2) is at least x - x. `steps` bounds how many of them are replaced.
+/// less: x - min(x, 2) is at least x - x. A measured symbol that is subtracted is no more than its
+/// bound. `steps` bounds how many of them are replaced.
 bool SymbolicExpr::isNeverNegative(const SymbolicExpr &expr, int &steps) {
   if (!expr.isKnown() || expr.lowerBound() >= 0)
     return expr.isKnown();
@@ -111,7 +114,73 @@ bool SymbolicExpr::isNeverNegative(const SymbolicExpr &expr, int &steps) {
       else if (isNeverNegative(others + SymbolicExpr(term.coefficient) * operand, steps))
         return true;
   }
-  return false;
+  if (!expr.hasMeasured()) // once is enough: bounds have none
+    return false;
+  SymbolicExpr bounded(0);
+  for (const SymbolicTerm &term : expr.terms()) {
+    SymbolicExpr whole = fromTerms({term});
+    bounded = bounded + (term.coefficient < 0 && whole.hasMeasured()
+                             ? SymbolicExpr(0) - (SymbolicExpr(0) - whole).withoutMeasured()
+                             : whole);
+  }
+  return bounded != expr && bounded.isKnown() && --steps >= 0 && isNeverNegative(bounded, steps);
+}
+
+// --- Measured symbols ----------------------------------------------------------------------------
+bool SymbolicExpr::hasMeasured() const {
+  return llvm::any_of(terms(), [](const SymbolicTerm &term) {
+    return llvm::any_of(term.factors, [](const Atom &factor) {
+      return factor->kind == SymbolicAtom::Symbol
+                 ? factor->bound.isKnown()
+                 : factor->lhs.hasMeasured() || factor->rhs.hasMeasured();
+    });
+  });
+}
+
+SymbolicExpr SymbolicExpr::withPositiveMeasured() const {
+  if (!hasMeasured())
+    return *this;
+  return replaceSymbols([](const Atom &atom) {
+    return atom->bound.isKnown() ? symbol(atom->name) : fromTerms({{1, {atom}}});
+  });
+}
+
+/// Each term is bounded alone: its measured factors by their bounds where it is added, by 0 where
+/// it is subtracted, if none of its factors is ever negative.
+SymbolicExpr SymbolicExpr::withoutMeasured() const {
+  SymbolicExpr sum(0);
+  for (const SymbolicTerm &term : terms()) {
+    SymbolicExpr product(term.coefficient);
+    for (const Atom &atom : term.factors) {
+      SymbolicExpr factor = fromTerms({{1, {atom}}});
+      if (!factor.hasMeasured()) {
+        product = product * factor;
+        continue;
+      }
+      bool signs = llvm::all_of(term.factors, [](const Atom &other) {
+        return fromTerms({{1, {other}}}).lowerBound() >= 0;
+      });
+      if (!signs)
+        return {};
+      if (term.coefficient < 0) {
+        product = SymbolicExpr(0);
+        break;
+      }
+      SymbolicExpr a = atom->lhs.withoutMeasured(), b = atom->rhs.withoutMeasured();
+      if (atom->kind == SymbolicAtom::Symbol)
+        product = product * atom->bound;
+      else if (atom->kind == SymbolicAtom::FloorDiv)
+        product = product * (atom->rhs.hasMeasured() ? SymbolicExpr() : floorDiv(a, atom->rhs));
+      else if (atom->kind == SymbolicAtom::Min)
+        product = product * (a.isKnown() && b.isKnown() ? min(a, b) : a.isKnown() ? a : b);
+      else if (atom->kind == SymbolicAtom::Max)
+        product = product * max(a, b);
+      else
+        product = product * (b - SymbolicExpr(1));
+    }
+    sum = sum + product;
+  }
+  return isKnown() ? sum : SymbolicExpr();
 }
 
 bool SymbolicExpr::provablyAtMost(const SymbolicExpr &a, const SymbolicExpr &b) {

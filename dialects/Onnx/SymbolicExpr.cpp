@@ -61,6 +61,16 @@ SymbolicExpr SymbolicExpr::symbol(llvm::StringRef name, int64_t least) {
   return fromTerms({std::move(term)});
 }
 
+SymbolicExpr SymbolicExpr::measured(llvm::StringRef name, const SymbolicExpr &bound) {
+  auto atom = std::make_shared<SymbolicAtom>();
+  atom->name = name.str();
+  atom->least = 0;
+  atom->bound = bound;
+  SymbolicTerm term{1, {}};
+  term.factors.push_back(std::move(atom));
+  return fromTerms({std::move(term)});
+}
+
 SymbolicExpr SymbolicExpr::fromTerms(Poly terms) {
   for (SymbolicTerm &term : terms)
     llvm::sort(term.factors, [](auto &a, auto &b) { return compareAtoms(a, b) < 0; });
@@ -361,13 +371,13 @@ bool SymbolicExpr::contains(llvm::StringRef symbol) const {
 }
 
 /// The expression with each symbol replaced by what `choose` gives for its atom.
-static SymbolicExpr replaceSymbols(const SymbolicExpr &expr,
-                                   llvm::function_ref<SymbolicExpr(const SymbolicAtom &)> choose) {
-  auto replaced = [&](const SymbolicAtom &atom) {
-    if (atom.kind == SymbolicAtom::Symbol)
+SymbolicExpr
+SymbolicExpr::replaceSymbols(llvm::function_ref<SymbolicExpr(const Atom &)> choose) const {
+  auto replaced = [&](const Atom &atom) {
+    if (atom->kind == SymbolicAtom::Symbol)
       return choose(atom);
-    SymbolicExpr a = replaceSymbols(atom.lhs, choose), b = replaceSymbols(atom.rhs, choose);
-    switch (atom.kind) {
+    SymbolicExpr a = atom->lhs.replaceSymbols(choose), b = atom->rhs.replaceSymbols(choose);
+    switch (atom->kind) {
     case SymbolicAtom::FloorDiv:
       return SymbolicExpr::floorDiv(a, b);
     case SymbolicAtom::Mod:
@@ -379,10 +389,10 @@ static SymbolicExpr replaceSymbols(const SymbolicExpr &expr,
     }
   };
   SymbolicExpr sum(0);
-  for (const SymbolicTerm &term : expr.terms()) {
+  for (const SymbolicTerm &term : terms()) {
     SymbolicExpr product(term.coefficient);
     for (const Atom &factor : term.factors)
-      product = product * replaced(*factor);
+      product = product * replaced(factor);
     sum = sum + product;
   }
   return sum;
@@ -409,16 +419,16 @@ bool SymbolicExpr::cancelTerms(SymbolicExpr &lhs, SymbolicExpr &rhs) {
 SymbolicExpr SymbolicExpr::substitute(llvm::StringRef symbol, const SymbolicExpr &value) const {
   if (!contains(symbol))
     return *this;
-  return replaceSymbols(*this, [&](const SymbolicAtom &atom) {
-    return atom.name == symbol ? value : SymbolicExpr::symbol(atom.name, atom.least);
-  });
+  return replaceSymbols(
+      [&](const Atom &atom) { return atom->name == symbol ? value : fromTerms({{1, {atom}}}); });
 }
 
 bool SymbolicExpr::isPositiveUnlessInputsEmpty() const {
   if (lowerBound() >= 1)
     return true;
-  SymbolicExpr filled = replaceSymbols(
-      *this, [](const SymbolicAtom &atom) { return SymbolicExpr::symbol(atom.name); });
+  SymbolicExpr filled = replaceSymbols([](const Atom &atom) {
+    return atom->bound.isKnown() ? fromTerms({{1, {atom}}}) : symbol(atom->name);
+  });
   return isKnown() && filled.lowerBound() >= 1;
 }
 

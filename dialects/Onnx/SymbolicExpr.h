@@ -5,7 +5,9 @@
 // Expressions are immutable and kept in normal form, so that equal expressions compare equal.
 //
 // A symbol is a dim of an input. It is at least 1, or at least 0 where the importer found that the
-// graph works with such an input empty (frontends/onnx/EmptyDims.h).
+// graph works with such an input empty (frontends/onnx/EmptyDims.h). A measured symbol is a size
+// that data decides while the model runs (how many elements are not zero): from 0 up to a bound
+// that is an expression over the dims of the inputs.
 // Arithmetic that leaves int64, or grows past a fixed size, gives the unknown expression.
 //
 //===-------------------------------------------------------------------------------------===//
@@ -13,6 +15,7 @@
 #define RAPT_DIALECTS_ONNX_SYMBOLICEXPR_H
 
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
 
@@ -39,6 +42,8 @@ public:
   SymbolicExpr(int64_t value);
   /// `least` is 0 or 1, and the same wherever the symbol stands.
   static SymbolicExpr symbol(llvm::StringRef name, int64_t least = 1);
+  /// `bound` is known, has no measured symbols, and is the same wherever the symbol stands.
+  static SymbolicExpr measured(llvm::StringRef name, const SymbolicExpr &bound);
 
   bool isKnown() const { return poly != nullptr; }
   /// The value, when the expression has no symbols.
@@ -76,11 +81,17 @@ public:
   /// The expression with `value` in place of a symbol.
   SymbolicExpr substitute(llvm::StringRef symbol, const SymbolicExpr &value) const;
   bool contains(llvm::StringRef symbol) const;
+  bool hasMeasured() const;
+  /// The expression as if its measured symbols were dims of inputs that are at least 1.
+  SymbolicExpr withPositiveMeasured() const;
+  /// An expression over the dims of the inputs that is never below this one; unknown if none was
+  /// found.
+  SymbolicExpr withoutMeasured() const;
 
   /// What holds for all values of the symbols; INT64_MIN and INT64_MAX stand for no bound.
   int64_t lowerBound() const;
   int64_t upperBound() const;
-  /// Whether the expression is at least 1 wherever all symbols are: what is empty then is so
+  /// Whether the expression is at least 1 wherever all dims of inputs are: what is empty then is so
   /// because an input is.
   bool isPositiveUnlessInputsEmpty() const;
   /// a != b for all values of the symbols.
@@ -102,6 +113,7 @@ private:
   unsigned size() const;
   static SymbolicExpr fromAtom(int kind, const SymbolicExpr &a, const SymbolicExpr &b);
   static bool isNeverNegative(const SymbolicExpr &expr, int &steps);
+  SymbolicExpr replaceSymbols(llvm::function_ref<SymbolicExpr(const Atom &)> choose) const;
 
   std::shared_ptr<const Poly> poly; // null: unknown
 };
@@ -111,6 +123,7 @@ struct SymbolicAtom {
   enum Kind { Symbol, FloorDiv, Mod, Min, Max } kind = Symbol;
   std::string name;      ///< of a Symbol
   int64_t least = 1;     ///< of a Symbol: 0 when it may be empty
+  SymbolicExpr bound;    ///< of a measured Symbol
   SymbolicExpr lhs, rhs; ///< of the others
   unsigned size = 1;     ///< atoms in it, itself included
 };

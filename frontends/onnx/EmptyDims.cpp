@@ -43,7 +43,7 @@ static SmallVector<SymbolicExpr> dimsToKeep(func::FuncOp function, const ShapeIn
   SmallVector<SymbolicExpr> dims;
   llvm::StringSet<> known;
   auto keep = [&](const SymbolicExpr &named) {
-    SymbolicExpr dim = withOneNameEach(named, shapes.requirements());
+    SymbolicExpr dim = withOneNameEach(named.withPositiveMeasured(), shapes.requirements());
     if (!dim.constant() && dim.lowerBound() >= 1 && known.insert(dim.str()).second)
       dims.push_back(dim);
   };

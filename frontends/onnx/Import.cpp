@@ -34,6 +34,7 @@ public:
   /// Null when there are problems, which are then in that list, or after another error.
   OwningOpRef<ModuleOp> run();
   SmallVector<Value> importSubgraph(const Graph &graph, ArrayRef<Value> inputs) override;
+  std::string nameSize(StringRef output) override;
   /// After a run: the symbolic dims with which the function that it made works when they are 0.
   /// What was taken for granted may say that they are not.
   SmallVector<mlir::Attribute> findMaybeEmpty(ModuleOp module) const {
@@ -90,6 +91,8 @@ private:
   std::vector<Input> inputs;
   SmallVector<mlir::Attribute> symbols;
   llvm::StringSet<> symbolNames, specialised, used;
+  llvm::StringSet<>
+      dimNames; ///< of dims of inputs, of graph outputs and of sizes that depend on data
   llvm::StringMap<Value> values;
   /// The parts of each sequence. A sequence is no value: SplitToSequence makes its parts,
   /// SequenceAt picks one, and nothing else may read it.
@@ -143,6 +146,7 @@ LogicalResult Importer::importInput(const ValueInfo &input) {
       continue;
     }
     StringAttr symbol = builder.getStringAttr(name);
+    dimNames.insert(name);
     if (symbolNames.insert(name).second)
       symbols.push_back(symbol);
     result.shape.push_back(symbolOf(name));
@@ -228,6 +232,7 @@ void Importer::collectDeclared() {
   for (const ValueInfo &output : model.graph.outputs) {
     Shape &dims = declared[output.name];
     for (const Dim &dim : output.tensor.dims) {
+      dimNames.insert(escaped(dim.param));
       auto given = options.dims.find(escaped(dim.param));
       dims.push_back(dim.kind == Dim::Value        ? SymbolicExpr(dim.value)
                      : dim.kind == Dim::Unknown    ? SymbolicExpr()
@@ -291,6 +296,13 @@ SmallVector<Value> Importer::importSubgraph(const Graph &graph, ArrayRef<Value> 
   for (const ValueInfo &output : graph.outputs)
     outputs.push_back(valueOf(nullptr, output.name));
   return outputs;
+}
+
+std::string Importer::nameSize(StringRef output) {
+  std::string name = "count(" + escaped(output) + ")";
+  while (!dimNames.insert(name).second)
+    name += "'";
+  return name;
 }
 
 /// Where a constant is made that every graph around the current node may use: in front of the

@@ -8,6 +8,21 @@ using namespace mlir;
 
 namespace rapt::onnx {
 
+/// A size that data decides, of what the loop or its body reads or makes.
+static std::optional<SymbolicExpr> measuredSize(ShapeInference &shapes, LoopOp loop) {
+  std::optional<SymbolicExpr> found;
+  loop->walk([&](Operation *op) {
+    SmallVector<Value> values(op->getOperands());
+    llvm::append_range(values, op->getResults());
+    for (Value value : values)
+      for (const SymbolicExpr &dim : shapes.shape(value))
+        if (dim.hasMeasured())
+          found = dim;
+    return found ? WalkResult::interrupt() : WalkResult::advance();
+  });
+  return found;
+}
+
 SmallVector<Value> makeLoop(NodeBuilder &b, const LoopInputs &inputs, LoopBody body) {
   if (b.stopped() || llvm::is_contained(inputs.states, Value()) ||
       llvm::is_contained(inputs.scanned, Value()))
@@ -54,6 +69,10 @@ SmallVector<Value> makeLoop(NodeBuilder &b, const LoopInputs &inputs, LoopBody b
   YieldOp::create(ops, b.location(), yielded);
   if (!b.finish(loop))
     return {};
+  if (std::optional<SymbolicExpr> size = measuredSize(b.analysis(), loop)) {
+    b.unsupported("a tensor in the loop has the size " + size->str() + ", which depends on data");
+    return {};
+  }
   return SmallVector<Value>(loop.getOutputs());
 }
 

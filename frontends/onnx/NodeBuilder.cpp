@@ -320,6 +320,20 @@ SmallVector<Value> NodeBuilder::importGraph(const Graph &graph, ArrayRef<Value> 
   return skipped ? nothing : imported;
 }
 
+Value NodeBuilder::nonZero(Value x) {
+  if (stopped() || !x)
+    return {};
+  Block *block = builder.getInsertionBlock();
+  for (Operation *user : x.getUsers()) // sizes of one tensor are one size
+    if (auto known = dyn_cast<NonZeroOp>(user); known && known->getBlock() == block)
+      return known.getIndices();
+  if (isa_and_nonnull<LoopOp>(block->getParentOp())) {
+    unsupported("the size of its result depends on data, in the body of a loop");
+    return {};
+  }
+  return make<NonZeroOp>(x, subgraphs.nameSize(firstOutput()));
+}
+
 void NodeBuilder::out(size_t i, Value value) {
   numKnown = std::max(numKnown, i + 1);
   if (i < outputs.size())

@@ -29,6 +29,9 @@ public:
   /// graphs are seen by their names.
   virtual llvm::SmallVector<mlir::Value> importSubgraph(const Graph &graph,
                                                         llvm::ArrayRef<mlir::Value> inputs) = 0;
+  /// A name for the size of `output`, which depends on data: no dim of the model has it, and it is
+  /// the same when the model is imported again.
+  virtual std::string nameSize(llvm::StringRef output) = 0;
 };
 
 class NodeBuilder {
@@ -133,6 +136,9 @@ public:
   /// The outputs of a subgraph that is imported here; as many as it has, null ones after an error.
   llvm::SmallVector<mlir::Value> importGraph(const Graph &graph,
                                              llvm::ArrayRef<mlir::Value> inputs);
+  /// The indices of the elements of `x` that are not zero, [rank, how many there are]. Unsupported
+  /// in the body of a loop, where that differs from one iteration to the next.
+  mlir::Value nonZero(mlir::Value x);
   void out(size_t i, mlir::Value value);
   /// The results become the parts of a sequence, which is the only output.
   void outParts(llvm::ArrayRef<mlir::Value> parts) { outputs.assign(parts.begin(), parts.end()); }

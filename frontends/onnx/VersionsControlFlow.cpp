@@ -40,7 +40,8 @@ bool areAlike(NodeBuilder &b, Value x, Value y) {
   if (b.elementType(x) != b.elementType(y) || left.size() != right.size())
     return false;
   for (auto [one, other] : llvm::zip_equal(left, right))
-    if (one != other && (one.is(1) || other.is(1) || SymbolicExpr::provablyDifferent(one, other)))
+    if (one != other && (one.is(1) || other.is(1) || one.hasMeasured() || other.hasMeasured() ||
+                         SymbolicExpr::provablyDifferent(one, other)))
       return false;
   return true;
 }

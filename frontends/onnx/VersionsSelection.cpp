@@ -1,7 +1,7 @@
 //===- VersionsSelection.cpp - Sizes that depend on data, and rearrangements ------------------===//
 //
-// NonZero, Compress and Unique make tensors whose sizes depend on what their operands hold. They
-// are for operands that are known when the model is compiled.
+// NonZero, Compress and Unique make tensors whose sizes depend on what their operands hold. Of
+// small constants they become constants, else onnx.NonZero and what reads its indices.
 //
 // Source: ONNX operator schemas, Changelog.md, opset 7 to 28.
 //
@@ -22,18 +22,6 @@ using namespace mlir;
 namespace rapt::onnx {
 
 namespace {
-/// The elements of a constant, or an error that says why they are needed.
-std::optional<ArrayRef<Element>> constantElements(NodeBuilder &b, Value value, StringRef name) {
-  if (b.stopped())
-    return std::nullopt;
-  if (!b.isConstant(value)) {
-    b.unsupported("the size of its result depends on data: input '" + name +
-                  "' is not a small constant");
-    return std::nullopt;
-  }
-  return b.elements(value);
-}
-
 SmallVector<int64_t> dimsOfConstant(Value value) {
   return SmallVector<int64_t>(cast<RankedTensorType>(value.getType()).getShape());
 }
@@ -66,14 +54,17 @@ void upgradeNonZero(NodeBuilder &b) {
     }
     return b.out(0, b.stopped() ? Value() : b.make<ConcatOp>(rows, 0));
   }
-  std::optional<ArrayRef<Element>> elements = constantElements(b, x, "X");
-  if (!elements)
-    return;
+  if (!b.isConstant(x)) {
+    if (rank == 0)
+      return b.unsupported("of a scalar that is no constant");
+    return b.out(0, b.nonZero(x));
+  }
+  ArrayRef<Element> elements = b.elements(x);
   SmallVector<int64_t> dims = dimsOfConstant(x);
   SmallVector<SmallVector<int64_t>> rows(rank);
   int64_t count = 0, at = 0;
   forEachIndex(dims, [&](ArrayRef<int64_t> index) {
-    if (isZero((*elements)[at++]))
+    if (isZero(elements[at++]))
       return;
     for (auto [row, i] : llvm::zip(rows, index))
       row.push_back(i);
@@ -96,14 +87,18 @@ void upgradeCompress(NodeBuilder &b) {
     x = reshapeTo(b, x, {-1});
     axis = 0;
   }
-  std::optional<ArrayRef<Element>> elements = constantElements(b, condition, "condition");
-  if (!elements)
+  if (b.stopped())
     return;
-  SmallVector<int64_t> kept;
-  for (auto [i, element] : llvm::enumerate(*elements))
-    if (!isZero(element))
-      kept.push_back(i);
-  Value indices = makeIndices(b, kept, {static_cast<int64_t>(kept.size())});
+  Value indices;
+  if (b.isConstant(condition)) {
+    SmallVector<int64_t> kept;
+    for (auto [i, element] : llvm::enumerate(b.elements(condition)))
+      if (!isZero(element))
+        kept.push_back(i);
+    indices = makeIndices(b, kept, {static_cast<int64_t>(kept.size())});
+  } else {
+    indices = squeeze(b, b.nonZero(condition), {0});
+  }
   b.out(0, b.stopped() ? Value() : b.make<GatherOp>(x, indices, axis));
 }
 
@@ -114,21 +109,58 @@ bool isLess(const Element &a, const Element &b) {
   return a.number < b.number || (std::isnan(b.number) && !std::isnan(a.number));
 }
 
+/// Unique along `axis` of an operand that is no constant.
+void findUnique(NodeBuilder &b, Value x, int64_t axis, bool sorts) {
+  SmallVector<int64_t> perm = otherAxes({axis}, b.rank(x));
+  perm.insert(perm.begin(), axis);
+  Value rows = b.rank(x) == 1 ? unsqueeze(b, x, {1}) : reshapeTo(b, transpose(b, x, perm), {0, -1});
+  if (b.stopped())
+    return;
+  auto found = RankRowsOp::create(b.ops(), b.location(), rows.getType(), rows.getType(), rows);
+  if (!b.finish(found))
+    return;
+  Value ranks = found.getRanks(), firsts = found.getFirsts(), size = scalarDimOf(b, rows, 0);
+  // Where each group begins, in the order of the operand.
+  Value starts = squeeze(b, b.nonZero(binary<EqualOp>(b, firsts, iota(b, size, 0, 1))), {0});
+  Value groups = scalarDimOf(b, starts, 0);
+  auto filled = [&](Value like, int64_t value) -> Value {
+    Value dims = shapeOf(b, like);
+    return b.stopped() ? Value() : b.make<ExpandOp>(scalarInt(b, value), dims);
+  };
+  auto scatter = [&](Value data, Value indices, Value updates, StringRef reduction) -> Value {
+    return b.stopped() ? Value() : b.make<ScatterElementsOp>(data, indices, updates, 0, reduction);
+  };
+  auto gather = [&](Value data, Value indices, int64_t along) -> Value {
+    return b.stopped() ? Value() : b.make<GatherOp>(data, indices, along);
+  };
+  Value inverse = ranks, none = filled(starts, 0);
+  if (sorts)
+    starts = scatter(none, gather(ranks, starts, 0), starts, "none");
+  else
+    inverse = gather(scatter(filled(firsts, 0), starts, iota(b, groups, 0, 1), "none"), firsts, 0);
+  b.out(0, gather(x, starts, axis));
+  b.out(1, starts);
+  b.out(2, inverse);
+  b.out(3, scatter(none, inverse, filled(firsts, 1), "add"));
+}
+
 void upgradeUnique(NodeBuilder &b) {
   Value x = b.in(0);
   bool sorts = b.flagAttr("sorted", true), hasAxis = b.has("axis");
   int64_t axis = hasAxis ? b.normalized(b.intAttr("axis", 0), b.rank(x)) : 0;
   if (!hasAxis && !b.stopped())
     x = reshapeTo(b, x, {-1});
-  std::optional<ArrayRef<Element>> elements = constantElements(b, x, "X");
-  if (!elements)
+  if (b.stopped())
     return;
+  if (!b.isConstant(x))
+    return findUnique(b, x, axis, sorts);
+  ArrayRef<Element> elements = b.elements(x);
   // Each slice along the axis as one row of elements.
   SmallVector<int64_t> dims = dimsOfConstant(x);
   std::vector<std::vector<Element>> slices(dims[axis]);
   int64_t at = 0;
   forEachIndex(dims,
-               [&](ArrayRef<int64_t> index) { slices[index[axis]].push_back((*elements)[at++]); });
+               [&](ArrayRef<int64_t> index) { slices[index[axis]].push_back(elements[at++]); });
   auto below = [&](int64_t i, int64_t j) {
     return std::lexicographical_compare(slices[i].begin(), slices[i].end(), slices[j].begin(),
                                         slices[j].end(), isLess);
@@ -305,18 +337,16 @@ void upgradeDet(NodeBuilder &b) {
 } // namespace
 
 void addSelection(std::vector<Operator> &table) {
-  constexpr llvm::StringLiteral known = "sizes depend on data: of small constants only";
+  constexpr llvm::StringLiteral found = "not in the body of a loop";
   table.insert(
       table.end(),
       {
           {"Col2Im", 18, "float", "shapes must be constant; becomes ConvTranspose", upgradeCol2Im},
-          {"Compress", 9, "float, int, bool",
-           "sizes depend on data: the condition must be a small constant", upgradeCompress},
+          {"Compress", 9, "float, int, bool", found, upgradeCompress},
           {"Det", 11, "float", "matrices of up to 4 rows", upgradeDet},
           {"MaxUnpool", 9, "float", "becomes ScatterElements", upgradeMaxUnpool},
-          {"NonZero", 9, "float, int, bool",
-           "sizes depend on data: of small constants, or of one number everywhere", upgradeNonZero},
-          {"Unique", 11, "float, int, bool", known, upgradeUnique},
+          {"NonZero", 9, "float, int, bool", found, upgradeNonZero},
+          {"Unique", 11, "float, int, bool", found, upgradeUnique},
       });
 }
 

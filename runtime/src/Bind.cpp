@@ -15,13 +15,14 @@ bool Binding::create(const rapt_model *model) {
   size_t symbols = size_t(model->abi->num_symbols), inputs = size_t(model->abi->num_inputs),
          outputs = size_t(model->abi->num_outputs);
   size_t most = inputs > outputs ? inputs : outputs;
-  size_t words = symbols + size_t(model->numOutputDims) + inputs + outputs + symbols;
+  size_t words = symbols + 2 * size_t(model->numOutputDims) + inputs + outputs + symbols;
   char *memory = static_cast<char *>(calloc(words * 8 + most + 1, 1));
   if (!memory)
     return false;
   dims = reinterpret_cast<int64_t *>(memory);
   outputDims = dims + symbols;
-  this->inputs = reinterpret_cast<const void **>(outputDims + model->numOutputDims);
+  resultDims = outputDims + model->numOutputDims;
+  this->inputs = reinterpret_cast<const void **>(resultDims + model->numOutputDims);
   this->outputs = const_cast<void **>(this->inputs + inputs);
   boundInput = reinterpret_cast<int32_t *>(this->outputs + outputs);
   boundDim = boundInput + symbols;
@@ -230,4 +231,13 @@ rapt_status rapt::bindOutputs(const rapt_model *model, const rapt_tensor *tensor
     binding.outputs[row] = tensors[i].data;
   }
   return side.checkAllSeen(binding.seen);
+}
+
+void rapt::describeOutputs(const rapt_model *model, const int64_t *dims, rapt_tensor *outputs) {
+  for (int32_t i = 0; i < model->abi->num_outputs; ++i) {
+    const rapt_abi_tensor &output = model->abi->outputs[i];
+    outputs[i] = {output.name, nullptr, output.dtype, output.rank, {}};
+    memcpy(outputs[i].dims, dims, size_t(output.rank) * sizeof *dims);
+    dims += output.rank;
+  }
 }

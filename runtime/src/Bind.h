@@ -14,7 +14,8 @@ namespace rapt {
 /// The values of one call, in the order of the model's tables; one allocation, made by `create`.
 struct Binding {
   int64_t *dims;       ///< [num_symbols]; -1: not bound yet
-  int64_t *outputDims; ///< [sum of output ranks]
+  int64_t *outputDims; ///< [sum of output ranks] for which the caller has room
+  int64_t *resultDims; ///< [sum of output ranks] that the last run gave
   const void **inputs; ///< [num_inputs] data
   void **outputs;      ///< [num_outputs] data
   int32_t *boundInput; ///< [num_symbols] the input that bound it
@@ -38,6 +39,9 @@ rapt_status planFor(const rapt_model *model, Binding &binding, rapt_abi_plan &pl
 /// Checks outputs against binding.outputDims and fills binding.outputs. Errors as bindInputs.
 rapt_status bindOutputs(const rapt_model *model, const rapt_tensor *tensors, int32_t count,
                         Binding &binding);
+
+/// Writes name, dtype, rank and `dims` (all of them one after the other) of every output, no data.
+void describeOutputs(const rapt_model *model, const int64_t *dims, rapt_tensor *outputs);
 
 } // namespace rapt
 

@@ -35,6 +35,7 @@ rapt_status rapt_run(rapt_workspace *workspace, const rapt_tensor *inputs, int32
   WorkspaceLock lock(workspace);
   if (!lock)
     return inUse();
+  workspace->hasResult = false;
   const rapt_model *model = workspace->model;
   Binding &binding = workspace->binding;
   rapt_abi_plan plan;
@@ -51,8 +52,23 @@ rapt_status rapt_run(rapt_workspace *workspace, const rapt_tensor *inputs, int32
   if (workspace->profile.isOn())
     workspace->profile.begin(binding.dims);
   if (model->abi->run(&workspace->contexts[0].abi, binding.dims, binding.inputs, binding.outputs,
-                      workspace->memory, model->weights))
+                      workspace->memory, model->weights, binding.resultDims))
     return fail(RAPT_ERROR_RUN, "the model refuses these values: %s",
                 error.text[0] ? error.text : "no reason given");
+  workspace->hasResult = true;
+  return RAPT_OK;
+}
+
+rapt_status rapt_result_shapes(rapt_workspace *workspace, rapt_tensor *outputs) {
+  if (!workspace || !outputs)
+    return fail(RAPT_ERROR_ARGUMENT, "rapt_result_shapes: the %s pointer is null",
+                workspace ? "outputs" : "workspace");
+  WorkspaceLock lock(workspace);
+  if (!lock)
+    return inUse();
+  if (!workspace->hasResult)
+    return fail(RAPT_ERROR_ARGUMENT,
+                "rapt_result_shapes: the last run on this workspace failed, or there was none");
+  describeOutputs(workspace->model, workspace->binding.resultDims, outputs);
   return RAPT_OK;
 }

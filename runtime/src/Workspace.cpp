@@ -83,15 +83,8 @@ static rapt_status planShapes(const rapt_model *model, const rapt_tensor *inputs
   rapt_status status = bindInputs(model, inputs, numInputs, false, binding);
   if (!status)
     status = planFor(model, binding, plan);
-  if (!status && outputs) {
-    const int64_t *dims = binding.outputDims;
-    for (int32_t i = 0; i < model->abi->num_outputs; ++i) {
-      const rapt_abi_tensor &output = model->abi->outputs[i];
-      outputs[i] = {output.name, nullptr, output.dtype, output.rank, {}};
-      memcpy(outputs[i].dims, dims, size_t(output.rank) * sizeof *dims);
-      dims += output.rank;
-    }
-  }
+  if (!status && outputs)
+    describeOutputs(model, binding.outputDims, outputs);
   binding.destroy();
   return status;
 }

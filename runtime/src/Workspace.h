@@ -22,6 +22,7 @@ struct rapt_workspace {
   void *memory = nullptr;
   uint64_t bytes = 0;
   bool ownsMemory = true;
+  bool hasResult = false;        ///< the last run succeeded: binding.resultDims
   std::atomic<bool> busy{false}; ///< a run or reserve is going on
   rapt::ThreadPool pool;
 };

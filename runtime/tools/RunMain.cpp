@@ -45,6 +45,8 @@ public:
       return code;
     if (ExitCode code = compute())
       return code;
+    if (ExitCode code = takeResultShapes())
+      return code;
     for (const Array &output : outputs)
       printSummary(output.tensor);
     if (options.output)
@@ -283,6 +285,22 @@ private:
     bool good = (!options.profile || profile.print(numThreads(), error)) &&
                 (!options.trace || profile.writeTrace(options.trace, error));
     return good ? Done : failed(error.text);
+  }
+
+  /// Where sizes depend on data, the outputs are smaller than their memory.
+  ExitCode takeResultShapes() {
+    List<rapt_tensor> results;
+    for (int32_t i = 0; i < info.num_outputs; ++i)
+      if (!append(results, {}))
+        return failed("out of memory");
+    rapt_tensor none;
+    if (rapt_result_shapes(workspace, results.size() ? results.begin() : &none))
+      return failed(rapt_last_error());
+    for (size_t i = 0; i < results.size(); ++i) {
+      memcpy(outputs[i].tensor.dims, results[i].dims, sizeof results[i].dims);
+      memcpy(outputTensors[i].dims, results[i].dims, sizeof results[i].dims);
+    }
+    return Done;
   }
 
   int numThreads() const {

@@ -9,6 +9,7 @@ outputs need the package ml_dtypes.
 """
 
 import ctypes
+import math
 import os
 import threading
 from pathlib import Path
@@ -110,6 +111,7 @@ def _load_library():
         ),
         "rapt_workspace_destroy": (None, [pointer]),
         "rapt_run": (number, [pointer, pointer, number, pointer, number]),
+        "rapt_result_shapes": (number, [pointer, pointer]),
         "rapt_last_error": (ctypes.c_char_p, []),
         "rapt_status_name": (ctypes.c_char_p, [number]),
         "rapt_version": (ctypes.c_char_p, []),
@@ -259,8 +261,8 @@ class InferenceSession:
 class BoundRun:
     """A model with its arguments in place, for many runs on the same memory.
 
-    inputs: the arrays that runs read, as given where they needed no copy. outputs: {name: array}, made once
-    and overwritten by each `run()`.
+    inputs: the arrays that runs read, as given where they needed no copy. outputs: {name: array}, on memory
+    made once and overwritten by each `run()`; where sizes depend on data, each run gives new views of it.
     """
 
     def __init__(self, session, inputs):
@@ -273,11 +275,12 @@ class BoundRun:
                 session._model, self._given, len(self._given), self._wanted
             )
         )
-        self.outputs = {}
+        self.outputs, self._room = {}, {}
         for info, tensor in zip(session._outputs, self._wanted):
             array = np.empty(tensor.dims[: tensor.rank], _numpy_dtype(tensor.dtype))
             tensor.data = array.ctypes.data
-            self.outputs[info.name] = array
+            self.outputs[info.name] = self._room[info.name] = array
+        self._given_back = (_Tensor * len(session._outputs))()
 
     def run(self):
         """Computes the outputs. Raises RaptError."""
@@ -288,3 +291,8 @@ class BoundRun:
                     session._workspace, self._given, len(self._given), self._wanted, len(self._wanted)
                 )
             )
+            _check(_library.rapt_result_shapes(session._workspace, self._given_back))
+        for (name, room), tensor in zip(self._room.items(), self._given_back):
+            shape = tuple(tensor.dims[: tensor.rank])
+            if self.outputs[name].shape != shape:
+                self.outputs[name] = room.reshape(-1)[: math.prod(shape)].reshape(shape)

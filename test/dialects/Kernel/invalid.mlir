@@ -107,3 +107,21 @@ kernel.func @few_panels dims 1 shapes [array<i64: 0>] -> [array<i64: 0>] panels 
 ^bb0(%d0: index, %x: tensor<?xf32>):
   kernel.yield %x : tensor<?xf32>
 }
+
+// -----
+
+func.func @measure_of_two(%counts: tensor<2xi64>) {
+  %n = kernel.dim "n"
+  // expected-error @+1 {{expects a count of one i64, but it is 'tensor<2xi64>'}}
+  %size = kernel.measure "count" %counts at_most %n : tensor<2xi64>
+  return
+}
+
+// -----
+
+func.func @measure_of_floats(%count: tensor<1xf32>) {
+  %n = kernel.dim "n"
+  // expected-error @+1 {{expects a count of one i64, but it is 'tensor<1xf32>'}}
+  %size = kernel.measure "count" %count at_most %n : tensor<1xf32>
+  return
+}

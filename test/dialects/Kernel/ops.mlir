@@ -7,6 +7,11 @@ func.func @region(%x: tensor<?x?x384xf32>) -> tensor<?x?x1536xf32> attributes {k
   %seq = kernel.dim "seq"
   // CHECK: kernel.dim "past" maybe_empty{{$}}
   %past = kernel.dim "past" maybe_empty
+  // CHECK: kernel.measured_dim "count(y)" at_most %{{.*}}{{$}}
+  %later = kernel.measured_dim "count(y)" at_most %seq
+  %count = arith.constant dense<3> : tensor<1xi64>
+  // CHECK: kernel.measure "count(y)" %{{.*}} at_most %{{.*}} : tensor<1xi64>
+  %now = kernel.measure "count(y)" %count at_most %seq : tensor<1xi64>
   %c512 = arith.constant 512 : index
   // CHECK: kernel.require %{{.*}}, %{{.*}} "seq (%lld) exceeds %lld"
   kernel.require %seq, %c512 "seq (%lld) exceeds %lld"

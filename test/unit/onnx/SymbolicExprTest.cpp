@@ -220,4 +220,41 @@ TEST(SymbolicExpr, Division) {
   EXPECT_FALSE(SymbolicExpr::floorDiv(seq, one - seq).isKnown());
   EXPECT_EQ(SymbolicExpr::mod(seq, 4).upperBound(), 3);
 }
+
+TEST(SymbolicExpr, MeasuredStaysBelowItsBound) {
+  SymbolicExpr count = SymbolicExpr::measured("count(y)", batch * seq);
+  EXPECT_EQ(count.str(), "count(y)");
+  EXPECT_EQ(count.lowerBound(), 0);
+  EXPECT_EQ(count.upperBound(), highest);
+  EXPECT_EQ(SymbolicExpr::measured("few", 12).upperBound(), 12);
+  EXPECT_TRUE(count.hasMeasured());
+  EXPECT_TRUE(SymbolicExpr::min(two * count + seq, 512).hasMeasured());
+  EXPECT_FALSE((batch * seq).hasMeasured());
+  EXPECT_TRUE(SymbolicExpr::provablyAtMost(count, batch * seq));
+  EXPECT_TRUE(SymbolicExpr::provablyAtMost(two * count, two * batch * seq + one));
+  EXPECT_FALSE(SymbolicExpr::provablyAtMost(count, seq));
+  EXPECT_FALSE(SymbolicExpr::provablyAtMost(batch * seq, count));
+  // It may be 0, and unlike dims of inputs nobody has been asked for that.
+  EXPECT_FALSE(count.isPositiveUnlessInputsEmpty());
+  EXPECT_TRUE(past.isPositiveUnlessInputsEmpty());
+  EXPECT_GE(count.withPositiveMeasured().lowerBound(), 1);
+  // What replaces another symbol leaves it what it is.
+  EXPECT_TRUE((count * past).substitute("past", seq).hasMeasured());
+}
+
+TEST(SymbolicExpr, BoundsWithoutMeasured) {
+  SymbolicExpr count = SymbolicExpr::measured("count(y)", seq);
+  EXPECT_EQ((two * count + one).withoutMeasured(), two * seq + one);
+  EXPECT_EQ((count * count).withoutMeasured(), seq * seq);
+  EXPECT_EQ((batch - count).withoutMeasured(), batch);
+  EXPECT_EQ(SymbolicExpr::floorDiv(count + SymbolicExpr(3), 2).withoutMeasured(),
+            SymbolicExpr::floorDiv(seq + SymbolicExpr(3), 2));
+  EXPECT_EQ(SymbolicExpr::min(count, 4).withoutMeasured(), SymbolicExpr::min(seq, 4));
+  EXPECT_EQ(SymbolicExpr::max(count, batch).withoutMeasured(), SymbolicExpr::max(seq, batch));
+  EXPECT_EQ(SymbolicExpr::mod(count, 4).withoutMeasured(), SymbolicExpr(3));
+  EXPECT_EQ(seq.withoutMeasured(), seq);
+  // Not all factors are known to be at least 0.
+  EXPECT_FALSE(((batch - seq) * SymbolicExpr::mod(seq, 3) * count).withoutMeasured() == seq);
+  EXPECT_FALSE(SymbolicExpr().withoutMeasured().isKnown());
+}
 } // namespace

@@ -23,6 +23,34 @@ TEST_F(Runs, AnyShapeOnAnyNumberOfThreads) {
   }
 }
 
+TEST_F(Runs, SaysWhichShapesItGave) {
+  makeWorkspace(1);
+  rapt_tensor results[2];
+  EXPECT_FAILS(rapt_result_shapes(nullptr, results), RAPT_ERROR_ARGUMENT, "workspace pointer");
+  EXPECT_FAILS(rapt_result_shapes(workspace, nullptr), RAPT_ERROR_ARGUMENT, "outputs pointer");
+  EXPECT_FAILS(rapt_result_shapes(workspace, results), RAPT_ERROR_ARGUMENT, "there was none");
+  Problem problem(2, 5);
+  ASSERT_EQ(problem.run(workspace), RAPT_OK);
+  ASSERT_EQ(rapt_result_shapes(workspace, results), RAPT_OK);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_STREQ(results[i].name, problem.outputs[i].name);
+    EXPECT_EQ(results[i].data, nullptr);
+    EXPECT_EQ(results[i].dtype, RAPT_F32);
+    ASSERT_EQ(results[i].rank, problem.outputs[i].rank);
+    EXPECT_TRUE(
+        std::equal(results[i].dims, results[i].dims + results[i].rank, problem.outputs[i].dims));
+  }
+  // Of a run that fails there are none, whichever part of it does.
+  problem.ids[3] = 99;
+  EXPECT_EQ(problem.run(workspace), RAPT_ERROR_RUN);
+  EXPECT_FAILS(rapt_result_shapes(workspace, results), RAPT_ERROR_ARGUMENT, "failed");
+  problem.ids[3] = 1;
+  ASSERT_EQ(problem.run(workspace), RAPT_OK);
+  problem.inputs[1].dims[1] = 4;
+  EXPECT_EQ(problem.run(workspace), RAPT_ERROR_SHAPE);
+  EXPECT_FAILS(rapt_result_shapes(workspace, results), RAPT_ERROR_ARGUMENT, "failed");
+}
+
 TEST_F(Runs, AllocatesNothing) {
   makeWorkspace(2);
   Problem large(8, 64), small(2, 5);

@@ -74,7 +74,7 @@ static int one_batch(rapt_abi_context *context, int b, uint8_t *argument) {
 }
 
 static int run(rapt_abi_context *context, const int64_t *dims, const void *const *inputs,
-               void *const *outputs, void *arena, const void *weights) {
+               void *const *outputs, void *arena, const void *weights, int64_t *output_dims) {
   Closure closure = {inputs[0], weights, inputs[1], outputs[0], outputs[1], arena, dims[1]};
   int status = context->check_indices(context, closure.ids, dims[0] * dims[1], 8, 0, TableRows,
                                       "index %lld at position %lld is outside the table");
@@ -89,6 +89,9 @@ static int run(rapt_abi_context *context, const int64_t *dims, const void *const
     closure.total[b] = closure.arena[b];
   if (context->after_call)
     context->after_call(context, 1);
+  const int64_t result_dims[] = {dims[0], dims[1], Channels, dims[0]};
+  for (int i = 0; i < 4; ++i)
+    output_dims[i] = result_dims[i];
   return 0;
 }
 
