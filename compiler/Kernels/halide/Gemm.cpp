@@ -8,7 +8,7 @@
 //            out(n, m, ...) = epilogue(tile(n % nr, m, ..., n / nr)).
 // SCHEDULE   a register tile of tileRows x nr that runs through all of K at once (8 x 48 in 24 zmm:
 //            24 FMAs for 3 loads and 8 broadcasts); panel by panel, all rows inside, so that a
-//            panel stays in L2; the next panel is fetched meanwhile where the schedule says so
+//            panel stays in L2; what comes next is fetched meanwhile where the schedule says so
 //            (docs/kernels.md has the numbers). Blocking K or packing A never won; taller and wider
 //            tiles spill or divide the usual sizes worse. The epilogue reads the tile through a
 //            copy (24 stores, free) because its row loop must not be unrolled: then every row runs
@@ -26,6 +26,10 @@
 namespace rapt::kernels::halide {
 
 namespace H = Halide;
+
+/// How far ahead a panel is fetched where few rows use it: other pages than the one that is read,
+/// which hardware does not fetch from by itself.
+static constexpr int bytesAhead = 8192;
 
 /// The weight is the input that is packed in panels of the schedule's width.
 static std::optional<GemmMatch> match(const KernelSpec &spec, const Schedule &schedule) {
@@ -103,14 +107,14 @@ private:
   void scheduleOut(std::vector<H::VarOrRVar> order, size_t firstTask,
                    const std::vector<H::VarOrRVar> &outermost = {});
   void scheduleSums(H::Func acc, int tileRows);
-  void fetchNextPanels(const H::Expr &inTurn, const std::vector<NextPanelPrefetch::Place> &places);
+  void fetchPanels(const H::Expr &inTurn, const std::vector<PanelPrefetch::Place> &places);
 
   Lowering &lowering;
   const GemmMatch &match;
   const LoopStage &loop;
   int height;
   int64_t evenUpTo;
-  bool fetch;
+  RowTile::Fetch fetch;
   Recipe &recipe;
   int rank, nr, columns, depth, panels;
   /// About 16 groups of neighbouring panels: a thread that takes a group fetches most panels for
@@ -244,7 +248,7 @@ void GemmKernel::scheduleOverlapping() {
       .unroll(tiles.args()[0])
       .unroll(tiles.args()[1]);
   recipe.scratch.push_back(Extent{2 * (height * nr * 4 + 384), {}});
-  fetchNextPanels(chunkBlocks, {{acc.name(), "block", 0}});
+  fetchPanels(chunkBlocks, {{acc.name(), "block", 0}});
 }
 
 void GemmKernel::scheduleEven() {
@@ -266,22 +270,25 @@ void GemmKernel::scheduleEven() {
   schedule(0, tallDom, acc, height);
   schedule(1, lowDom, lowAcc, height - 1);
   recipe.scratch.push_back(Extent{evenUpTo * nr * 4 + 2 * (height * nr * 4 + 384), {}});
-  fetchNextPanels(blocks, {{acc.name(), "tall$y", 0}, {lowAcc.name(), "low$y", talls}});
+  fetchPanels(blocks, {{acc.name(), "tall$y", 0}, {lowAcc.name(), "low$y", talls}});
 }
 
 /// `inTurn`: row blocks that read a panel one after the other.
-void GemmKernel::fetchNextPanels(const H::Expr &inTurn,
-                                 const std::vector<NextPanelPrefetch::Place> &places) {
+void GemmKernel::fetchPanels(const H::Expr &inTurn,
+                             const std::vector<PanelPrefetch::Place> &places) {
   // The fetched lines are counted in floats.
   bool isFloat = lowering.spec.tensors[match.weight].type == ScalarType::F32;
-  if (!fetch || panels == 1 || !isFloat)
+  int stepsAhead = fetch == RowTile::Fetch::Ahead ? bytesAhead / (4 * nr) : 0;
+  if (fetch == RowTile::Fetch::None || !isFloat || depth <= stepsAhead ||
+      (stepsAhead == 0 && panels == 1))
     return;
-  recipe.pass = new NextPanelPrefetch;
+  recipe.pass = new PanelPrefetch;
   recipe.pass->places = places;
   recipe.pass->weight = lowering.inputs[match.weight].name();
   recipe.pass->blocks = inTurn;
   recipe.pass->width = nr;
   recipe.pass->reduction = depth;
+  recipe.pass->stepsAhead = stepsAhead;
   recipe.pass->linesPerStep = static_cast<int>(lowering.schedule.prefetch);
 }
 

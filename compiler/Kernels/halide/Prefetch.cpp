@@ -1,4 +1,4 @@
-//===- Prefetch.cpp - Fetching the next weight panel while this one is used ----*- C++ -*-===//
+//===- Prefetch.cpp - Fetching weights while those before them are used --------*- C++ -*-===//
 //
 // In:  a lowered Halide statement with the loops that Gemm.cpp names. Out: the same with prefetch
 //      intrinsics in the reduction loops of its accumulators.
@@ -45,18 +45,18 @@ private:
 };
 } // namespace
 
-bool NextPanelPrefetch::foundAny() const {
+bool PanelPrefetch::foundAny() const {
   return std::any_of(places.begin(), places.end(), [](const Place &place) { return place.hits; });
 }
 
-Expr NextPanelPrefetch::valueOf(const std::string &var) const {
+Expr PanelPrefetch::valueOf(const std::string &var) const {
   for (auto name = enclosing.rbegin(); name != enclosing.rend(); ++name)
     if (endsWith(*name, "." + var))
       return Variable::make(Halide::Int(32), *name);
   return 0;
 }
 
-Stmt NextPanelPrefetch::visit(const For *loop) {
+Stmt PanelPrefetch::visit(const For *loop) {
   enclosing.push_back(loop->name);
   Stmt result = IRMutator::visit(loop);
   enclosing.pop_back();
@@ -78,6 +78,8 @@ Stmt NextPanelPrefetch::visit(const For *loop) {
   // From this step's line to that of the share. It may lie past the last panel: a prefetch never
   // faults.
   Expr ahead = width * (reduction - k) + (block * reduction + k) * share;
+  if (stepsAhead > 0)
+    ahead = width * stepsAhead;
   Expr offset = load.index + ahead;
   Stmt body = loop->body;
   for (int line = 0; line < linesPerStep; ++line) {

@@ -18,7 +18,7 @@ struct Recipe {
   std::vector<Halide::Func> outputs;
   std::vector<Extent> scratch;
   std::vector<std::vector<Extent>> innerElements; ///< as KernelObject's
-  NextPanelPrefetch *pass = nullptr; ///< custom lowering pass, which the pipeline deletes
+  PanelPrefetch *pass = nullptr; ///< custom lowering pass, which the pipeline deletes
 };
 
 bool buildPointwise(Lowering &lowering, Recipe &recipe);
@@ -31,7 +31,9 @@ bool buildLoops(Lowering &lowering, Recipe &recipe);
 struct RowTile {
   int rows = 0;
   int64_t evenUpTo = 0; ///< the most rows of an even kernel; 0: not even
-  bool fetch = false;   ///< the next panel while this one is used; schedule.prefetch says how
+  /// What is fetched while a panel is used, schedule.prefetch lines in each step: what the same
+  /// panel holds further on, or a share of the next panel.
+  enum class Fetch { None, Ahead, NextPanel } fetch = Fetch::None;
 };
 bool buildGemm(Lowering &lowering, const RowTile &tile, Recipe &recipe);
 /// `tileRows` as above.
