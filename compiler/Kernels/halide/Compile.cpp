@@ -124,30 +124,30 @@ static Recipe buildVariant(std::unique_ptr<Lowering> &lowering, const KernelSpec
 
 /// The register tiles of a gemm: one for a static number of rows, all up to the largest for a
 /// dynamic one. Rows of one or two tiles mostly wait for weights: even tiles would gain nothing
-/// there, and the next panel is fetched only with more. Even ones only for the two largest heights,
-/// as others do not serve more rows.
+/// there. Even ones only for the two largest heights, as others do not serve more rows. The next
+/// panel is fetched by tiles of half the largest height or more: lower ones read at the speed of
+/// memory without.
 static std::vector<Plan> gemmPlans(const Schedule &schedule, const Extent &rows) {
   int largest = static_cast<int>(schedule.tileRows);
-  bool fetch = schedule.prefetch > 0;
-  auto plan = [](int height, int64_t maxRows, const RowTile &tile) {
-    std::string suffix = "_r" + std::to_string(height) + (tile.evenUpTo ? "_even" : "") +
-                         (tile.fetch ? "_fetch" : "");
-    return Plan{suffix, height, maxRows, tile, {}};
+  auto plan = [&](int height, int64_t maxRows, int64_t evenUpTo = 0) {
+    bool fetch = schedule.prefetch > 0 && 2 * height >= largest;
+    std::string suffix = "_r" + std::to_string(height) + (evenUpTo ? "_even" : "");
+    return Plan{suffix, height, maxRows, {height, evenUpTo, fetch}, {}};
   };
   if (rows.isStatic()) {
     int64_t blocks = (rows.factor + largest - 1) / largest;
     int height = static_cast<int>((rows.factor + blocks - 1) / blocks);
     bool few = blocks <= 2, even = rows.factor <= schedule.evenRows && rows.factor % height != 0;
-    return {plan(height, 0, {height, even && !few ? rows.factor : 0, fetch && !few})};
+    return {plan(height, 0, even && !few ? rows.factor : 0)};
   }
   std::vector<Plan> plans;
   for (int height = 1; height <= largest; ++height) {
     bool high = height > 1 && height >= largest - 1;
-    plans.push_back(plan(height, high ? 2 * height : 0, {height, 0, false}));
+    plans.push_back(plan(height, high ? 2 * height : 0));
     if (high && schedule.evenRows > 2 * height)
-      plans.push_back(plan(height, schedule.evenRows, {height, schedule.evenRows, fetch}));
+      plans.push_back(plan(height, schedule.evenRows, schedule.evenRows));
   }
-  plans.push_back(plan(largest, 0, {largest, 0, fetch}));
+  plans.push_back(plan(largest, 0));
   return plans;
 }
 
@@ -171,8 +171,8 @@ static std::vector<Plan> matmulPlans(const Schedule &schedule, const Extent &row
   return plans;
 }
 
-/// From so many keys on, a task packs its values.
-static constexpr int64_t fewestLongKeys = 1024;
+/// From so many keys on, a task packs its values: their rows may lie pages apart (docs/kernels.md).
+static constexpr int64_t fewestLongKeys = 256;
 
 /// One function for static numbers of queries and keys. A dynamic number of queries may have one
 /// for a few of them. A dynamic number of keys has one for many keys, where the number of queries
