@@ -14,7 +14,7 @@
 #include "compiler/Fuse/Fuse.h"
 #include "compiler/Fuse/Match.h"
 #include "compiler/Fuse/RegionGroups.h"
-#include "compiler/SortByUse.h"
+#include "compiler/Fuse/SortByUse.h"
 #include "dialects/Attn/Attn.h"
 #include "dialects/Kernel/Kernel.h"
 #include "dialects/Onnx/ShapeInference.h"
@@ -123,7 +123,7 @@ public:
       op->dropAllReferences();
     for (Operation *op : dead)
       op->erase();
-    sortByUse(body);
+    fuse::sortByUse(body);
     eraseDead(body);
   }
 

@@ -14,8 +14,8 @@
 #include "compiler/EraseDead.h"
 #include "compiler/Fuse/Fuse.h"
 #include "compiler/Fuse/Lowering.h"
+#include "compiler/Fuse/SortByUse.h"
 #include "compiler/HoistInvariants.h"
-#include "compiler/SortByUse.h"
 #include "dialects/Attn/Attn.h"
 #include "dialects/Kernel/Kernel.h"
 

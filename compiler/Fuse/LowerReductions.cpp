@@ -100,6 +100,10 @@ Value extremum(Lowering &lowering, Axes &axes, bool maximum) {
   if (auto real = dyn_cast<FloatType>(type)) {
     init = builder.getFloatAttr(real, APFloat::getInf(real.getFloatSemantics(), maximum));
   } else {
+    // Unlike floats, integers have no number for the extreme of none.
+    for (int64_t dim : axes.reduced)
+      if (onnx::SymbolicExpr extent = lowering.shape(axes.value)[dim]; extent.hasMeasured())
+        lowering.requireNonEmpty(extent);
     unsigned width = type.getIntOrFloatBitWidth();
     init = builder.getIntegerAttr(type, maximum ? APInt::getSignedMinValue(width)
                                                 : APInt::getSignedMaxValue(width));

@@ -29,6 +29,8 @@ Value Bounds::number(int64_t value) {
 }
 
 template <typename Op> Value Bounds::make(Value a, Value b) {
+  if (std::is_same_v<Op, arith::SubIOp> && constantIndex(b) == 0)
+    return a;
   Value result = Op::create(builder, loc, a, b);
   made.push_back(result.getDefiningOp());
   return result;

@@ -93,7 +93,7 @@ typedef struct rapt_tensor_info {
   int32_t dtype; /* rapt_dtype */
   int32_t rank;
   int64_t dims[RAPT_MAX_RANK]; /* -1 where the dim depends on the inputs */
-  /* For people: "batch", "384", "batch * seq"; "count(y) ≤ 2 * seq" where it depends on their data. */
+  /* For people: "batch", "384", "batch * seq"; "count(y) ≤ 2 * seq" where it depends on data. */
   const char *dim_texts[RAPT_MAX_RANK];
 } rapt_tensor_info;
 
@@ -157,9 +157,9 @@ RAPT_API rapt_status rapt_output_info(const rapt_model *model, int32_t index,
 RAPT_API rapt_status rapt_symbol_least(const rapt_model *model, int32_t index, int64_t *least);
 
 /* Writes name, dtype, rank and dims of every output to outputs[0 .. num_outputs), in the model's
- * order and with null data, for inputs of the given shapes. Where a dim depends on the inputs' data it
- * is the largest that it may be; rapt_result_shapes then says what it is. `inputs` need no data. Errors:
- * _ARGUMENT, _NAME, _DTYPE, _RANK, _SHAPE as rapt_run, _MEMORY. Any thread. */
+ * order and with null data, for inputs of the given shapes. Where a dim depends on the inputs' data
+ * it is the largest that it may be; rapt_result_shapes then says what it is. `inputs` need no data.
+ * Errors: _ARGUMENT, _NAME, _DTYPE, _RANK, _SHAPE as rapt_run, _MEMORY. Any thread. */
 RAPT_API rapt_status rapt_output_shapes(const rapt_model *model, const rapt_tensor *inputs,
                                         int32_t num_inputs, rapt_tensor *outputs);
 
@@ -201,9 +201,9 @@ RAPT_API rapt_status rapt_run(rapt_workspace *workspace, const rapt_tensor *inpu
 
 /* Writes name, dtype, rank and dims of every output of the last run on this workspace to
  * outputs[0 .. num_outputs), in the model's order and with null data. They are those of
- * rapt_output_shapes unless the model has sizes that depend on data: elements that are not zero, say.
- * Such an output lies at the start of the memory that rapt_run was given for it, dense in the dims
- * written here. Error: RAPT_ERROR_ARGUMENT, also when the last run failed. */
+ * rapt_output_shapes unless a size depends on data (how many elements are not zero, say). Such an
+ * output lies at the start of the memory that rapt_run was given for it, dense in the dims written
+ * here. Error: RAPT_ERROR_ARGUMENT, also when the last run failed. */
 RAPT_API rapt_status rapt_result_shapes(rapt_workspace *workspace, rapt_tensor *outputs);
 
 /* -- Profiling --------------------------------------------------------------------------------- */

@@ -42,8 +42,8 @@ enum rapt_abi_dtype {
 };
 
 /* A dimension of an input or output. `value` >= 0: that many. `value` < 0: for an input, symbol
- * number -1 - value of the model; for an output, known only through `plan` or `run`. `text` is what a
- * person reads: "batch", "seq", "384", "batch * seq", "count(y) ≤ 2 * seq". */
+ * number -1 - value of the model; for an output, known only through `plan` or `run`. `text` is what
+ * a person reads: "batch", "seq", "384", "batch * seq", "count(y) ≤ 2 * seq". */
 typedef struct rapt_abi_dim {
   int64_t value;
   const char *text;
@@ -117,8 +117,9 @@ typedef struct rapt_abi_model {
   const char *weights_file; /* null, or a file name beside the artifact */
 
   /* dims: num_symbols values, none below its `least`. Writes the output dims one after the other
-   * (sum of output ranks), the largest that data may make them, and the plan. 0, or what context->fail returned when a requirement of the
-   * graph on its dims does not hold. Only context->fail is called. */
+   * (sum of output ranks), the largest that data may make them, and the plan. 0, or what
+   * context->fail returned when a requirement of the graph on its dims does not hold. Only
+   * context->fail is called. */
   int (*plan)(rapt_abi_context *context, const int64_t *dims, int64_t *output_dims,
               rapt_abi_plan *plan);
   /* inputs/outputs: data pointers in the order of the tables, aligned to their element size, and
@@ -131,7 +132,8 @@ typedef struct rapt_abi_model {
   const rapt_abi_call *calls; /* num_calls of them, in the order of the run */
   /* Writes for each call the floating-point operations of its matrix products and attention, a
    * multiply-add as two, and then the bytes that it moves at least: 2 * num_calls numbers. dims are
-   * those of a `plan` that succeeded; sizes that data decides are taken for the largest they may be. 0. The context is not used. */
+   * those of a `plan` that succeeded; sizes that data decides are taken for the largest they may
+   * be. 0. The context is not used. */
   int (*work)(rapt_abi_context *context, const int64_t *dims, double *work);
 } rapt_abi_model;
 
