@@ -15,6 +15,11 @@ using namespace mlir;
 using namespace rapt;
 using namespace rapt::host;
 
+static bool isPositive(Value divisor) {
+  std::optional<int64_t> number = constantIndex(divisor);
+  return number && *number >= 1;
+}
+
 void Bounds::goToFront() {
   Block::iterator first = block.begin();
   while (first != block.end() && isIndexArithmetic(&*first))
@@ -29,7 +34,13 @@ Value Bounds::number(int64_t value) {
 }
 
 template <typename Op> Value Bounds::make(Value a, Value b) {
-  if (std::is_same_v<Op, arith::SubIOp> && constantIndex(b) == 0)
+  // People read bounds.
+  bool zero = constantIndex(a) == 0;
+  if (std::is_same_v<Op, arith::SubIOp> && (a == b || constantIndex(b) == 0))
+    return a == b ? number(0) : a;
+  if ((std::is_same_v<Op, arith::FloorDivSIOp> || std::is_same_v<Op, arith::MulIOp>) && zero)
+    return a;
+  if ((std::is_same_v<Op, arith::MinSIOp> || std::is_same_v<Op, arith::MaxSIOp>) && a == b)
     return a;
   Value result = Op::create(builder, loc, a, b);
   made.push_back(result.getDefiningOp());
@@ -70,8 +81,12 @@ Bounds::Range Bounds::compute(Operation *op) {
   }
   // Rounding down keeps the order of what is divided; divisors are at least 1 (HostCode.h).
   if (isa<arith::FloorDivSIOp>(op)) {
-    Value least = make<arith::MaxSIOp>(b.low, number(1)),
-          most = make<arith::MaxSIOp>(b.high, number(1));
+    Value least = isPositive(b.low) ? b.low : make<arith::MaxSIOp>(b.low, number(1));
+    Value most = b.low == b.high      ? least
+                 : isPositive(b.high) ? b.high
+                                      : make<arith::MaxSIOp>(b.high, number(1));
+    if (least == most)
+      return {make<arith::FloorDivSIOp>(a.low, least), make<arith::FloorDivSIOp>(a.high, least)};
     return {make<arith::MinSIOp>(make<arith::FloorDivSIOp>(a.low, least),
                                  make<arith::FloorDivSIOp>(a.low, most)),
             make<arith::MaxSIOp>(make<arith::FloorDivSIOp>(a.high, least),

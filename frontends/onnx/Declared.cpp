@@ -20,6 +20,18 @@ std::string dimName(const ValueInfo &input, size_t i) {
              : escaped(input.name) + "_dim" + std::to_string(i);
 }
 
+void collectUses(const Graph &graph, llvm::StringSet<> &used) {
+  for (const Node &node : graph.nodes) {
+    for (StringRef name : node.inputs)
+      used.insert(name);
+    for (const Attribute &attribute : node.attributes)
+      for (const Graph &subgraph : attribute.graphs)
+        collectUses(subgraph, used);
+  }
+  for (const ValueInfo &output : graph.outputs)
+    used.insert(output.name);
+}
+
 static std::string outputText(const ValueInfo &output) {
   return "graph output " + quoted(output.name);
 }

@@ -13,6 +13,10 @@ namespace rapt::onnx {
 /// What dim `i` of an input is called, which has no size: its name, or one made of the input's.
 std::string dimName(const ValueInfo &input, size_t i);
 
+/// Adds the names that something in `graph` reads, whichever graph they belong to: this only serves
+/// to leave out what nobody wants.
+void collectUses(const Graph &graph, llvm::StringSet<> &used);
+
 /// What is wrong with the element type that the file gives a graph output: it decides what a caller
 /// reads.
 std::optional<std::string> checkDeclaredType(const ValueInfo &output, mlir::Value value,

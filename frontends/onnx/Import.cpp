@@ -61,7 +61,6 @@ private:
   /// Makes a constant of an input whose elements are given by the options.
   LogicalResult fixInput(const ValueInfo &input, Type elementType);
   func::FuncOp makeFunction(ModuleOp module);
-  void collectUses(const Graph &graph);
   void collectDeclared();
   void importNode(const Node &node);
   /// The operands of a node; none when it can not be imported, for a reason that is among the
@@ -213,19 +212,6 @@ func::FuncOp Importer::makeFunction(ModuleOp module) {
   emitRequirements(function, assumed);
   builder.setInsertionPointToEnd(body);
   return function;
-}
-
-/// Names count whichever graph they belong to: this only serves to leave out what nobody wants.
-void Importer::collectUses(const Graph &graph) {
-  for (const Node &node : graph.nodes) {
-    for (StringRef name : node.inputs)
-      used.insert(name);
-    for (const Attribute &attribute : node.attributes)
-      for (const Graph &subgraph : attribute.graphs)
-        collectUses(subgraph);
-  }
-  for (const ValueInfo &output : graph.outputs)
-    used.insert(output.name);
 }
 
 void Importer::collectDeclared() {
@@ -448,7 +434,7 @@ OwningOpRef<ModuleOp> Importer::run() {
   OwningOpRef<ModuleOp> module = ModuleOp::create(locationOf(model.graph.name));
   (*module)->setAttr(kModelNameAttr, builder.getStringAttr(model.graph.name));
   function = makeFunction(*module);
-  collectUses(model.graph);
+  collectUses(model.graph, used);
   collectDeclared();
   for (const Tensor &initializer : model.graph.initializers)
     initializers[initializer.name] = &initializer;

@@ -17,9 +17,9 @@
 // BUFFERS: kernel.call @fill dims(%[[N]], %[[SIZE]])
 // BUFFERS: return %[[SIZE]], %[[REST]] : index, index
 
-// The arena is for the bounds: 2 * 4 * n indices, and n numbers where n - count(y) are.
+// The arena is for the bound: n numbers where n - count(y) are. The count lies there before.
 // CHECK-LABEL: module
-// CHECK-SAME: bytes = "64 + 4 * n"
+// CHECK-SAME: bytes = "max(4 * n, 8)"
 // CHECK: func.func @main(
 // CHECK: kernel.measure
 // CHECK: memref.view %{{.*}}[%{{.*}}][%{{.*}}] : memref<?xi8> to memref<?xf32>
@@ -44,7 +44,7 @@ module {
 
 // Products, quotients, least and greatest of measured sizes.
 // BUFFERS-LABEL: module
-// BUFFERS-SAME: texts = ["(n - count(y)) / 2 * count(y) \E2\89\A4
+// BUFFERS-SAME: texts = ["(n - count(y)) / 2 * count(y) \E2\89\A4 n / 2 * n"]
 // CHECK-LABEL: module
 // CHECK: func.func @main(
 // CHECK: kernel.measure
