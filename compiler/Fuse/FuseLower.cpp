@@ -183,7 +183,9 @@ LogicalResult Lowering::run() {
       refused |= failed(lower(&op));
       lowered.push_back(&op);
     } else if (isa<attn::SdpaOp, func::ReturnOp>(op)) {
-      if (auto sdpa = dyn_cast<attn::SdpaOp>(op)) // softmax of no scores is no number
+      // Softmax of no scores is no number. Where there are no queries either, nobody asks for one.
+      if (auto sdpa = dyn_cast<attn::SdpaOp>(op);
+          sdpa && shape(sdpa.getKey())[2] != shape(sdpa.getQuery())[2])
         requireNonEmpty(onnx::SymbolicExpr(shape(sdpa.getKey())[2]));
       for (OpOperand &operand : op.getOpOperands())
         if (isa<RankedTensorType>(operand.get().getType()))

@@ -110,12 +110,17 @@ LogicalResult Lowering::lowerNonZero(onnx::NonZeroOp op) {
   Type element = storageType(tensorType(op.getX()).getElementType());
   Value columns = indexValue(size(count));
   Value empty = tensor::EmptyOp::create(builder, loc, sizes(op.getIndices()), builder.getI64Type());
+  // A bool that is neither 0 nor 1 may be counted and not be found.
+  Value zeros = linalg::FillOp::create(
+                    builder, loc, ValueRange{arith::ConstantIntOp::create(builder, loc, 0, 64)},
+                    ValueRange{empty})
+                    .getResult(0);
   Values extents, indices;
   for (OpFoldResult extent : sizes(op.getX()))
     extents.push_back(indexValue(extent));
   Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
   Values filled = nest(
-      builder, loc, extents, {zero, empty}, indices,
+      builder, loc, extents, {zero, zeros}, indices,
       [&](IndexMath &math, ValueRange at, ValueRange carried) -> Values {
         Value taken = isNotZero(math.b, math.loc, load(math.b, math.loc, x, element, at));
         // What is not taken leaves the place for the next one as it is.

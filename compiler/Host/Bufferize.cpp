@@ -358,10 +358,10 @@ private:
     return result;
   }
 
-  /// "count(y) ≤ 2 * seq" where data decides.
+  /// "count(y) <= 2 * seq" where data decides.
   static std::string textOf(Value size, Bounds &bounds) {
     Value most = bounds.upper(size);
-    return host::textOf(size) + (most == size ? "" : " ≤ " + (most ? host::textOf(most) : "?"));
+    return host::textOf(size) + (most == size ? "" : " <= " + (most ? host::textOf(most) : "?"));
   }
 
   func::FuncOp from, to;

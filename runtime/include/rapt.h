@@ -93,7 +93,7 @@ typedef struct rapt_tensor_info {
   int32_t dtype; /* rapt_dtype */
   int32_t rank;
   int64_t dims[RAPT_MAX_RANK]; /* -1 where the dim depends on the inputs */
-  /* For people: "batch", "384", "batch * seq"; "count(y) ≤ 2 * seq" where it depends on data. */
+  /* For people: "batch", "384", "batch * seq"; "count(y) <= 2 * seq" where it depends on data. */
   const char *dim_texts[RAPT_MAX_RANK];
 } rapt_tensor_info;
 

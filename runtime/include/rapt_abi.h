@@ -43,7 +43,7 @@ enum rapt_abi_dtype {
 
 /* A dimension of an input or output. `value` >= 0: that many. `value` < 0: for an input, symbol
  * number -1 - value of the model; for an output, known only through `plan` or `run`. `text` is what
- * a person reads: "batch", "seq", "384", "batch * seq", "count(y) ≤ 2 * seq". */
+ * a person reads: "batch", "seq", "384", "batch * seq", "count(y) <= 2 * seq". */
 typedef struct rapt_abi_dim {
   int64_t value;
   const char *text;

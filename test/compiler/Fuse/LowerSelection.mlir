@@ -12,7 +12,8 @@
 // CHECK-NOT: kernel.measured_dim
 // CHECK-DAG: %[[EMPTY:.*]] = tensor.empty(%[[SIZE]]) : tensor<2x?xi64>
 // CHECK-DAG: tensor.empty(%[[SIZE]]) : tensor<?xf32>
-// CHECK-DAG: scf.for {{.*}}%[[EMPTY]]
+// CHECK-DAG: %[[ZEROS:.*]] = linalg.fill ins(%{{.*}} : i64) outs(%[[EMPTY]]
+// CHECK-DAG: scf.for {{.*}}%[[ZEROS]]
 // CHECK: return
 func.func @nonzero(%x: tensor<?x4xf32> {onnx.dims = ["n", 4]}) -> (tensor<?xf32>, tensor<2x?xi64>) {
   %n = kernel.dim "n"
