@@ -185,6 +185,16 @@ static Value harmlessDivisor(OpBuilder &b, Location loc, Value y, bool isUnsigne
   return arith::SelectOp::create(b, loc, special, constantOf(b, loc, y.getType(), 1), y);
 }
 
+Value isAbove(OpBuilder &b, Location loc, Value x, Value y, bool isUnsigned) {
+  if (!isa<FloatType>(x.getType()))
+    return arith::CmpIOp::create(
+        b, loc, isUnsigned ? arith::CmpIPredicate::ugt : arith::CmpIPredicate::sgt, x, y);
+  Value greater = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, x, y);
+  Value nan = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, x, x);
+  Value number = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::ORD, y, y);
+  return arith::OrIOp::create(b, loc, greater, arith::AndIOp::create(b, loc, nan, number));
+}
+
 Value divide(OpBuilder &b, Location loc, Value x, Value y, bool isUnsigned) {
   if (isa<FloatType>(x.getType()))
     return arith::DivFOp::create(b, loc, x, y);

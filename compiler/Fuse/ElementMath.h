@@ -32,6 +32,10 @@ mlir::Value convert(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, m
 /// The same where the type of `value` says all: integers are signed.
 mlir::Value convert(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value, mlir::Type to);
 
+/// x > y, where a NaN is above every number.
+mlir::Value isAbove(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, mlir::Value y,
+                    bool isUnsigned);
+
 /// x / y; integers truncate. ONNX leaves an integer division by zero undefined and the processor
 /// traps on it: here it gives 0, and the least integer by -1 wraps around.
 mlir::Value divide(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, mlir::Value y,

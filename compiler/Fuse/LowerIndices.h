@@ -1,7 +1,7 @@
 //===- LowerIndices.h - Index arithmetic inside a body -----------------------------*- C++ -*-===//
 //
-// Short names for the index operations that bodies of computed loads are made of. Sizes may be
-// constants or values of the host.
+// Short names for the index operations that bodies of computed loads are made of, and loops that
+// carry values. Sizes may be constants or values of the host.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_COMPILER_FUSE_LOWERINDICES_H
@@ -54,6 +54,9 @@ struct IndexMath {
   mlir::Value both(mlir::Value x, mlir::Value y) {
     return mlir::arith::AndIOp::create(b, loc, x, y);
   }
+  mlir::Value pick(mlir::Value condition, mlir::Value x, mlir::Value y) {
+    return mlir::arith::SelectOp::create(b, loc, condition, x, y);
+  }
   /// x in 0, ..., extent - 1.
   mlir::Value clamp(mlir::Value x, mlir::Value extent) {
     return min(max(x, number(0)), sub(extent, number(1)));
@@ -70,6 +73,16 @@ struct IndexMath {
     return mlir::arith::SelectOp::create(b, loc, less(rest, number(0)), add(rest, y), rest);
   }
 };
+
+using Values = llvm::SmallVector<mlir::Value>;
+/// What a loop at `indices`, outermost first, makes of the values that it carries.
+using LoopBody =
+    llvm::function_ref<Values(IndexMath &, mlir::ValueRange indices, mlir::ValueRange carried)>;
+
+/// A nest of scf.for over `sizes`, outermost first, that carries `starts` through `body`, and what
+/// it carries at the end. It has one loop at least, so that it is one operation.
+Values carry(mlir::OpBuilder &b, mlir::Location loc, llvm::ArrayRef<mlir::OpFoldResult> sizes,
+             mlir::ValueRange starts, LoopBody body);
 
 } // namespace rapt::fuse
 

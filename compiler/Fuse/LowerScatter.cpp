@@ -21,36 +21,6 @@ namespace rapt::fuse {
 
 namespace {
 
-using LoopBody =
-    llvm::function_ref<Value(OpBuilder &, Location, ValueRange indices, Value carried)>;
-
-/// Loops over `sizes`, outermost first, that carry `start` through `body`.
-Value carry(OpBuilder &b, Location loc, ArrayRef<OpFoldResult> sizes, Value start,
-            SmallVector<Value> &indices, LoopBody body) {
-  if (sizes.empty())
-    return body(b, loc, indices, start);
-  IndexMath math{b, loc};
-  auto loop =
-      scf::ForOp::create(b, loc, math.number(0), math.size(sizes.front()), math.number(1), start,
-                         [&](OpBuilder &inner, Location at, Value index, ValueRange carried) {
-                           indices.push_back(index);
-                           Value next =
-                               carry(inner, at, sizes.drop_front(), carried[0], indices, body);
-                           indices.pop_back();
-                           scf::YieldOp::create(inner, at, next);
-                         });
-  return loop.getResult(0);
-}
-
-/// A nest of at least one loop, so that it is one operation.
-Value carryAll(Lowering &lowering, ArrayRef<OpFoldResult> sizes, Value start, LoopBody body) {
-  Sizes loops(sizes);
-  if (loops.empty())
-    loops.push_back(lowering.builder.getIndexAttr(1));
-  SmallVector<Value> indices;
-  return carry(lowering.builder, lowering.loc, loops, start, indices, body);
-}
-
 /// `old` with `update` by the reduction of a scatter.
 Value combine(OpBuilder &b, Location loc, StringRef reduction, Value old, Value update,
               bool isUnsigned) {
@@ -107,14 +77,16 @@ LogicalResult lowerScatterElements(Lowering &lowering, onnx::ScatterElementsOp o
   OpFoldResult extent = lowering.sizes(op.getData())[axis];
   Value data = lowering.tensor(op.getData());
   Type element = tensorType(data).getElementType();
-  Value result = carryAll(lowering, lowering.sizes(op.getIndices()), data,
-                          [&](OpBuilder &b, Location loc, ValueRange at, Value carried) -> Value {
-                            SmallVector<Value> place(at);
-                            place[axis] = readIndex(lowering, b, loc, indices, extent, at);
-                            return put(b, loc, op, carried, place,
-                                       lowering.load(b, loc, updates, element, at));
-                          });
-  lowering.bind(op.getOutput(), result);
+  Values result = carry(lowering.builder, lowering.loc, lowering.sizes(op.getIndices()), data,
+                        [&](IndexMath &math, ValueRange at, ValueRange carried) -> Values {
+                          OpBuilder &b = math.b;
+                          Location loc = math.loc;
+                          Values place(at);
+                          place[axis] = readIndex(lowering, b, loc, indices, extent, at);
+                          Value update = lowering.load(b, loc, updates, element, at);
+                          return {put(b, loc, op, carried[0], place, update)};
+                        });
+  lowering.bind(op.getOutput(), result[0]);
   return success();
 }
 
@@ -131,32 +103,24 @@ LogicalResult lowerScatterND(Lowering &lowering, onnx::ScatterNDOp op) {
   Sizes extents = lowering.sizes(op.getData());
   Value data = lowering.tensor(op.getData());
   Type element = tensorType(data).getElementType();
-  Value result = carryAll(
-      lowering, lowering.sizes(op.getUpdates()), data,
-      [&](OpBuilder &b, Location loc, ValueRange loops, Value carried) -> Value {
-        ValueRange at = loops.take_front(rank), tuple = at.take_front(tuples);
-        SmallVector<Value> place;
-        for (int64_t i = 0; i < count; ++i)
-          place.push_back(readIndex(lowering, b, loc, columns[i], extents[i], tuple));
-        llvm::append_range(place, at.drop_front(tuples));
-        return put(b, loc, op, carried, place, lowering.load(b, loc, updates, element, at));
-      });
-  lowering.bind(op.getOutput(), result);
+  Values result =
+      carry(lowering.builder, lowering.loc, lowering.sizes(op.getUpdates()), data,
+            [&](IndexMath &math, ValueRange loops, ValueRange carried) -> Values {
+              OpBuilder &b = math.b;
+              Location loc = math.loc;
+              ValueRange at = loops.take_front(rank), tuple = at.take_front(tuples);
+              Values place;
+              for (int64_t i = 0; i < count; ++i)
+                place.push_back(readIndex(lowering, b, loc, columns[i], extents[i], tuple));
+              llvm::append_range(place, at.drop_front(tuples));
+              Value update = lowering.load(b, loc, updates, element, at);
+              return {put(b, loc, op, carried[0], place, update)};
+            });
+  lowering.bind(op.getOutput(), result[0]);
   return success();
 }
 
 // --- TopK ----------------------------------------------------------------------------------------
-
-/// x > y in the order of TopK: a NaN is above every number.
-Value isAbove(OpBuilder &b, Location loc, Value x, Value y, bool isUnsigned) {
-  if (!isa<FloatType>(x.getType()))
-    return arith::CmpIOp::create(
-        b, loc, isUnsigned ? arith::CmpIPredicate::ugt : arith::CmpIPredicate::sgt, x, y);
-  Value greater = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, x, y);
-  Value nan = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, x, x);
-  Value number = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::ORD, y, y);
-  return arith::OrIOp::create(b, loc, greater, arith::AndIOp::create(b, loc, nan, number));
-}
 
 /// Finds the elements of each row one after the other: the next one is the best of those behind the
 /// last one in the order by value and then by index.
@@ -173,10 +137,11 @@ LogicalResult lowerTopK(Lowering &lowering, onnx::TopKOp op) {
       loops.push_back(sizes[i]);
   loops.push_back(sizes[axis]);
   Value empty = tensor::EmptyOp::create(builder, lowering.loc, sizes, word);
-  Value indices = carryAll(
-      lowering, loops, empty,
-      [&](OpBuilder &b, Location loc, ValueRange at, Value carried) -> Value {
-        IndexMath math{b, loc};
+  Value indices = carry(
+      builder, lowering.loc, loops, empty,
+      [&](IndexMath &math, ValueRange at, ValueRange carried) -> Values {
+        OpBuilder &b = math.b;
+        Location loc = math.loc;
         Value zero = math.number(0), slot = at.back();
         SmallVector<Value> place(at.drop_back());
         place.insert(place.begin() + axis, slot);
@@ -192,9 +157,9 @@ LogicalResult lowerTopK(Lowering &lowering, onnx::TopKOp op) {
         Value isFirst = math.equal(slot, zero);
         SmallVector<Value> before(place);
         before[axis] = math.max(math.sub(slot, math.number(1)), zero);
-        Value found = tensor::ExtractOp::create(b, loc, carried, before);
-        Value last = arith::SelectOp::create(
-            b, loc, isFirst, zero, arith::IndexCastOp::create(b, loc, b.getIndexType(), found));
+        Value found = tensor::ExtractOp::create(b, loc, carried[0], before);
+        Value last =
+            math.pick(isFirst, zero, arith::IndexCastOp::create(b, loc, b.getIndexType(), found));
         Value lastValue = elementAt(b, last), none = math.number(-1);
         auto search = scf::ForOp::create(
             b, loc, zero, math.size(extents[axis]), math.number(1), ValueRange{none, lastValue},
@@ -212,13 +177,13 @@ LogicalResult lowerTopK(Lowering &lowering, onnx::TopKOp op) {
               Value improves = arith::OrIOp::create(inner, loc, m.less(best[0], m.number(0)),
                                                     better(inner, value, best[1]));
               Value taken = m.both(behind, improves);
-              Value nextIndex = arith::SelectOp::create(inner, loc, taken, index, best[0]);
-              Value nextValue = arith::SelectOp::create(inner, loc, taken, value, best[1]);
+              Value nextIndex = m.pick(taken, index, best[0]);
+              Value nextValue = m.pick(taken, value, best[1]);
               scf::YieldOp::create(inner, loc, ValueRange{nextIndex, nextValue});
             });
         Value index = arith::IndexCastOp::create(b, loc, word, search.getResult(0));
-        return tensor::InsertOp::create(b, loc, index, carried, place);
-      });
+        return {tensor::InsertOp::create(b, loc, index, carried[0], place)};
+      })[0];
   lowering.bind(op.getIndices(), indices);
   Value values = lowering.map(
       sizes, element, {View::of(indices)}, [&](OpBuilder &b, Location loc, ValueRange args) {

@@ -19,40 +19,18 @@ using namespace mlir;
 namespace rapt::fuse {
 
 namespace {
-using Values = SmallVector<Value>;
-
+/// A NaN is not zero.
 Value isNotZero(OpBuilder &b, Location loc, Value element) {
-  Value x = convert(b, loc, element, accumulatorType(element.getType()));
-  Value zero = constantOf(b, loc, x.getType(), 0);
-  if (isa<FloatType>(x.getType())) // a NaN is not zero
-    return arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNE, x, zero);
-  return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, x, zero);
+  return convert(b, loc, element, b.getI1Type());
 }
 
-/// for i in 0, ..., size - 1: carried = body(i, carried)
-scf::ForOp loopOver(OpBuilder &b, Location loc, Value size, ValueRange starts,
-                    llvm::function_ref<Values(IndexMath &, Value, ValueRange)> body) {
-  IndexMath math{b, loc};
-  return scf::ForOp::create(b, loc, math.number(0), size, math.number(1), starts,
-                            [&](OpBuilder &inner, Location at, Value i, ValueRange carried) {
-                              IndexMath m{inner, at};
-                              scf::YieldOp::create(inner, at, body(m, i, carried));
-                            });
-}
-
-/// Loops over `sizes`, outermost first, that carry values through `body`.
-Values nest(OpBuilder &b, Location loc, ArrayRef<Value> sizes, ValueRange starts, Values &indices,
-            llvm::function_ref<Values(IndexMath &, ValueRange, ValueRange)> body) {
-  auto loop =
-      loopOver(b, loc, sizes.front(), starts, [&](IndexMath &math, Value i, ValueRange carried) {
-        indices.push_back(i);
-        Values next = sizes.size() == 1
-                          ? body(math, indices, carried)
-                          : nest(math.b, math.loc, sizes.drop_front(), carried, indices, body);
-        indices.pop_back();
-        return next;
-      });
-  return llvm::to_vector_of<Value>(loop.getResults());
+/// carry() by one loop of `size`.
+Values loopOver(OpBuilder &b, Location loc, Value size, ValueRange starts,
+                llvm::function_ref<Values(IndexMath &, Value, ValueRange)> body) {
+  return carry(b, loc, OpFoldResult(size), starts,
+               [&](IndexMath &math, ValueRange indices, ValueRange carried) {
+                 return body(math, indices[0], carried);
+               });
 }
 
 /// The element at `place` of a rank 1 tensor of i64.
@@ -64,21 +42,6 @@ Value read(IndexMath &math, Value tensor, Value place) {
 Value write(IndexMath &math, Value index, Value tensor, Value place) {
   Value word = arith::IndexCastOp::create(math.b, math.loc, math.b.getI64Type(), index);
   return tensor::InsertOp::create(math.b, math.loc, word, tensor, place);
-}
-
-Value pick(IndexMath &math, Value condition, Value x, Value y) {
-  return arith::SelectOp::create(math.b, math.loc, condition, x, y);
-}
-
-/// x < y, where a NaN is above every number.
-Value isLess(IndexMath &math, Value x, Value y, bool isUnsigned) {
-  if (!isa<FloatType>(x.getType()))
-    return arith::CmpIOp::create(
-        math.b, math.loc, isUnsigned ? arith::CmpIPredicate::ult : arith::CmpIPredicate::slt, x, y);
-  Value less = arith::CmpFOp::create(math.b, math.loc, arith::CmpFPredicate::OLT, x, y);
-  Value number = arith::CmpFOp::create(math.b, math.loc, arith::CmpFPredicate::ORD, x, x);
-  Value nan = arith::CmpFOp::create(math.b, math.loc, arith::CmpFPredicate::UNO, y, y);
-  return arith::OrIOp::create(math.b, math.loc, less, math.both(number, nan));
 }
 } // namespace
 
@@ -115,12 +78,9 @@ LogicalResult Lowering::lowerNonZero(onnx::NonZeroOp op) {
                     builder, loc, ValueRange{arith::ConstantIntOp::create(builder, loc, 0, 64)},
                     ValueRange{empty})
                     .getResult(0);
-  Values extents, indices;
-  for (OpFoldResult extent : sizes(op.getX()))
-    extents.push_back(indexValue(extent));
   Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
-  Values filled = nest(
-      builder, loc, extents, {zero, zeros}, indices,
+  Values filled = carry(
+      builder, loc, sizes(op.getX()), {zero, zeros},
       [&](IndexMath &math, ValueRange at, ValueRange carried) -> Values {
         Value taken = isNotZero(math.b, math.loc, load(math.b, math.loc, x, element, at));
         // What is not taken leaves the place for the next one as it is.
@@ -130,9 +90,9 @@ LogicalResult Lowering::lowerNonZero(onnx::NonZeroOp op) {
           Value word = arith::IndexCastOp::create(math.b, math.loc, math.b.getI64Type(), index);
           Value old = tensor::ExtractOp::create(math.b, math.loc, next, where);
           next =
-              tensor::InsertOp::create(math.b, math.loc, pick(math, taken, word, old), next, where);
+              tensor::InsertOp::create(math.b, math.loc, math.pick(taken, word, old), next, where);
         }
-        return {math.add(carried[0], pick(math, taken, math.number(1), math.number(0))), next};
+        return {math.add(carried[0], math.pick(taken, math.number(1), math.number(0))), next};
       });
   bind(op.getIndices(), filled[1]);
   return success();
@@ -162,15 +122,14 @@ LogicalResult Lowering::lowerRankRows(onnx::RankRowsOp op) {
     return loopOver(math.b, math.loc, width, math.number(0),
                     [&](IndexMath &m, Value column, ValueRange carried) -> Values {
                       Value a = elementAt(m, row, column), b = elementAt(m, other, column);
-                      Value order =
-                          pick(m, isLess(m, a, b, isUnsigned), m.number(-1),
-                               pick(m, isLess(m, b, a, isUnsigned), m.number(1), m.number(0)));
-                      return {pick(m, m.equal(carried[0], m.number(0)), order, carried[0])};
-                    })
-        .getResult(0);
+                      Value order = m.pick(
+                          isAbove(m.b, m.loc, b, a, isUnsigned), m.number(-1),
+                          m.pick(isAbove(m.b, m.loc, a, b, isUnsigned), m.number(1), m.number(0)));
+                      return {m.pick(m.equal(carried[0], m.number(0)), order, carried[0])};
+                    })[0];
   };
   // `order` holds the first rows of the groups so far, the least one first, and then -1.
-  scf::ForOp found = loopOver(
+  Values found = loopOver(
       builder, loc, rows, {zero, none, empty},
       [&](IndexMath &math, Value row, ValueRange carried) -> Values {
         Value groups = carried[0], order = carried[1], firsts = carried[2];
@@ -186,40 +145,36 @@ LogicalResult Lowering::lowerRankRows(onnx::RankRowsOp op) {
               Value middle = arith::DivSIOp::create(b, at, m.add(range[0], range[1]), m.number(2));
               Value first = read(m, order, middle), sign = compare(m, row, first);
               Value isSame = m.equal(sign, m.number(0)), isBelow = m.less(sign, m.number(0));
-              Value low = pick(m, isBelow, range[0], m.add(middle, m.number(1)));
-              Value high = pick(m, isBelow, middle, range[1]);
-              scf::YieldOp::create(b, at,
-                                   ValueRange{pick(m, isSame, range[1], low), high,
-                                              pick(m, isSame, first, range[2])});
+              Value low = m.pick(isBelow, range[0], m.add(middle, m.number(1)));
+              Value high = m.pick(isBelow, middle, range[1]);
+              scf::YieldOp::create(
+                  b, at,
+                  ValueRange{m.pick(isSame, range[1], low), high, m.pick(isSame, first, range[2])});
             });
         Value place = search.getResult(0), same = search.getResult(2);
         Value isNew = math.less(same, math.number(0));
-        firsts = write(math, pick(math, isNew, row, same), firsts, row);
+        firsts = write(math, math.pick(isNew, row, same), firsts, row);
         // A new row moves those above it up, the last one first.
-        Value moves = pick(math, isNew, math.sub(groups, place), math.number(0));
-        order = loopOver(math.b, math.loc, moves, order,
-                         [&](IndexMath &m, Value i, ValueRange inner) -> Values {
-                           Value from = m.sub(m.sub(groups, m.number(1)), i);
-                           return {write(m, read(m, inner[0], from), inner[0],
-                                         m.add(from, m.number(1)))};
-                         })
-                    .getResult(0);
-        Value slot = pick(math, isNew, place, math.number(0));
+        Value moves = math.pick(isNew, math.sub(groups, place), math.number(0));
+        order = loopOver(
+            math.b, math.loc, moves, order, [&](IndexMath &m, Value i, ValueRange inner) -> Values {
+              Value from = m.sub(m.sub(groups, m.number(1)), i);
+              return {write(m, read(m, inner[0], from), inner[0], m.add(from, m.number(1)))};
+            })[0];
+        Value slot = math.pick(isNew, place, math.number(0));
         Value kept = read(math, order, slot);
-        order = write(math, pick(math, isNew, row, kept), order, slot);
-        return {math.add(groups, pick(math, isNew, math.number(1), math.number(0))), order, firsts};
+        order = write(math, math.pick(isNew, row, kept), order, slot);
+        return {math.add(groups, math.pick(isNew, math.number(1), math.number(0))), order, firsts};
       });
-  Value order = found.getResult(1), firsts = found.getResult(2);
+  Value order = found[1], firsts = found[2];
   bind(op.getFirsts(), firsts);
-  Value places = loopOver(builder, loc, rows, empty,
-                          [&](IndexMath &math, Value i, ValueRange carried) -> Values {
-                            Value row = read(math, order, i),
-                                  isNone = math.less(row, math.number(0));
-                            Value slot = math.max(row, math.number(0));
-                            Value old = read(math, carried[0], slot);
-                            return {write(math, pick(math, isNone, old, i), carried[0], slot)};
-                          })
-                     .getResult(0);
+  Value places = loopOver(
+      builder, loc, rows, empty, [&](IndexMath &math, Value i, ValueRange carried) -> Values {
+        Value row = read(math, order, i), isNone = math.less(row, math.number(0));
+        Value slot = math.max(row, math.number(0));
+        Value old = read(math, carried[0], slot);
+        return {write(math, math.pick(isNone, old, i), carried[0], slot)};
+      })[0];
   bind(op.getRanks(), map(sizes(op.getRanks()), word, {View::of(firsts)},
                           [&](OpBuilder &b, Location at, ValueRange args) -> Value {
                             Value row =

@@ -52,6 +52,7 @@ public:
         return failure();
     for (Operation &op : from.getBody().front())
       sizeResults(&op);
+    findWaiting();
     chooseDestinations();
     for (Operation &op : from.getBody().front())
       if (!isIndexArithmetic(&op) && failed(emit(&op)))
@@ -249,22 +250,30 @@ private:
     return success();
   }
 
+  /// Finds the index arithmetic that depends on measures, and on how many operands of its own.
+  void findWaiting() {
+    DenseSet<Value> measured;
+    for (Operation &op : to.getBody().front()) {
+      auto isKnownLater = [&](Value operand) { return measured.contains(operand); };
+      if (isIndexArithmetic(&op))
+        if (unsigned count = llvm::count_if(op.getOperands(), isKnownLater))
+          waiting[&op] = count;
+      if (isa<kernel::MeasureOp>(op) || waiting.contains(&op))
+        measured.insert(op.result_begin(), op.result_end());
+    }
+  }
+
   /// Moves the measure of the count in `buffer`, and what depends on no later one, to the end.
   void place(kernel::MeasureOp measure, Value buffer) {
     measure.getCountMutable().assign(buffer);
-    placed.insert(measure);
     Block &block = to.getBody().front();
-    measure->moveBefore(&block, block.end());
-    for (Operation &op : llvm::make_early_inc_range(block)) {
-      if (!isIndexArithmetic(&op) || placed.contains(&op))
-        continue;
-      bool depends = false, waits = false;
-      for (Value operand : op.getOperands())
-        (placed.contains(operand.getDefiningOp()) ? depends : waits) |= kernel::isMeasured(operand);
-      if (!depends || waits)
-        continue;
-      placed.insert(&op);
-      op.moveBefore(&block, block.end());
+    SmallVector<Operation *> ready{measure};
+    for (size_t i = 0; i < ready.size(); ++i) {
+      Operation *op = ready[i];
+      op->moveBefore(&block, block.end());
+      for (Operation *user : op->getUsers())
+        if (auto found = waiting.find(user); found != waiting.end() && --found->second == 0)
+          ready.push_back(user);
     }
   }
 
@@ -299,7 +308,7 @@ private:
     Block &block = to.getBody().front();
     Operation *first = nullptr;
     for (Operation &op : llvm::make_early_inc_range(block)) {
-      if (!isIndexArithmetic(&op) || placed.contains(&op))
+      if (!isIndexArithmetic(&op) || waiting.contains(&op))
         first = first ? first : &op;
       else if (first)
         op.moveBefore(first);
@@ -370,8 +379,8 @@ private:
   DenseMap<Attribute, Value> dims;           // symbol -> kernel.dim
   DenseMap<Value, SmallVector<Value>> sizes; // old tensor -> its `?`s in the new function
   DenseMap<Value, std::pair<unsigned, SmallVector<Operation *>>> destinations;
-  DenseSet<Operation *> placed; // measures that have their place, and arithmetic behind them
-  DenseSet<unsigned> inPlace;   // outputs that some call writes itself
+  DenseMap<Operation *, unsigned> waiting; // arithmetic, by operands that no measure has given yet
+  DenseSet<unsigned> inPlace;              // outputs that some call writes itself
   SmallVector<Value> outputs;
   Value weights;
   WeightTableBuilder table;

@@ -42,11 +42,6 @@ bool isNamed(kernel::CallOp call) {
   return isa<NameLoc>(call.getLoc()) || isa<FusedLoc>(call.getLoc());
 }
 
-/// Whether it is checked during the run.
-bool isMeasured(kernel::RequireOp require) {
-  return kernel::isMeasured(require.getLhs()) || kernel::isMeasured(require.getRhs());
-}
-
 /// rapt_plan(context, dims, output_dims, plan)
 class PlanFunction : HostCode {
 public:
@@ -69,7 +64,7 @@ public:
         if (failed(emitBound(&op, bounds)))
           return failure();
       } else if (auto require = dyn_cast<kernel::RequireOp>(op)) {
-        if (!isMeasured(require))
+        if (!kernel::isMeasured(require))
           emitRequire(require);
       }
     }
@@ -270,9 +265,10 @@ private:
       return emitCheck(check);
     else if (auto measure = dyn_cast<kernel::MeasureOp>(op))
       emitMeasure(measure);
-    else if (auto require = dyn_cast<kernel::RequireOp>(op))
-      isMeasured(require) ? emitRequire(require) : void();
-    else if (isa<func::ReturnOp>(op))
+    else if (auto require = dyn_cast<kernel::RequireOp>(op)) {
+      if (kernel::isMeasured(require))
+        emitRequire(require);
+    } else if (isa<func::ReturnOp>(op))
       emitReturn();
     else
       return op->emitOpError() << "has no place in the host's function at this stage";

@@ -83,8 +83,8 @@ struct Sides {
 static Sides sidesOf(kernel::RequireOp require, const DimSizes &sizes) {
   Evaluator evaluator(sizes);
   int64_t lhs = evaluator.valueOf(require.getLhs()), rhs = evaluator.valueOf(require.getRhs());
-  bool isMeasured = kernel::isMeasured(require.getLhs()) || kernel::isMeasured(require.getRhs());
-  return {lhs, rhs, isMeasured || (require.getEqual() ? lhs == rhs : lhs <= rhs)};
+  bool holds = require.getEqual() ? lhs == rhs : lhs <= rhs;
+  return {lhs, rhs, holds || kernel::isMeasured(require)};
 }
 
 /// Sizes that are not given follow those that they are required to fit, where one side of the

@@ -55,6 +55,10 @@ bool isView(Operation *op) {
   return isa_and_nonnull<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op);
 }
 
+bool isMeasured(RequireOp require) {
+  return isMeasured(require.getLhs()) || isMeasured(require.getRhs());
+}
+
 bool isMeasured(Value index) {
   llvm::SmallPtrSet<Operation *, 16> seen;
   SmallVector<Operation *> work{index.getDefiningOp()};

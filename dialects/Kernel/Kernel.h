@@ -48,6 +48,8 @@ bool isView(mlir::Operation *op);
 
 /// Whether an index depends on a kernel.measure.
 bool isMeasured(mlir::Value index);
+/// Whether a side of `require` does: it is checked during the run.
+bool isMeasured(RequireOp require);
 
 } // namespace rapt::kernel
 

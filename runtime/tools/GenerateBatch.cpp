@@ -309,8 +309,11 @@ private:
       if (!placeOutput(model, i, outputs[i]))
         return false;
     if (rapt_run(model.workspace, inputs.begin(), int32_t(numInputs), outputs.begin(),
-                 int32_t(numOutputs)))
+                 int32_t(numOutputs)) ||
+        rapt_result_shapes(model.workspace, outputs.begin()))
       return refused(model);
+    for (size_t i = 0; i < numOutputs; ++i) // sizes that depend on data are known now
+      memcpy(placeOf(model, i).tensor.dims, outputs[i].dims, sizeof outputs[i].dims);
     for (size_t i = 0; i < numInputs && &model == decoder; ++i) {
       const Port &port = model.ports.inputs[i];
       if (port.role != Role::Cache || port.output < 0)
@@ -343,8 +346,13 @@ private:
     if (!fresh.allocate(tensor, error))
       return false;
     tensor = fresh.tensor;
-    (int32_t(index) == model.ports.logits ? logits : others[index]) = static_cast<Array &&>(fresh);
+    placeOf(model, index) = static_cast<Array &&>(fresh);
     return true;
+  }
+
+  /// Where an output that is no cache of the decoder is kept.
+  Array &placeOf(const Model &model, size_t index) {
+    return int32_t(index) == model.ports.logits ? logits : others[index];
   }
 
   const GenerateOptions &options;

@@ -72,14 +72,14 @@ Stmt PanelPrefetch::visit(const For *loop) {
   if (!load.index.defined())
     return result;
   ++place->hits;
-  Expr k = Variable::make(Halide::Int(32), loop->name);
-  Expr block = valueOf(place->blockVar) + place->firstBlock;
-  Expr share = Halide::max(1, (width + blocks - 1) / blocks); // floats per k step
-  // From this step's line to that of the share. It may lie past the last panel: a prefetch never
-  // faults.
-  Expr ahead = width * (reduction - k) + (block * reduction + k) * share;
-  if (stepsAhead > 0)
-    ahead = width * stepsAhead;
+  // Both may lie past the last panel: a prefetch never faults.
+  Expr ahead = width * stepsAhead;
+  if (stepsAhead == 0) { // to this step's share of the next panel
+    Expr k = Variable::make(Halide::Int(32), loop->name);
+    Expr block = valueOf(place->blockVar) + place->firstBlock;
+    Expr share = Halide::max(1, (width + blocks - 1) / blocks); // floats per k step
+    ahead = width * (reduction - k) + (block * reduction + k) * share;
+  }
   Expr offset = load.index + ahead;
   Stmt body = loop->body;
   for (int line = 0; line < linesPerStep; ++line) {
