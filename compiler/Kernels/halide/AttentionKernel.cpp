@@ -2,12 +2,7 @@
 //
 // ALGORITHM  two steps, as in the textbook: all scores of a query (AttentionScores.h), their
 //            maximum, exponentials, sum, and the weighted sum of values.
-// SCHEDULE   Strip: one task is 256 to 1024 queries of a head. It packs K^T into panels once, then
-//            for blocks of 32 queries computes a strip of scores for all keys that stays in L2.
-//            Both products run in register tiles of 8 rows x 2 vectors (16 accumulators hide the
-//            FMA latency); a last panel with keys for one vector only gets a tile of 8 x 1.
-//            Unfused: the same Funcs, each stage for all heads at once through memory. The
-//            baseline, which the strip beats by more the more keys there are.
+// SCHEDULE   AttentionSchedule.cpp, with the sizes of tiles, blocks and tasks that are chosen here.
 // TILES      Where positions or a mask with rows exclude keys, a block of queries visits only the
 //            panels of keys that one of its queries sees. Positions give the first and the last
 //            panel, the mask a list; either way they fill the first slots of the strip, and
@@ -28,25 +23,79 @@ namespace H = Halide;
 /// where tasks are few, threads want more of them.
 static constexpr int leastTaskQueries = 256, mostTaskQueries = 1024, wantedTasks = 16;
 
+namespace {
+struct Tiles {
+  int rows = 0, valueVectors = 1;
+  double cost = 0;
+};
+} // namespace
+
+/// What a multiply-add of a register tile costs beside the others: itself and its share of loads,
+/// for which the processor has as many ports; less than eight sums wait for one another.
+static double tileCost(int rows, int vectors) {
+  return (1 + 1.0 / rows + 1.0 / vectors) * std::max(1.0, 8.0 / (rows * vectors));
+}
+
+/// The height of all register tiles, and the width of those of the weighted sums, of which there
+/// are `valueVectors`. Registers hold a tile, a row of its right operand and a broadcast. Where
+/// lengths are known, few rows are padding, and the keys behind the tiles of `scoreVectors` count.
+static Tiles chooseTiles(const AttentionStage &attention, int scoreVectors, int valueVectors,
+                         int lanes, int registers) {
+  Tiles best;
+  for (int rows : {8, 6, 5, 4}) {
+    auto fits = [&](int vectors) { return (rows + 1) * vectors + 1 <= registers; };
+    if (!fits(scoreVectors))
+      continue;
+    Tiles tiles = {rows};
+    for (int vectors = 2; fits(vectors); ++vectors)
+      if (valueVectors % vectors == 0)
+        tiles.valueVectors = vectors;
+    double scoreCost = tileCost(rows, scoreVectors);
+    if (attention.keys.isStatic()) {
+      int64_t keyVectors = (attention.keys.factor + lanes - 1) / lanes, left = keyVectors;
+      double sum = 0;
+      for (int vectors : {scoreVectors, 2, 1}) {
+        sum += double(left / vectors * vectors) * tileCost(rows, vectors);
+        left %= vectors;
+      }
+      scoreCost = sum / double(keyVectors);
+    }
+    tiles.cost = scoreCost + tileCost(rows, tiles.valueVectors);
+    if (attention.queries.isStatic())
+      tiles.cost *= double((attention.queries.factor + rows - 1) / rows * rows);
+    if (best.rows == 0 || tiles.cost < best.cost)
+      best = tiles;
+  }
+  return best;
+}
+
 AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &attention, bool longKeys,
                                  Recipe &recipe)
     : lowering(lowering), attention(attention), recipe(recipe) {
   lanes = lowering.lanes();
-  // Two vectors wide; as many rows as leave registers for operands.
-  rows = lowering.cpu.vectorRegisters >= 32 ? 8 : 4;
+  int registers = lowering.cpu.vectorRegisters;
   panel = 2 * lanes;
-  block = static_cast<int>((lowering.schedule.blockQuery + rows - 1) / rows * rows);
-  mostTaskBlocks = std::max(1, mostTaskQueries / block);
+  bool isOnePanel = attention.keys.isStatic() && attention.keys.factor <= panel + lanes;
+  tilePanels = registers >= 32 && !isOnePanel ? 2 : 1;
   headDim = static_cast<int>(attention.headDim);
   valueDim = static_cast<int>(attention.valueDim);
   int vectors = (valueDim + lanes - 1) / lanes;
-  valueTile = lanes * (vectors % 2 == 0 ? 2 : vectors % 3 == 0 ? 3 : 1);
   paddedValue = vectors * lanes;
+  Tiles tiles = chooseTiles(attention, 2 * tilePanels, vectors, lanes, registers);
+  rows = tiles.rows;
+  valueTile = tiles.valueVectors * lanes;
+  block = std::max(1, static_cast<int>(lowering.schedule.blockQuery) / rows) * rows;
+  mostTaskBlocks = mostTaskQueries / block + 1;
   queries = lowering.extent(attention.queries);
   keys = lowering.extent(attention.keys);
   int tasksOfHead = std::max<int>(2, (wantedTasks + attention.heads - 1) / attention.heads);
-  taskBlocks = H::Internal::simplify(
-      H::max(1, H::clamp(queries / tasksOfHead, leastTaskQueries, mostTaskQueries) / block));
+  // Tasks of a head are as even as blocks let them be. The clamp changes nothing where there are
+  // several, and gives Halide bounds.
+  H::Expr wanted = H::clamp(queries / tasksOfHead, leastTaskQueries, mostTaskQueries);
+  H::Expr tasks = (queries + wanted - 1) / wanted;
+  taskBlocks =
+      H::Internal::simplify(H::clamp((queries + tasks * block - 1) / (tasks * block),
+                                     std::max(1, leastTaskQueries / 2 / block), mostTaskBlocks));
   panels = H::Internal::simplify((keys + panel - 1) / panel);
   strip = lowering.schedule.variant == Schedule::Variant::Strip;
   // Values with a short last vector are copied and padded.
@@ -57,6 +106,9 @@ AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &atten
   fullPanels = H::Internal::simplify((keys + panel - lanes - 1) / panel);
   hasRest = !H::Internal::is_const_zero(H::Internal::simplify(keys % panel));
   hasHalf = !H::Internal::is_const_zero(H::Internal::simplify(panels - fullPanels));
+  hasSingle =
+      tilePanels > 1 &&
+      (skipsTiles || !H::Internal::is_const_zero(H::Internal::simplify(fullPanels % tilePanels)));
   needsMean = skipsTiles && attention.emptyRow == AttentionStage::EmptyRow::Mean;
   needsHidden = ranksHidden(attention);
 }
@@ -157,26 +209,38 @@ void AttentionKernel::defineProduct(H::Func product, const std::vector<H::Var> &
 
 /// The scores of the panels that a block sees, slot by slot.
 void AttentionKernel::defineScores() {
-  H::Expr full = slotsBelow(fullPanels), whole = slotsBelow(keys / panel);
-  bySlot = H::RDom(0, fullPanels, "by_slot");
+  H::Expr full = slotsBelow(fullPanels), whole = slotsBelow(keys / panel),
+          tiles = H::Internal::simplify(full / tilePanels);
+  auto scoresOf = [&](const H::Expr &tile, const H::Expr &slot) {
+    H::Expr at = panelAt(slot) * panel + ji, key = H::min(H::likely(at), keys - 1);
+    if (skipsTiles) { // in whole panels only the first key is clamped: they are loaded as vectors
+      H::Expr first = H::clamp(panelAt(slot) * panel, 0, H::max(keys - panel, 0));
+      key = H::select(H::likely(slot < whole), first + ji, H::min(at, keys - 1));
+    }
+    return scoreAt(tile, at, key);
+  };
+  byTile = H::RDom(0, tilePanels, 0, H::Internal::simplify(fullPanels / tilePanels), "by_tile");
   if (skipsTiles)
-    bySlot.where(bySlot < full);
-  defineProduct(product, {ji, r, jo, t, h, b}, panelAt(jo), jo < full);
-  H::Expr at = panelAt(bySlot) * panel + ji, key = H::min(H::likely(at), keys - 1);
-  if (skipsTiles) { // in whole panels only the first key is clamped: they are loaded as vectors
-    H::Expr first = H::clamp(panelAt(bySlot) * panel, 0, H::max(keys - panel, 0));
-    key = H::select(H::likely(bySlot < whole), first + ji, H::min(at, keys - 1));
-  }
+    byTile.where(byTile.y < tiles);
+  defineProduct(product, {ji, jp, r, jo, t, h, b}, panelAt(jo * tilePanels + jp), jo < tiles);
   scores(ji, jo, r, t, h, b) = H::undef<float>();
-  scores(ji, bySlot, r, t, h, b) = scoreAt(product(ji, r, bySlot, t, h, b), at, key);
+  H::Expr slot = byTile.y * tilePanels + byTile.x;
+  scores(ji, slot, r, t, h, b) = scoresOf(product(ji, byTile.x, r, byTile.y, t, h, b), slot);
+  if (hasSingle) {
+    H::Expr isThere = full % tilePanels != 0;
+    single = H::RDom(0, 1, "single");
+    single.where(isThere);
+    slot = H::unsafe_promise_clamped(H::max(full - 1, 0), 0, panels - 1);
+    defineProduct(singleProduct, {ji, r, t, h, b}, panelAt(slot), isThere);
+    scores(ji, slot + single, r, t, h, b) = scoresOf(singleProduct(ji, r, t, h, b), slot);
+  }
   if (!hasHalf)
     return;
   half = H::RDom(0, lanes, 0, panels - fullPanels, "half");
   if (skipsTiles)
     half.where(full + half.y < slotsBelow(panels));
-  H::Expr slot = H::unsafe_promise_clamped(full + half.y, 0, panels - 1),
-          last = H::min(fullPanels, panels - 1);
-  at = last * panel + half.x;
+  slot = H::unsafe_promise_clamped(full + half.y, 0, panels - 1);
+  H::Expr last = H::min(fullPanels, panels - 1), at = last * panel + half.x;
   defineProduct(halfProduct, {ji, r, t, h, b}, last, full < slotsBelow(panels));
   scores(half.x, slot, r, t, h, b) =
       scoreAt(halfProduct(half.x, r, t, h, b), at, H::min(at, keys - 1));
@@ -266,184 +330,6 @@ H::Func AttentionKernel::define() {
   H::Expr row = H::min(i % block, queries - 1 - i / block * block);
   attended(d, i, h, b) = result(d, row, i / block, h, b);
   return attended;
-}
-
-/// A reduction over `over`: one panel's width of partial results, folded at the end.
-void AttentionKernel::reduce(H::Func func, const Place &place) {
-  H::Var u("u");
-  H::Func partial = func.update().rfactor(over.x, u);
-  place(func);
-  partial.compute_at(func, r).vectorize(u, lanes).unroll(u);
-  partial.update().reorder(u, over.y).vectorize(u, lanes).unroll(u);
-  func.update().atomic().vectorize(over.x, lanes).unroll(over.x);
-}
-
-void AttentionKernel::announceScratch() {
-  Extent paddedKeys = attention.keys, heads{strip ? 1 : attention.heads, {}};
-  Extent outer = strip ? heads : heads * attention.batch;
-  // keys + panel - 1 is no product: one term each.
-  auto perKey = [&](Extent count, int64_t bytes) {
-    addTerm(count * paddedKeys, bytes);
-    addTerm(count * Extent{panel, {}}, bytes);
-  };
-  // The largest tensors: packed keys and values, and below scores and what goes along a query.
-  std::vector<std::vector<Extent>> &inner = recipe.innerElements;
-  Extent width{std::max(headDim, paddedValue), {}}, wide = outer * width;
-  inner.push_back({wide * paddedKeys, wide * Extent{panel, {}}});
-  inner.emplace_back();
-  perKey(outer * Extent{headDim, {}}, 4);
-  perKey(outer, 4);
-  if (packValues)
-    perKey(outer * Extent{paddedValue, {}}, 4);
-  std::vector<Extent> rowTerms = {Extent{block, {}}};
-  if (!strip) // the last block's tiles are rounded up
-    rowTerms = {attention.queries, Extent{block + 4 * rows, {}}};
-  for (const Extent &count : rowTerms)
-    inner.back().push_back(outer * count * width);
-  inner.emplace_back();
-  for (const Extent &count : rowTerms) {
-    inner.back().push_back(outer * count * paddedKeys);
-    inner.back().push_back(outer * count * Extent{2 * panel, {}});
-    perKey(outer * count, 8);                      // scores, weights
-    addTerm(outer * count * Extent{panel, {}}, 8); // a panel more, where rows are moved apart
-    // query_rows, result, row_max, row_sum, mean_value or hidden_sum, hidden_max, hidden_count
-    addTerm(outer * count * Extent{headDim + 2 * paddedValue + 5, {}}, 4);
-  }
-  if (hasTileList) { // a flag a key and a task; a flag and two numbers a panel and block
-    perKey(outer, 1 + (9 * mostTaskBlocks + panel) / panel);
-    if (!strip)
-      perKey(outer * attention.queries, 1);
-  }
-  addTerm(Extent{8192, {}}, 4); // tiles, partial results, padding
-}
-
-/// What a task computes once: packed keys and values, biases of keys.
-void AttentionKernel::scheduleOperands(const Place &perHead, const Place &perBlock) {
-  perHead(keyPanels);
-  keyPanels.bound_extent(ji, panel);
-  H::Stage packed = keyPanels.update();
-  if (lanes == 16 && headDim % 4 == 0 && readsRows(lowering, attention.key, 3)) {
-    // 16 pieces of 4 are loaded and transposed in registers. With 8 lanes this gains nothing.
-    packed.split(d, dt, di, 4).split(ji, it, ii, lanes).reorder(ii, di, it, dt, byTaskPanel);
-    packed.vectorize(ii).unroll(di);
-    transposeInRegisters(keyPanels, it, keyRows, keyColumns, d, j, lanes);
-  } else {
-    packed.reorder(ji, d, byTaskPanel).vectorize(ji, lanes).unroll(ji);
-  }
-  if (hasRest) {
-    keyPanels.update(1).vectorize(ji, lanes).unroll(ji);
-    vectorizeExactly(keyPanels.update(2).reorder(d, rest), d, Extent{headDim, {}}, lanes);
-  }
-  perHead(keyBias);
-  keyBias.vectorize(j, lanes, roundUp);
-  if (packValues) {
-    perHead(valueRows);
-    if (skipsTiles && strip)
-      valueRows.update().reorder(d, byTaskKey.x, byTaskKey.y).vectorize(d, lanes, roundUp);
-    else
-      valueRows.vectorize(d, lanes, roundUp);
-  }
-  perBlock(queryRows);
-  vectorizeExactly(queryRows, d, Extent{headDim, {}}, lanes);
-}
-
-/// Schedules update `stage` of the scores, over the keys `x` of the panels in `slot`, by tiles of
-/// `width` keys of their product.
-void AttentionKernel::scheduleProduct(H::Func product, int width, int stage, const H::VarOrRVar &x,
-                                      const H::RVar &slot) {
-  // Panels outside, row tiles inside: a panel of K^T stays in L1 for all rows of the block.
-  // Eight sums at least hide the latency of an addition.
-  int height = width > lanes ? rows : std::max(rows, 8);
-  H::Stage tile = scores.update(stage);
-  tile.split(r, it, ii, height, roundUp).reorder(x, ii, it, slot).vectorize(x, lanes).unroll(ii);
-  if (width > lanes)
-    tile.unroll(x);
-  product.compute_at(scores, it).bound_extent(ji, width).bound_extent(r, height);
-  std::vector<H::Stage> stages = {product};
-  for (int update = 0; update < product.num_update_definitions(); ++update)
-    stages.push_back(product.update(update));
-  int last = product.num_update_definitions() - 1;
-  stages.back().reorder(ji, r, product.rvars(last)[0]);
-  for (H::Stage &each : stages)
-    each.vectorize(ji, lanes).unroll(ji).unroll(r);
-}
-
-void AttentionKernel::schedule(H::Func out, H::Var task, H::Var blockLoop) {
-  Place perHead = [&](H::Func func) {
-    if (strip) {
-      func.compute_at(out, task);
-      return;
-    }
-    H::Var head("head");
-    func.compute_root().fuse(h, b, head);
-    if (lowering.schedule.parallel)
-      func.parallel(head);
-  };
-  Place perBlock = [&](H::Func func) {
-    if (strip)
-      func.compute_at(out, blockLoop);
-    else
-      perHead(func);
-  };
-  announceScratch();
-  scheduleOperands(perHead, perBlock);
-
-  // Rows of scores that lie a multiple of 2 KB apart share few sets of a cache.
-  int period = 2048 / (4 * panel);
-  H::Expr stride = panels + H::select(panels % period == 0, 1, 0);
-  for (H::Func func : {scores, weights})
-    func.align_storage(jo, H::Internal::simplify(stride));
-  perBlock(scores);
-  scores.bound_extent(ji, panel);
-  scheduleProduct(product, panel, 0, ji, bySlot);
-  if (hasHalf) {
-    scheduleProduct(halfProduct, lanes, 1, half.x, half.y);
-    scores.update(2).reorder(half.x, r, half.y).vectorize(half.x);
-  }
-  reduce(rowMax, perBlock);
-  perBlock(weights);
-  weights.bound_extent(ji, panel);
-  if (skipsTiles)
-    weights.update().reorder(ji, allSlots, r).vectorize(ji, panel);
-  else
-    weights.vectorize(ji, panel);
-  reduce(rowSum, perBlock);
-  if (hasTileList)
-    scheduleTiles(perHead);
-  if (needsMean || needsHidden)
-    perBlock(emptyBlock);
-  if (needsHidden) {
-    perBlock(hiddenMax);
-    perBlock(hiddenCount);
-    perBlock(hiddenSum);
-    for (H::Func rows : {hiddenMax, hiddenCount})
-      rows.update().reorder(r, rows.rvars()[0]);
-    hiddenSum.vectorize(d, lanes, roundUp);
-    hiddenSum.update().reorder(d, r, hiddenSum.rvars()[0]).vectorize(d, lanes, roundUp);
-  }
-  if (needsMean) {
-    perBlock(meanValue);
-    meanValue.vectorize(d, lanes, roundUp);
-    meanValue.update().reorder(d, meanValue.rvars()[0]).vectorize(d, lanes, roundUp);
-  }
-
-  result.compute_at(out, blockLoop);
-  result.split(d, dt, di, valueTile, roundUp)
-      .split(r, it, ii, rows, roundUp)
-      .reorder(di, ii, it, dt)
-      .vectorize(di, lanes)
-      .unroll(di)
-      .unroll(ii);
-  weighted.compute_at(result, it)
-      .bound_extent(di, valueTile)
-      .bound_extent(r, rows)
-      .vectorize(di, lanes)
-      .unroll(di)
-      .unroll(r);
-  std::vector<H::VarOrRVar> order = {di, r};
-  for (const H::RVar &reduced : weighted.rvars())
-    order.push_back(reduced);
-  weighted.update().reorder(order).vectorize(di, lanes).unroll(di).unroll(r);
 }
 
 } // namespace rapt::kernels::halide

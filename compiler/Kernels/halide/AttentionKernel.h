@@ -40,31 +40,38 @@ private:
   Lowering &lowering;
   const AttentionStage &attention;
   Recipe &recipe;
-  int lanes, rows, panel, block, mostTaskBlocks, headDim, valueDim, valueTile, paddedValue;
+  int lanes, panel, block, mostTaskBlocks, headDim, valueDim, paddedValue;
+  int rows;       ///< of a register tile
+  int tilePanels; ///< of a register tile of scores
+  int valueTile;  ///< columns of a register tile of weighted sums
   Halide::Expr queries, keys, panels, taskBlocks;
   Halide::Expr fullPanels; ///< panels that are computed in whole; a last one may be half empty
   bool strip, packValues, canBeEmpty;
   bool skipsTiles;  ///< tiles of excluded scores are left out
   bool hasTileList; ///< the mask says which, by `seenTiles`
   bool hasRest;     ///< a last panel may be short
+  bool hasSingle;   ///< a full panel may be left over when tiles take several
   bool hasHalf;     ///< a last panel may be half empty
   bool needsMean;   ///< of all values, beside the sum over the tiles that are computed
   bool needsHidden; ///< the mean of some values, for each row
 
   Halide::Var d{"d"}, r{"r"}, t{"t"}, c{"c"}, j{"j"}, h{"h"}, b{"b"}, ji{"ji"}, jo{"jo"}, di{"di"},
-      dt{"dt"}, it{"it"}, ii{"ii"};
-  Halide::RDom over{0, 1}; ///< the keys of a block as (in a panel, panel)
-  Halide::RDom rest{0, 1}; ///< the keys of a short panel
-  Halide::RDom half{0, 1}; ///< the keys of a last panel that is half empty
-  Halide::RDom bySlot{0, 1}, allSlots{0, 1}, byTaskPanel{0, 1},
+      dt{"dt"}, it{"it"}, ii{"ii"}, jp{"jp"};
+  Halide::RDom over{0, 1};   ///< the keys of a block as (in a panel, panel)
+  Halide::RDom rest{0, 1};   ///< the keys of a short panel
+  Halide::RDom byTile{0, 1}; ///< panels as (in a tile, tile)
+  Halide::RDom single{0, 1}; ///< the panel that is left over
+  Halide::RDom half{0, 1};   ///< the keys of a last panel that is half empty
+  Halide::RDom allSlots{0, 1}, byTaskPanel{0, 1},
       byTaskKey{0, 1}; ///< what is computed when tiles are skipped
   Halide::Func queryRows{"query_rows"}, keyRows{"key_rows"}, keyColumns{"key_columns"},
       keyPanels{"key_panels"}, valueRows{"value_rows"}, keyBias{"key_bias"};
   Halide::Func seenKeys{"seen_keys"}, seenTiles{"seen_tiles"}, seenBefore{"seen_before"},
       seenPanel{"seen_panel"}, seenPanels{"seen_panels"};
-  Halide::Func product{"product"}, halfProduct{"half_product"}, scores{"scores"}, rowMax{"row_max"},
-      weights{"weights"}, rowSum{"row_sum"}, emptyBlock{"empty_block"}, meanValue{"mean_value"},
-      hiddenMax{"hidden_max"}, hiddenCount{"hidden_count"}, hiddenSum{"hidden_sum"};
+  Halide::Func product{"product"}, singleProduct{"single_product"}, halfProduct{"half_product"},
+      scores{"scores"}, rowMax{"row_max"}, weights{"weights"}, rowSum{"row_sum"},
+      emptyBlock{"empty_block"}, meanValue{"mean_value"}, hiddenMax{"hidden_max"},
+      hiddenCount{"hidden_count"}, hiddenSum{"hidden_sum"};
   Halide::Func weighted{"weighted"}, result{"attended_rows"};
 
   Halide::Expr translate(const ExprRef &expr, const Halide::Expr &head, const Halide::Expr &row,
@@ -95,8 +102,8 @@ private:
   void reduce(Halide::Func func, const Place &place);
   void announceScratch();
   void scheduleOperands(const Place &perHead, const Place &perBlock);
-  void scheduleProduct(Halide::Func product, int width, int stage, const Halide::VarOrRVar &x,
-                       const Halide::RVar &slot);
+  void scheduleProduct(Halide::Func product, int width, int stage,
+                       const std::vector<Halide::VarOrRVar> &vars);
   void scheduleTiles(const Place &perHead);
 };
 

@@ -70,7 +70,8 @@ for kernel in kernels:
         assert best[3] <= rows * vectors + rows + vectors + OTHERS, f"{name}: {best[3]} instructions"
         checked += 1
     elif recipe == "attention":
-        assert any(fmas >= given.lanes // 2 and stack == 0 and count <= 2 * fmas + OTHERS
-                   for fmas, _, stack, count in loops), f"{name}: {loops}"
+        rows, vectors = 6, 4 if given.lanes == 16 else 2  # of a tile of scores
+        assert any(fmas == rows * vectors and loads <= rows + vectors and stack == 0
+                   and count <= fmas + loads + OTHERS for fmas, loads, stack, count in loops), f"{name}: {loops}"
         checked += 1
 assert checked >= 2, f"{checked} kernels"
