@@ -177,7 +177,7 @@ static std::vector<Plan> matmulPlans(const Schedule &schedule, const Extent &row
 }
 
 /// From so many keys on, a task packs its values: their rows may lie pages apart (docs/kernels.md).
-static constexpr int64_t fewestLongKeys = 256;
+static constexpr int64_t fewestLongKeys = 128;
 
 /// One function for static numbers of queries and keys. A dynamic number of queries may have one
 /// for a few of them. A dynamic number of keys has one for many keys, where the number of queries
