@@ -72,14 +72,97 @@ FailureOr<int64_t> floatCount(RangeOp op, double start, double limit, double del
   return static_cast<int64_t>(count);
 }
 
+// --- Whole numbers that are floats ---------------------------------------------------------------
+/// A float scalar as an integer over the dims: a constant without a fraction, the cast of an
+/// integer, and sums, differences and products of such. A float type holds the integers up to
+/// 2^precision exactly and others may be rounded, so each step on the way is required to be within
+/// them: then no step rounds, and the number is the integer.
+class WholeFloats {
+public:
+  WholeFloats(ShapeInference &shapes, Operation *range) : shapes(shapes), range(range) {}
+
+  /// Unknown, with a reason, if it is none.
+  SymbolicExpr of(Value value, StringRef name, int depth = 0) {
+    auto type = cast<FloatType>(elementTypeOf(value));
+    int64_t most = int64_t(1) << std::min(type.getFPMantissaWidth(), 62u);
+    Operation *op = value.getDefiningOp();
+    if (const Element *known = shapes.content(value).uniform()) {
+      double number = known->number;
+      if (std::trunc(number) == number && std::fabs(number) <= static_cast<double>(most))
+        return SymbolicExpr(static_cast<int64_t>(number));
+      reason = "is computed from " + std::to_string(number) +
+               ", expected a whole number where the length follows from the inputs' dims";
+      return {};
+    }
+    constexpr int deepest = 8;
+    if (!op || depth == deepest || !numElements(shapes.shape(value)).is(1)) {
+      reason = "is computed from the model's data, expected it to follow from constants and the "
+               "inputs' dims";
+      return {};
+    }
+    auto operand = [&](unsigned i) { return of(op->getOperand(i), name, depth + 1); };
+    SymbolicExpr result;
+    if (isa<CastOp>(op) && isa<IntegerType>(elementTypeOf(op->getOperand(0)))) {
+      const Element *integer = shapes.content(op->getOperand(0)).uniform();
+      if (!integer) {
+        reason = "is computed from the model's data, expected it to follow from constants and the "
+                 "inputs' dims";
+        return {};
+      }
+      result = integer->expr;
+    } else if (isa<CastOp, IdentityOp, ReshapeOp, SqueezeOp, UnsqueezeOp, FloorOp, CeilOp, RoundOp>(
+                   op)) {
+      result = operand(0);
+    } else if (isa<NegOp>(op)) {
+      result = operand(0);
+      result = result.isKnown() ? SymbolicExpr(0) - result : result;
+    } else if (isa<AddOp, SubOp, MulOp>(op)) {
+      SymbolicExpr a = operand(0), b = a.isKnown() ? operand(1) : SymbolicExpr();
+      if (b.isKnown())
+        result = isa<AddOp>(op) ? a + b : isa<SubOp>(op) ? a - b : a * b;
+    } else {
+      reason = "is a float that " + op->getName().stripDialect().str() +
+               " computes, expected a constant, or a cast of an integer that follows from "
+               "constants and the inputs' dims";
+    }
+    if (result.isKnown())
+      limit(result, most, name);
+    return result;
+  }
+
+  std::string reason;
+
+private:
+  void limit(const SymbolicExpr &number, int64_t most, StringRef name) {
+    if (!shapes.atMost(number, most))
+      shapes.require(range, number, most, /*equal=*/false, name + " as a float");
+    if (!shapes.atMost(-most, number))
+      shapes.require(range, -most, number, /*equal=*/false, name + " as a float");
+  }
+
+  ShapeInference &shapes;
+  Operation *range;
+};
+
 LogicalResult inferRange(ShapeInference &shapes, RangeOp op) {
   Type type = elementTypeOf(op.getStart());
   Element parts[3];
   StringRef names[] = {"start", "limit", "delta"};
+  bool constants = llvm::all_of(op->getOperands(), [&](Value operand) {
+    const Element *value = shapes.content(operand).uniform();
+    return value && value->isConstant();
+  });
+  WholeFloats wholes(shapes, op);
   for (auto [part, name, operand] : llvm::zip(parts, names, op->getOperands())) {
     if (elementTypeOf(operand) != type)
       return op.emitOpError() << name << " has element type " << elementTypeOf(operand)
                               << ", expected " << type << " as start";
+    if (!constants && isa<FloatType>(type)) {
+      part = Element::ofInt(wholes.of(operand, name));
+      if (!part.isKnown())
+        return op.emitOpError() << name << " " << wholes.reason;
+      continue;
+    }
     const Element *value = shapes.content(operand).uniform();
     if (!value)
       return op.emitOpError() << name
@@ -108,7 +191,9 @@ LogicalResult inferRange(ShapeInference &shapes, RangeOp op) {
   SymbolicExpr step = up ? delta : SymbolicExpr(0) - delta;
   SymbolicExpr count =
       SymbolicExpr::floorDiv(SymbolicExpr::max(span, 0) + step - SymbolicExpr(1), step);
-  return shapes.set(op, 0, {count}, type, Content::affine(Element::ofInt(start), {delta}));
+  Content content =
+      isa<FloatType>(type) ? Content() : Content::affine(Element::ofInt(start), {delta});
+  return shapes.set(op, 0, {count}, type, std::move(content));
 }
 } // namespace
 

@@ -361,18 +361,13 @@ std::optional<SmallVector<Value>> Importer::operandsOf(const Node &node) {
 
 void Importer::importNode(const Node &node) {
   std::optional<int64_t> version = model.opset(node.domain);
-  const Operator *known = findOperator(node.domain, node.opType);
+  const Operator *known = problems.findSupported(model, node);
   std::optional<SmallVector<Value>> operands;
-  if (known && version && *version >= known->since) {
+  if (known)
     operands = operandsOf(node);
-  } else {
-    std::string reason = !version ? "the model imports no version of its domain"
-                         : !known ? ""
-                                  : "it exists since opset " + std::to_string(known->since);
-    problems.addUnsupported(node, version, reason);
-  }
   // What follows from a problem is only looked at by name.
   if (!operands) {
+    problems.lookInside(model, node);
     for (StringRef name : node.outputs)
       define(name, Value());
     return;
@@ -387,6 +382,9 @@ void Importer::importNode(const Node &node) {
     problems.addWrong(node, nodeBuilder.wrongText(), nodeBuilder.givenText());
   if (!nodeBuilder.unsupportedReason().empty())
     problems.addUnsupported(node, version, nodeBuilder.unsupportedReason());
+  // An If whose condition is known has a branch that need not be supported.
+  if (nodeBuilder.stopped() && node.opType != "If")
+    problems.lookInside(model, node);
   if (node.opType == "SplitToSequence" && !nodeBuilder.stopped() && !node.outputs.empty()) {
     define(node.outputs.front(), Value());
     values.erase(node.outputs.front());

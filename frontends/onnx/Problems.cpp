@@ -17,9 +17,11 @@ static std::string operatorOf(const Node &node) {
   return (node.domain.empty() ? "" : escaped(node.domain) + ".") + escaped(node.opType);
 }
 
-/// The nodes from number `first` on, five of them by name.
+/// A report lists all that a person may want to read, and not the 10^6 nodes of a damaged file.
+constexpr size_t shown = 100;
+
+/// The nodes from number `first` on, by name.
 static std::string nodesText(ArrayRef<std::string> nodes, size_t first) {
-  constexpr size_t shown = 5;
   std::string text;
   ArrayRef<std::string> rest = nodes.drop_front(first);
   for (size_t i = 0; i < std::min(shown, rest.size()); ++i)
@@ -37,6 +39,30 @@ void ProblemList::addUnsupported(const Node &node, std::optional<int64_t> versio
                     (version ? std::to_string(*version) : "?") + ")" +
                     (reason.empty() ? "" : ", " + reason.str());
   unsupported[key].nodes.push_back(node.describe());
+}
+
+const Operator *ProblemList::findSupported(const Model &model, const Node &node) {
+  std::optional<int64_t> version = model.opset(node.domain);
+  const Operator *known = findOperator(node.domain, node.opType);
+  if (known && version && *version >= known->since)
+    return known;
+  std::string reason = !version ? "the model imports no version of its domain"
+                       : !known ? ""
+                                : "it exists since opset " + std::to_string(known->since);
+  addUnsupported(node, version, reason);
+  return nullptr;
+}
+
+void ProblemList::lookInside(const Model &model, const Node &node, int nesting) {
+  constexpr int deepest = 8;
+  if (nesting == deepest)
+    return;
+  for (const Attribute &attribute : node.attributes)
+    for (const Graph &graph : attribute.graphs)
+      for (const Node &inner : graph.nodes) {
+        findSupported(model, inner);
+        lookInside(model, inner, nesting + 1);
+      }
 }
 
 void ProblemList::addWrong(const Node &node, const std::string &what, const std::string &inputs) {
@@ -63,7 +89,6 @@ std::string ProblemList::Group::text() const {
 }
 
 void ProblemList::report(MLIRContext &context) const {
-  constexpr size_t shown = 20; // a model that is wrong all over needs no page for each node
   std::string text;
   if (wrong.size() == 1 && unsupported.empty()) {
     text = wrong.front().second.text();

@@ -8,6 +8,7 @@
 #define RAPT_FRONTENDS_ONNX_PROBLEMS_H
 
 #include "frontends/onnx/Model.h"
+#include "frontends/onnx/Versions.h"
 
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/ADT/MapVector.h"
@@ -26,6 +27,10 @@ class ProblemList {
 public:
   /// The node is right, but not supported; `reason` may be empty.
   void addUnsupported(const Node &node, std::optional<int64_t> version, llvm::StringRef reason);
+  /// The operator of a node; null, and the node unsupported, when there is none in its version.
+  const Operator *findSupported(const Model &model, const Node &node);
+  /// The same for all nodes in the graphs of a node that is not imported.
+  void lookInside(const Model &model, const Node &node, int nesting = 0);
   /// The node is wrong: `what` says what was seen and what is expected. `inputs`, which may be
   /// empty, are shown for the first of several nodes of which the same is said.
   void addWrong(const Node &node, const std::string &what, const std::string &inputs = "");
@@ -33,7 +38,7 @@ public:
   void add(const std::string &text) { wrong[text].what = text; }
 
   bool empty() const { return unsupported.empty() && wrong.empty(); }
-  /// One error that names all of it, up to five nodes for each operator and text.
+  /// One error that names all of it, up to a hundred nodes for each operator and text.
   void report(mlir::MLIRContext &context) const;
 
 private:

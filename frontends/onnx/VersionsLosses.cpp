@@ -28,6 +28,23 @@ Loss attributesOf(NodeBuilder &b) {
   return loss;
 }
 
+/// The axis of the scores that axis `axis` of the labels goes with: all but the classes.
+int64_t scoreAxis(int64_t axis) { return axis == 0 ? 0 : axis + 1; }
+
+void checkDims(NodeBuilder &b, Value scores, Value labels, Value weights) {
+  for (int64_t axis = 0; axis < b.rank(labels); ++axis)
+    if (SymbolicExpr seen = b.dim(labels, axis), expected = b.dim(scores, scoreAxis(axis));
+        SymbolicExpr::provablyDifferent(seen, expected))
+      b.error("dim " + Twine(axis) + " of the labels is " + seen.str() + ", expected " +
+              expected.str() + ", dim " + Twine(scoreAxis(axis)) + " of the scores");
+  if (!weights)
+    return;
+  if (SymbolicExpr seen = b.dim(weights, 0), expected = b.dim(scores, 1);
+      SymbolicExpr::provablyDifferent(seen, expected))
+    b.error("weights have " + seen.str() + " elements, expected " + expected.str() +
+            ", one for each class");
+}
+
 void checkOperands(NodeBuilder &b, Value scores, Value labels, Value weights) {
   int64_t rank = b.rank(scores);
   expectFloat(b, scores, "input");
@@ -40,6 +57,8 @@ void checkOperands(NodeBuilder &b, Value scores, Value labels, Value weights) {
     b.error("labels are " + typeText(b.analysis(), labels) + ", expected elements of i32 or i64");
   if (weights && b.rank(weights) != 1)
     b.error("weights have rank " + Twine(b.rank(weights)) + ", expected 1");
+  if (!b.stopped())
+    checkDims(b, scores, labels, weights);
 }
 
 /// The loss of log probabilities, in their type; sums are of a wider one.

@@ -72,6 +72,11 @@ void upgradeAttention(NodeBuilder &b) {
       (*sizes)[0] + (*sizes)[1] != width - (*sizes)[2])
     return b.error("the weight has " + Twine(width) +
                    " columns, expected the sum of the hidden sizes of query, key and value");
+  for (int64_t size : *sizes)
+    if (heads > 0 && size % heads != 0)
+      return b.error("the weight has " + Twine(width) + " columns, " + Twine(size) +
+                     " of them for query, key or value, expected a multiple of " + Twine(heads) +
+                     " heads");
   Value all = binary<MatMulOp>(b, x, weights);
   if (bias)
     all = binary<AddOp>(b, all, bias);
