@@ -374,3 +374,57 @@ func.func @f16_fill_overflows(%q: tensor<2x3x5x8xf16>, %k: tensor<2x3x8x7xf16>, 
   %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf16>, tensor<2x3x7x8xf16>) -> tensor<2x3x5x8xf16>
   return %o : tensor<2x3x5x8xf16>
 }
+
+// -----
+
+// A triangle of open size leaves each query its own key.
+// CHECK-LABEL: func @f16_open_triangle
+func.func @f16_open_triangle(%q: tensor<2x3x?x8xf16> {onnx.dims = [2, 3, "seq", 8]}, %k: tensor<2x3x8x?xf16> {onnx.dims = [2, 3, 8, "seq"]},
+                             %v: tensor<2x3x?x8xf16> {onnx.dims = [2, 3, "seq", 8]}) -> tensor<2x3x?x8xf16> {
+  // CHECK: attn.sdpa {{.*}} value(%arg2) {causal_offset = 0 : i64, empty_row = #attn.empty_row<mean>
+  %zero = onnx.Constant dense<0.0> : tensor<f16> : tensor<f16>
+  %lowest = onnx.Constant dense<-65504.0> : tensor<f16> : tensor<f16>
+  %yes = onnx.Constant dense<true> : tensor<1x1xi1> : tensor<1x1xi1>
+  %seq = kernel.dim "seq"
+  %seq64 = arith.index_cast %seq : index to i64
+  %dims = tensor.from_elements %seq64, %seq64 : tensor<2xi64>
+  %ones = onnx.Expand %yes, %dims : (tensor<1x1xi1>, tensor<2xi64>) -> tensor<?x?xi1>
+  %c = onnx.Trilu %ones {upper = false} : (tensor<?x?xi1>) -> tensor<?x?xi1>
+  %w = onnx.Where %c, %zero, %lowest : (tensor<?x?xi1>, tensor<f16>, tensor<f16>) -> tensor<?x?xf16>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x?x8xf16>, tensor<2x3x8x?xf16>) -> tensor<2x3x?x?xf16>
+  %b = onnx.Add %s, %w : (tensor<2x3x?x?xf16>, tensor<?x?xf16>) -> tensor<2x3x?x?xf16>
+  %p = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x?x?xf16>) -> tensor<2x3x?x?xf16>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x?x?xf16>, tensor<2x3x?x8xf16>) -> tensor<2x3x?x8xf16>
+  return %o : tensor<2x3x?x8xf16>
+}
+
+// -----
+
+// Counted from the last key: with more queries than keys, which two names of sizes do not rule out, the first queries
+// have none.
+// CHECK-LABEL: func @f16_open_sizes
+func.func @f16_open_sizes(%q: tensor<2x3x?x8xf16> {onnx.dims = [2, 3, "seq", 8]}, %k: tensor<2x3x8x?xf16> {onnx.dims = [2, 3, 8, "total"]},
+                          %v: tensor<2x3x?x8xf16> {onnx.dims = [2, 3, "total", 8]}) -> tensor<2x3x?x8xf16> {
+  // CHECK: attn.sdpa {{.*}} bias(%{{.*}}) {empty_row = #attn.empty_row<mean>
+  %zero = onnx.Constant dense<0.0> : tensor<f16> : tensor<f16>
+  %lowest = onnx.Constant dense<-65504.0> : tensor<f16> : tensor<f16>
+  %i0 = onnx.Constant dense<0> : tensor<i64> : tensor<i64>
+  %i1 = onnx.Constant dense<1> : tensor<i64> : tensor<i64>
+  %seq = kernel.dim "seq"
+  %total = kernel.dim "total"
+  %past = arith.subi %total, %seq : index
+  %total64 = arith.index_cast %total : index to i64
+  %past64 = arith.index_cast %past : index to i64
+  %last = tensor.from_elements %total64 : tensor<i64>
+  %first = tensor.from_elements %past64 : tensor<i64>
+  %columns = onnx.Range %i0, %last, %i1 : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<?xi64>
+  %range = onnx.Range %first, %last, %i1 : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<?xi64>
+  %rows = onnx.Unsqueeze %range {axes = array<i64: 1>} : (tensor<?xi64>) -> tensor<?x1xi64>
+  %c = onnx.LessOrEqual %columns, %rows : (tensor<?xi64>, tensor<?x1xi64>) -> tensor<?x?xi1>
+  %w = onnx.Where %c, %zero, %lowest : (tensor<?x?xi1>, tensor<f16>, tensor<f16>) -> tensor<?x?xf16>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x?x8xf16>, tensor<2x3x8x?xf16>) -> tensor<2x3x?x?xf16>
+  %b = onnx.Add %s, %w : (tensor<2x3x?x?xf16>, tensor<?x?xf16>) -> tensor<2x3x?x?xf16>
+  %p = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x?x?xf16>) -> tensor<2x3x?x?xf16>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x?x?xf16>, tensor<2x3x?x8xf16>) -> tensor<2x3x?x8xf16>
+  return %o : tensor<2x3x?x8xf16>
+}
