@@ -29,6 +29,9 @@ static constexpr double kWeakSentinel = -1e4;
 /// What is left of one where the scores are scaled after they were set to it.
 static constexpr double kScaledSentinel = -1e7;
 
+/// The same of the lowest f16 over 16.
+static constexpr double kScaledHalf = -4e3;
+
 static bool isSentinel(Value value) {
   std::optional<double> number = scalarConstant(value);
   return number && *number <= kWeakSentinel;
@@ -42,7 +45,7 @@ bool isFloatCast(Operation *op) {
          isa<FloatType>(tensorType(cast.getOutput()).getElementType());
 }
 
-static double greatestOf(FloatType type) {
+double greatestOf(FloatType type) {
   return APFloat::getLargest(type.getFloatSemantics()).convertToDouble();
 }
 
@@ -205,32 +208,38 @@ static Value belowMask(onnx::WhereOp where, AttentionMatch &match, std::string &
   if (!seenWhenTrue && !isSentinel(where.getX()))
     return fail("masked scores are not set to -inf or to a constant of at most -1e4");
   Value scores = seenWhenTrue ? where.getX() : where.getY();
-  bool isF32 = tensorType(where.getOutput()).getElementType().isF32();
+  auto element = cast<FloatType>(tensorType(where.getOutput()).getElementType());
   double stored = *scalarConstant(seenWhenTrue ? where.getY() : where.getX());
   // What the sentinel is by the time it reaches the softmax, in the arithmetic of the graph.
   double sentinel = stored * match.factor;
-  if (isF32)
+  if (element.isF32())
     sentinel = static_cast<float>(sentinel);
+  else if (std::isfinite(stored) && std::abs(sentinel) > greatestOf(element))
+    return fail("a finite sentinel is scaled beyond its element type");
   if (match.narrowed && sentinel / match.factorBehind < -greatestOf(match.narrowed))
     sentinel = -HUGE_VAL;
-  MaskTerm mask{where.getCondition(), seenWhenTrue, sentinel};
+  MaskTerm mask{where.getCondition(), seenWhenTrue, sentinel, element};
+  // Nothing is lower than the lowest f16, which is far from scores of ordinary size too.
+  bool isLow = stored <= kSentinel || (element.isF16() && stored <= -greatestOf(element));
   bool belowBias = !std::isinf(sentinel) && !match.biases.empty();
   // The lowest float plus a score of ordinary size is the lowest float.
-  if (belowBias && match.factor == 1 && sentinel <= onnx::kLowest && isF32) {
+  if (belowBias && match.factor == 1 && sentinel <= onnx::kLowest &&
+      (element.isF32() || element.isBF16())) {
     match.addedMasks.push_back(mask);
     return scores;
   }
   if (match.weakMask)
     return fail("masks set the scores to different sentinels");
-  if (belowBias || stored > kSentinel) {
+  if (belowBias || !isLow) {
     if (match.factor != 1 || !match.masks.empty() || match.narrowed)
       return fail(belowBias ? "a bias is added after scores were set to a finite sentinel"
                             : "masks set the scores to different sentinels");
     match.weakMask = mask;
     return scores;
   }
-  if (sentinel > kScaledSentinel)
-    return fail("masked scores are scaled to more than -1e7");
+  if (sentinel > (element.isF16() ? kScaledHalf : kScaledSentinel))
+    return fail(element.isF16() ? "masked scores of f16 are scaled to more than -4e3"
+                                : "masked scores are scaled to more than -1e7");
   // Where every key is excluded, the keys with the greatest sentinel share the weight.
   if (!match.masks.empty() && match.masks.front().sentinel != sentinel)
     return fail("masks set the scores to different sentinels");

@@ -25,6 +25,7 @@ struct MaskTerm {
   mlir::Value condition;
   bool seenWhenTrue = true;
   double sentinel = 0.0;
+  mlir::Type element = {}; ///< what the sentinel is stored as; null where nothing asks for it
 };
 
 /// The parts of  [guard] softmax([where] (bias + factor * (q' k'))) v, the product perhaps capped;
@@ -46,7 +47,7 @@ struct AttentionMatch {
   llvm::SmallVector<BiasTerm> biases;
   llvm::SmallVector<MaskTerm> masks;
   /// Masks of the lowest float below a bias: as exact as the bias Where(seen, 0, sentinel).
-  llvm::SmallVector<MaskTerm> addedMasks; // of f32
+  llvm::SmallVector<MaskTerm> addedMasks; // of f32 or bf16
   /// A mask below all of these with a sentinel that they, or the scores, may come near to: exact
   /// where it is a band and nothing else (AttentionTerms.h), or there is no match.
   std::optional<MaskTerm> weakMask;
@@ -67,6 +68,9 @@ bool leadsToMatMul(mlir::Value value, int depth = 0);
 
 /// x where `value` is x minus the greatest element of its row and nothing else reads x; else null.
 mlir::Value withoutMaximum(mlir::Value value);
+
+/// The greatest finite number of a float type.
+double greatestOf(mlir::FloatType type);
 
 /// A Cast from one float type to another.
 bool isFloatCast(mlir::Operation *op);

@@ -21,6 +21,9 @@ constexpr double kScaledLowest = -2e37;
 /// Less than half a unit in the last place of kScaledLowest.
 constexpr double kOrdinary = 1e29;
 
+/// Scores and biases of f16 within this are far from the lowest f16.
+constexpr double kOrdinaryHalf = 1e4;
+
 /// No mask or bias is split into many more parts than this: And(x, x) of itself doubles them.
 constexpr size_t kParts = 64;
 
@@ -39,7 +42,7 @@ void conjuncts(MaskTerm mask, SmallVectorImpl<MaskTerm> &terms, int depth = 0) {
     return;
   }
   for (Value operand : op->getOperands())
-    conjuncts({operand, mask.seenWhenTrue, mask.sentinel}, terms, depth + 1);
+    conjuncts({operand, mask.seenWhenTrue, mask.sentinel, mask.element}, terms, depth + 1);
 }
 
 /// The terms that `term` is the sum of.
@@ -95,12 +98,15 @@ private:
   static std::optional<std::pair<MaskTerm, Value>> lowestMask(BiasTerm term) {
     Value bias = onnx::withoutExpand(term.value);
     auto where = bias.getDefiningOp<onnx::WhereOp>();
-    if (!where || !tensorType(bias).getElementType().isF32() || !(term.factor > 0))
+    auto element = dyn_cast<FloatType>(tensorType(bias).getElementType());
+    if (!where || !element || !(term.factor > 0) ||
+        !(element.isF32() || element.isBF16() || element.isF16()))
       return std::nullopt;
+    double lowest = element.isF16() ? -greatestOf(element) : onnx::kLowest;
     for (bool seenWhenTrue : {true, false}) {
       std::optional<double> low = scalarConstant(seenWhenTrue ? where.getY() : where.getX());
-      if (low && *low <= onnx::kLowest && !std::isinf(*low))
-        return std::pair(MaskTerm{where.getCondition(), seenWhenTrue, *low * term.factor},
+      if (low && *low <= lowest && !std::isinf(*low))
+        return std::pair(MaskTerm{where.getCondition(), seenWhenTrue, *low * term.factor, element},
                          seenWhenTrue ? where.getX() : where.getY());
     }
     return std::nullopt;
@@ -113,8 +119,9 @@ private:
   };
 
   /// The `count` masks among the summands of all biases whose sentinel is `most` or lower; nothing
-  /// where there are more or fewer, or where the rest may not be small.
-  std::optional<LowestMasks> lowestMasks(size_t count, double most) const {
+  /// where there are more or fewer, or where the rest may not be within `small`.
+  std::optional<LowestMasks> lowestMasks(size_t count, double most,
+                                         double small = kOrdinary) const {
     if (!match.masks.empty())
       return std::nullopt;
     SmallVector<BiasTerm> terms;
@@ -129,7 +136,7 @@ private:
       if (!isZero(term.value))
         result.rest.push_back(term);
     }
-    if (result.masks.size() != count || !sumIsWithin(result.rest, kOrdinary))
+    if (result.masks.size() != count || !sumIsWithin(result.rest, small))
       return std::nullopt;
     return result;
   }
@@ -144,6 +151,34 @@ private:
     exclude(lowest->masks.front());
     match.biases = lowest->rest;
     return true;
+  }
+
+  /// The same of f16 where it is a band that leaves each query a key. A row of nothing else is no
+  /// mean: a score beyond 16 changes the lowest f16.
+  bool takeLowestHalf() {
+    auto half = FloatType(Float16Type::get(match.scores.getContext()));
+    std::optional<LowestMasks> lowest = lowestMasks(1, -greatestOf(half), kOrdinaryHalf);
+    if (!lowest || lowest->masks.front().element != half || !takeWholeBand(lowest->masks.front()))
+      return false;
+    if (!everyQueryHasKey()) {
+      match.causal.reset();
+      match.window.reset();
+      return false;
+    }
+    match.sentinel = lowest->masks.front().sentinel;
+    match.biases = lowest->rest;
+    return true;
+  }
+
+  /// match.causal and match.window leave a key in every row.
+  bool everyQueryHasKey() const {
+    ArrayRef<SymbolicExpr> dims = shapes.shape(match.scores.getOutput());
+    const SymbolicExpr &keys = dims.back(), &queries = dims[dims.size() - 2];
+    if (match.causal && !shapes.atMost(SymbolicExpr(0), *match.causal))
+      return false;
+    if (match.window && !shapes.atMost(queries + *match.window, keys))
+      return false;
+    return !match.causal || !match.window || shapes.atMost(*match.window, *match.causal);
   }
 
   /// One of the conditions that a mask is the conjunction of, and the diagonal behind which it
@@ -287,7 +322,7 @@ private:
 
   /// Summands of 0 and -infinity become masks.
   void takeExclusions() {
-    if (takeLowest() || takeCommonDiagonal())
+    if (takeLowest() || takeLowestHalf() || takeCommonDiagonal())
       return;
     SmallVector<BiasTerm> biases;
     for (const BiasTerm &whole : match.biases) {

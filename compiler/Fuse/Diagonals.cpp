@@ -38,7 +38,7 @@ public:
       return ofConstant(value, seenWhenTrue, asNumber);
     if (auto isNot = dyn_cast<onnx::NotOp>(op))
       return offsetOf(isNot.getInput(), !seenWhenTrue, depth + 1);
-    if (isa<onnx::ReshapeOp, onnx::ExpandOp, onnx::SqueezeOp, onnx::UnsqueezeOp>(op))
+    if (isView(op))
       return keepsPlane(op) ? offsetOf(op->getOperand(0), seenWhenTrue, depth + 1, asNumber)
                             : std::nullopt;
     if (auto slice = dyn_cast<onnx::SliceOp>(op))
@@ -70,10 +70,9 @@ public:
   /// The w with (value == seenWhenTrue) == (|i + w.second - j| <= w.first), from |x| <= w.
   std::optional<std::pair<SymbolicExpr, SymbolicExpr>> widthOf(Value value,
                                                                bool seenWhenTrue) const {
-    for (auto expand = value.getDefiningOp<onnx::ExpandOp>(); expand && keepsPlane(expand);
-         expand = value.getDefiningOp<onnx::ExpandOp>())
-      value = expand.getInput();
     Operation *op = value.getDefiningOp();
+    while (op && isView(op) && keepsPlane(op))
+      op = op->getOperand(0).getDefiningOp();
     if (!op || !seenWhenTrue || op->getNumOperands() != 2)
       return std::nullopt;
     bool less = isa<onnx::LessOp, onnx::LessOrEqualOp>(op);
@@ -112,7 +111,7 @@ public:
       std::optional<SymbolicExpr> step = slice ? shiftOf(slice) : std::nullopt;
       if (step)
         shift = shift + *step;
-      else if (!isa_and_nonnull<onnx::ExpandOp>(op) || !keepsPlane(op))
+      else if (!op || !isView(op) || !keepsPlane(op))
         return std::nullopt;
       value = op->getOperand(0);
     }
@@ -121,6 +120,10 @@ public:
 
 private:
   static bool isOne(const SymbolicExpr &dim) { return dim.is(1); }
+
+  static bool isView(Operation *op) {
+    return isa<onnx::ReshapeOp, onnx::ExpandOp, onnx::SqueezeOp, onnx::UnsqueezeOp>(op);
+  }
 
   /// Whether a view's operand has its last two dims, and element (.., i, j) is the operand's.
   bool keepsPlane(Operation *view) const {

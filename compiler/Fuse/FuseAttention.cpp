@@ -115,9 +115,9 @@ private:
   /// match.addedMasks as biases.
   LogicalResult addMasks(std::string &reason) {
     for (const fuse::MaskTerm &mask : match.addedMasks) {
-      auto type = tensorType(mask.condition).clone(builder.getF32Type()); // as they were matched
-      Value seen = scalar(builder.getF32Type(), 0),
-            excluded = scalar(builder.getF32Type(), mask.sentinel);
+      auto element = cast<FloatType>(mask.element);
+      auto type = tensorType(mask.condition).clone(element);
+      Value seen = scalar(element, 0), excluded = scalar(element, mask.sentinel);
       if (!mask.seenWhenTrue)
         std::swap(seen, excluded);
       auto where = onnx::WhereOp::create(builder, loc, type, mask.condition, seen, excluded);

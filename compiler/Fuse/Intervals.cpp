@@ -4,8 +4,8 @@
 // moves and choices of elements keep it, arithmetic maps its ends, rounded to the element type as
 // the graph rounds. An integer that does not follow from constants is anything that its type holds.
 // One thing is taken for granted, because no analysis of weights could show it: the elements of a
-// product of matrices are within 1e8. Whatever else is met, and an end that is not finite, has no
-// interval: what needs one is then left as it is.
+// product of matrices are within 1e8, within 1e4 in f16. Whatever else is met, and an end that is
+// not finite, has no interval: what needs one is then left as it is.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -24,6 +24,7 @@ namespace rapt::fuse {
 
 /// Elements of a product of matrices are taken to be within this (docs/semantics.md S2).
 static constexpr double kProduct = 1e8;
+static constexpr double kProductOfHalf = 1e4;
 
 namespace {
 
@@ -138,8 +139,10 @@ private:
     if (isa<onnx::ReshapeOp, onnx::ExpandOp, onnx::TransposeOp, onnx::SliceOp, onnx::UnsqueezeOp,
             onnx::SqueezeOp, onnx::GatherOp, onnx::GatherElementsOp>(op))
       return of(op->getOperand(0), depth);
-    if (isa<onnx::MatMulOp>(op))
-      return rounded(type, -kProduct, kProduct);
+    if (isa<onnx::MatMulOp>(op)) {
+      double most = type.isF16() ? kProductOfHalf : kProduct;
+      return rounded(type, -most, most);
+    }
     if (!isa<onnx::CastOp, onnx::NegOp, onnx::AddOp, onnx::SubOp, onnx::MulOp, onnx::DivOp>(op))
       return std::nullopt;
     std::optional<Interval> a = of(op->getOperand(0), depth);

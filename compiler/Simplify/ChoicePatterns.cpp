@@ -22,11 +22,14 @@ namespace rapt {
 namespace {
 bool isBool(Value value) { return getElementTypeOrSelf(value).isInteger(1); }
 
-/// The f32 that every element of `value` is, if it is so low that only masks hold it.
+/// The number that every element of `value` is, if it is so low that only masks hold it.
 std::optional<double> lowestOf(const ShapeInference &shapes, Value value) {
+  constexpr double kLowestHalf = -65504;
+  Type type = getElementTypeOrSelf(value);
   std::optional<double> number = numberOf(shapes, value);
-  bool low = number && *number <= onnx::kLowest && !std::isinf(*number);
-  return low && getElementTypeOrSelf(value).isF32() ? number : std::nullopt;
+  if (!number || std::isinf(*number) || !(type.isF32() || type.isBF16() || type.isF16()))
+    return std::nullopt;
+  return *number <= (type.isF16() ? kLowestHalf : onnx::kLowest) ? number : std::nullopt;
 }
 
 /// The boolean that a cast makes a number of; null if `value` is no such cast.
@@ -99,6 +102,8 @@ private:
         !isa<IntegerType>(getElementTypeOrSelf(cast.getInput())))
       return {};
     Value seen = cast.getInput();
+    if (!isBool(seen) && getElementTypeOrSelf(low).isF16())
+      return {}; // products with other integers than 0 and 1 are numbers in f16 as well
     if (!isBool(seen))
       seen = onnx::CastOp::create(builder, loc, UnrankedTensorType::get(builder.getI1Type()), seen)
                  .getOutput();
@@ -154,7 +159,8 @@ struct ZeroOfSum : ShapePattern<onnx::EqualOp> {
   Value replacement(onnx::EqualOp op, OpBuilder &builder) const override {
     std::optional<ZeroTest> test = ZeroTest::of(shapes, op.getOutput());
     auto sum = test ? test->operand.getDefiningOp<onnx::AddOp>() : onnx::AddOp();
-    if (!sum || !getElementTypeOrSelf(sum.getOutput()).isF32())
+    Type type = sum ? getElementTypeOrSelf(sum.getOutput()) : Type();
+    if (!sum || !(type.isF32() || type.isBF16()))
       return {};
     for (auto [mask, x] : {std::pair(sum.getA(), sum.getB()), std::pair(sum.getB(), sum.getA())}) {
       std::optional<Choice> choice = Choice::of(shapes, mask);
@@ -215,6 +221,35 @@ struct BoolOfChoice : ShapePattern<onnx::CastOp> {
       return {};
     Value result = choice->when(builder, op.getLoc(), choice->x != 0, choice->y != 0);
     return expandLike(builder, shapes, result, op.getOutput());
+  }
+};
+
+/// Where(c, x, false)  =>  And(c, x), Where(c, true, y)  =>  Or(c, y), and so on, of booleans
+struct ChoiceOfBools : ShapePattern<onnx::WhereOp> {
+  using ShapePattern::ShapePattern;
+  Value replacement(onnx::WhereOp op, OpBuilder &builder) const override {
+    if (!isBool(op.getOutput()))
+      return {};
+    Location loc = op.getLoc();
+    std::optional<bool> x = truthOf(op.getX()), y = truthOf(op.getY());
+    Value result, condition = op.getCondition();
+    if (x && y)
+      result = Choice{condition, 1, 0}.when(builder, loc, *x, *y);
+    else if (x)
+      result = *x ? make<onnx::OrOp>(builder, loc, condition, op.getY())
+                  : make<onnx::AndOp>(builder, loc, negated(builder, loc, condition), op.getY());
+    else if (y)
+      result = *y ? make<onnx::OrOp>(builder, loc, negated(builder, loc, condition), op.getX())
+                  : make<onnx::AndOp>(builder, loc, condition, op.getX());
+    return result ? expandLike(builder, shapes, result, op.getOutput()) : Value();
+  }
+
+private:
+  /// What every element is.
+  std::optional<bool> truthOf(Value value) const {
+    const Element *element = shapes.content(value).uniform();
+    bool known = element && element->kind == Element::Int && element->isConstant();
+    return known ? std::optional(!element->expr.is(0)) : std::nullopt;
   }
 };
 
@@ -384,11 +419,12 @@ struct WholeScatter : ShapePattern<onnx::ScatterNDOp> {
 } // namespace
 
 void addChoicePatterns(RewritePatternSet &patterns, ShapeInference &shapes) {
-  patterns.add<AbsorbedNot, BoolOfChoice, ChoiceOfProduct, ComparedChoice<onnx::EqualOp>,
-               ComparedChoice<onnx::GreaterOp>, ComparedChoice<onnx::GreaterOrEqualOp>,
-               ComparedChoice<onnx::LessOp>, ComparedChoice<onnx::LessOrEqualOp>, ConcatOfChoice,
-               NestedChoice, SliceBeforeChoice, WholeScatter, ZeroOfItself, ZeroOfSum>(
-      patterns.getContext(), shapes);
+  patterns
+      .add<AbsorbedNot, BoolOfChoice, ChoiceOfBools, ChoiceOfProduct, ComparedChoice<onnx::EqualOp>,
+           ComparedChoice<onnx::GreaterOp>, ComparedChoice<onnx::GreaterOrEqualOp>,
+           ComparedChoice<onnx::LessOp>, ComparedChoice<onnx::LessOrEqualOp>, ConcatOfChoice,
+           NestedChoice, SliceBeforeChoice, WholeScatter, ZeroOfItself, ZeroOfSum>(
+          patterns.getContext(), shapes);
 }
 
 } // namespace rapt

@@ -88,6 +88,25 @@ BLEND = """
   blended = Add(inside, fill)
 """
 
+# Two keys to either side of a query, as a view of the comparison.
+AROUND = """
+  two = Constant<value_int = 2>()
+  lead = Constant<value_ints = [0, 1]>()
+  row = Unsqueeze(q_range, second)
+  away = Sub(row, k_at)
+  distance = Abs(away)
+  plane = LessOrEqual(distance, two)
+  around = Unsqueeze(plane, lead)
+"""
+
+# A triangle behind earlier keys, whose diagonal is computed.
+BEHIND = """
+  pair_shape = Shape<start = 2, end = 4>(scores)
+  ones = ConstantOfShape<value = bool[1] {{1}}>(pair_shape)
+  next = Add(past, one_int)
+  triangle = Trilu<upper = {0}>(ones, {1})
+"""
+
 TRIANGLE = """
   pair_shape = Shape<start = 2, end = 4>(scores)
   filled = ConstantOfShape<value = {0}>(pair_shape)
@@ -107,6 +126,16 @@ FORMS = {
     "causal-triu-added": ([], "inf_shape = Shape<start = 2, end = 4>(scores) filled = Expand(minus_inf, inf_shape) "
                               "triangle = Trilu<upper = 1>(filled, one_int) masked = Add(scores, triangle)", "",
                           dict(causal=True, empty_rows="nan")),
+    "causal-behind-upper": ([], POSITIONS + BEHIND.format(1, "next") + "masked = Where(triangle, minus_inf, scores)",
+                            "", dict(causal=True, empty_rows="nan")),
+    "causal-behind-lower": ([], POSITIONS + BEHIND.format(0, "past") + "masked = Where(triangle, scores, minus_inf)",
+                            "", dict(causal=True, empty_rows="nan")),
+    # Windows to both sides.
+    "around": ([], POSITIONS + AROUND + "masked = Where(around, scores, minus_inf)", "",
+               dict(window=True, empty_rows="nan")),
+    "around-padding": (["seen"], POSITIONS + AROUND + "both = And(around, seen) mask = Where(both, zero, lowest) "
+                                                      "masked = Add(scores, mask)", "",
+                       dict(window=True, mask=True, empty_rows="mean")),
     # Key padding.
     "padding-infinite": (["seen"], "mask = Where(seen, zero, minus_inf) masked = Add(scores, mask)", "",
                          dict(mask=True, empty_rows="nan")),
@@ -159,14 +188,14 @@ FORMS = {
                                                                        "both = And(causal, seen) "
                                                                        "mask = Where(both, zero, lowest) "
                                                                        "masked = Add(filled, mask)", "",
-                                        dict(causal=True, mask=True, empty_rows="causal_mean")),
+                                        dict(causal=True, window=True, mask=True, empty_rows="causal_mean")),
     "window-fill-then-padding": (["seen"], POSITIONS + WINDOW + "filled = Where(near, scores, lowest) "
                                                                 "mask = Where(seen, zero, lowest) "
                                                                 "masked = Add(filled, mask)", "",
-                                 dict(causal=True, mask=True, empty_rows="either_mean")),
+                                 dict(causal=True, window=True, mask=True, empty_rows="either_mean")),
     "window-and-causal": ([], POSITIONS + WINDOW + "filled = Where(near, scores, lowest) "
                                                    "mask = Where(causal, zero, lowest) masked = Add(filled, mask)", "",
-                          dict(causal=True, empty_rows="causal_mean")),
+                          dict(causal=True, window=True, empty_rows="causal_mean")),
     # A band's sentinel that is not the lowest float below a mask of that.
     "blend": ([], POSITIONS + BLEND + "masked = Identity(blended)", "", dict(causal=True, empty_rows="mean")),
     "blend-padding": (["seen"], POSITIONS + BLEND + "mask = Where(seen, zero, lowest) masked = Add(blended, mask)", "",
@@ -259,8 +288,8 @@ def check():
             site, = report["attention"]
             if not site["fused"]:
                 raise e2e.Failure(f"{name}: not fused: {site['reason']}")
-            got = {key: site["detail"][key] for key in ("bias", "mask", "causal", "sink", "empty_rows")}
-            want = dict(bias=False, mask=False, causal=False, sink=False) | expected
+            got = {key: site["detail"][key] for key in ("bias", "mask", "causal", "window", "sink", "empty_rows")}
+            want = dict(bias=False, mask=False, causal=False, window=False, sink=False) | expected
             if got != want:
                 raise e2e.Failure(f"{name}: classified as {got}, expected {want}")
             oracle = e2e.Oracle(model.SerializeToString())

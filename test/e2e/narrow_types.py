@@ -3,7 +3,7 @@
 Inputs and outputs are f32, with a Cast to the narrow type at either end, and f16 where the type of the model is f16.
 Each operator rounds once: what differs by more than half a unit in the last place of the narrow type, and a little for
 sums in f32, is wrong. With Halide's kernels the report must name the recipes attention and gemm: neither may fall back
-to reference kernels.
+to reference kernels. The lowest number of a type as a mask's sentinel is compared with float64, and in f16 with onnxruntime.
 """
 
 import json
@@ -136,6 +136,88 @@ def check_round_trip(args, name, folder):
     print(f"{name} and back: right")
 
 
+LOWEST = {"f16": -65504.0, "bf16": -3.3895313892515355e38}
+# name: (Where(seen, scores, lowest) or Where(seen, 0, lowest) added, keys up to the query's only, padding, and for each
+# type whether the mask is a boolean one, and whether its triangle is structure)
+SENTINELS = {"fill": (True, False, True, {"f16": (True, False), "bf16": (True, False)}),
+             "added": (False, True, False, {"f16": (False, True), "bf16": (False, True)}),
+             "added-padding": (False, True, True, {"f16": (False, False), "bf16": (True, True)})}
+
+
+def sentinel_model(element, low, fill, triangle, padding):
+    def value(name, shape, kind=TensorProto.FLOAT):
+        return helper.make_tensor_value_info(name, kind, shape)
+
+    def node(op, operands, result, **attributes):
+        nodes.append(helper.make_node(op, operands, [result], name=result, **attributes))
+
+    nodes = []
+    for name in "qkv":
+        node("Cast", [name], name + "_n", to=element)
+    node("Transpose", ["k_n"], "kt", perm=[0, 1, 3, 2])
+    node("MatMul", ["q_n", "kt"], "product")
+    node("Mul", ["product", "scale"], "scores")
+    node("Shape", ["scores"], "plane", start=2, end=4)
+    node("ConstantOfShape", ["plane"], "ones", value=helper.make_tensor("yes", TensorProto.BOOL, [1], [True]))
+    node("Trilu", ["ones"], "earlier", upper=0)
+    node("And", ["earlier", "seen"], "both")
+    mask = "both" if triangle and padding else "earlier" if triangle else "seen"
+    node("Where", [mask, "scores" if fill else "zero", "low"], "choice")
+    node("Identity" if fill else "Add", ["choice"] if fill else ["scores", "choice"], "masked")
+    node("Softmax", ["masked"], "weights", axis=-1)
+    node("MatMul", ["weights", "v_n"], "y_n")
+    node("Cast", ["y_n"], "y", to=TensorProto.FLOAT)
+    numbers = [helper.make_tensor(name, element, [], [number])
+               for name, number in (("zero", 0.0), ("scale", 0.25), ("low", low))]
+    inputs = [value("q", ["b", HEADS, "i", DIM]), value("k", ["b", HEADS, "j", DIM]),
+              value("v", ["b", HEADS, "j", DIM]), value("seen", ["b", 1, 1, "j"], TensorProto.BOOL)]
+    graph = helper.make_graph(nodes, "sentinel", inputs, [value("y", ["b", HEADS, "i", DIM])], numbers)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+def check_sentinels(args, name, folder):
+    """Rows without a key are means; but where they may be and f16 is added, what they are is left to the graph."""
+    element, dtype, half = NARROW[name]
+    random = np.random.default_rng(9)
+    shape = {"q": QUERIES, "k": KEYS, "v": KEYS}
+    feed = {key: random.standard_normal((BATCH, HEADS, length, DIM)).astype(dtype).astype(np.float32)
+            for key, length in shape.items()}
+    feed["q"] *= 8  # scores of up to 60
+    feed["seen"] = random.random((BATCH, 1, 1, KEYS)) < 0.6
+    feed["seen"][0, ..., :5] = False
+    feed["seen"][-1] = False
+    for form, (fill, triangle, padding, structure) in SENTINELS.items():
+        path, artifact = os.path.join(folder, f"{name}-{form}.onnx"), os.path.join(folder, "sentinel.so")
+        model = sentinel_model(element, LOWEST[name], fill, triangle, padding)
+        onnx.save(model, path)
+        site, = json.loads(e2e.execute([args.raptc, path, "--report=json", "--compile-to=fuse", "-o",
+                                        os.path.join(folder, "ir.mlir")]))["attention"]
+        got = tuple(site["fused"] and site["detail"][key] for key in ("mask", "causal"))
+        if got != structure[name]:
+            raise e2e.Failure(f"{name} {form}: mask and causal are {got}, expected {structure[name]}")
+        seen = np.ones((BATCH, 1, QUERIES, KEYS), bool)
+        if padding:
+            seen &= feed["seen"]
+        if triangle:
+            seen &= np.tri(QUERIES, KEYS, dtype=bool)
+        q, k, v = (feed[key].astype(np.float64) for key in "qkv")
+        scores = np.where(seen, q @ k.swapaxes(2, 3) / 4, -np.inf)
+        scores[np.broadcast_to(~seen.any(-1, keepdims=True), scores.shape)] = 0.0
+        weights = np.exp(scores - scores.max(-1, keepdims=True))
+        want = weights / weights.sum(-1, keepdims=True) @ v
+        given = np.broadcast_to(seen.any(-1) | (fill or name == "bf16"), want.shape[:-1])
+        for kernels in args.kernels.split(","):
+            e2e.compile_model(args.raptc, path, artifact, [f"--kernels={kernels}"])
+            y = e2e.run_model(args.rapt_run, artifact, feed, folder)["y"]
+            error = (np.abs(y - want) - half * np.abs(want))[given]
+            if not (error <= 1e-5 * np.abs(want).max()).all():
+                raise e2e.Failure(f"{name} {form} with {kernels} kernels: off by {error.max():.2e} more than half an ulp")
+            if name == "f16":  # onnxruntime rounds the scores to f16
+                other = e2e.Oracle(model.SerializeToString()).run(feed)["y"]
+                e2e.compare({"y": y[given]}, {"y": other[given]}, 2e-2, f"{form} with {kernels} kernels")
+    print(f"{name} sentinels: right")
+
+
 def main():
     args = e2e.parser(__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -144,6 +226,8 @@ def main():
         check(args, "f16", True, folder)
         check_round_trip(args, "f16", folder)
         check_round_trip(args, "bf16", folder)
+        check_sentinels(args, "f16", folder)
+        check_sentinels(args, "bf16", folder)
 
 
 if __name__ == "__main__":

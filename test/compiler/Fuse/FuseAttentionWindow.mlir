@@ -165,3 +165,70 @@ func.func @stored_rows_differ(%q: tensor<2x3x3x8xf32>, %k: tensor<2x3x8x4xf32>, 
   %o = onnx.MatMul %p, %v : (tensor<2x3x3x4xf32>, tensor<2x3x4x8xf32>) -> tensor<2x3x3x8xf32>
   return %o : tensor<2x3x3x8xf32>
 }
+
+// -----
+
+// Views of the comparison that keep queries and keys as its last dims, below a conjunction.
+// CHECK-LABEL: func @both_sides_of_a_view
+func.func @both_sides_of_a_view(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x5xf32>, %v: tensor<2x3x5x8xf32>, %m: tensor<2x1x1x5xi1>) -> tensor<2x3x5x8xf32> {
+  // CHECK: attn.sdpa {{.*}} mask(%arg3) {causal_offset = 2 : i64, empty_row = #attn.empty_row<nan>, scale = 1.000000e+00 : f64, window_offset = -2 : i64}
+  %rows = onnx.Constant dense<[[0], [1], [2], [3], [4]]> : tensor<5x1xi64> : tensor<5x1xi64>
+  %columns = onnx.Constant dense<[[0, 1, 2, 3, 4]]> : tensor<1x5xi64> : tensor<1x5xi64>
+  %two = onnx.Constant dense<2> : tensor<i64> : tensor<i64>
+  %inf = onnx.Constant dense<0xFF800000> : tensor<f32> : tensor<f32>
+  %dims = onnx.Constant dense<[1, 1, 5, 5]> : tensor<4xi64> : tensor<4xi64>
+  %d = onnx.Sub %rows, %columns : (tensor<5x1xi64>, tensor<1x5xi64>) -> tensor<5x5xi64>
+  %abs = onnx.Abs %d : (tensor<5x5xi64>) -> tensor<5x5xi64>
+  %w = onnx.LessOrEqual %abs, %two : (tensor<5x5xi64>, tensor<i64>) -> tensor<5x5xi1>
+  %u = onnx.Unsqueeze %w {axes = array<i64: 0>} : (tensor<5x5xi1>) -> tensor<1x5x5xi1>
+  %r = onnx.Reshape %u, %dims : (tensor<1x5x5xi1>, tensor<4xi64>) -> tensor<1x1x5x5xi1>
+  %both = onnx.And %r, %m : (tensor<1x1x5x5xi1>, tensor<2x1x1x5xi1>) -> tensor<2x1x5x5xi1>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x5xf32>) -> tensor<2x3x5x5xf32>
+  %b = onnx.Where %both, %s, %inf : (tensor<2x1x5x5xi1>, tensor<2x3x5x5xf32>, tensor<f32>) -> tensor<2x3x5x5xf32>
+  %p = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x5x5xf32>) -> tensor<2x3x5x5xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x5xf32>, tensor<2x3x5x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// A Reshape to other rows is no view of positions.
+// CHECK-LABEL: func @other_rows
+func.func @other_rows(%q: tensor<2x3x6x8xf32>, %k: tensor<2x3x8x4xf32>, %v: tensor<2x3x4x8xf32>) -> tensor<2x3x6x8xf32> {
+  // CHECK: attn.sdpa {{.*}} mask(%{{.*}}) {empty_row = #attn.empty_row<nan>, scale = 1.000000e+00 : f64}
+  %rows = onnx.Constant dense<[[0], [1], [2], [3]]> : tensor<4x1xi64> : tensor<4x1xi64>
+  %columns = onnx.Constant dense<[[0, 1, 2, 3, 4, 5]]> : tensor<1x6xi64> : tensor<1x6xi64>
+  %two = onnx.Constant dense<2> : tensor<i64> : tensor<i64>
+  %inf = onnx.Constant dense<0xFF800000> : tensor<f32> : tensor<f32>
+  %dims = onnx.Constant dense<[1, 1, 6, 4]> : tensor<4xi64> : tensor<4xi64>
+  %d = onnx.Sub %rows, %columns : (tensor<4x1xi64>, tensor<1x6xi64>) -> tensor<4x6xi64>
+  %abs = onnx.Abs %d : (tensor<4x6xi64>) -> tensor<4x6xi64>
+  %w = onnx.LessOrEqual %abs, %two : (tensor<4x6xi64>, tensor<i64>) -> tensor<4x6xi1>
+  %r = onnx.Reshape %w, %dims : (tensor<4x6xi1>, tensor<4xi64>) -> tensor<1x1x6x4xi1>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x6x8xf32>, tensor<2x3x8x4xf32>) -> tensor<2x3x6x4xf32>
+  %b = onnx.Where %r, %s, %inf : (tensor<1x1x6x4xi1>, tensor<2x3x6x4xf32>, tensor<f32>) -> tensor<2x3x6x4xf32>
+  %p = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x6x4xf32>) -> tensor<2x3x6x4xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x6x4xf32>, tensor<2x3x4x8xf32>) -> tensor<2x3x6x8xf32>
+  return %o : tensor<2x3x6x8xf32>
+}
+
+// -----
+
+// A Reshape that moves queries to the front of heads says nothing of a query's keys.
+// CHECK-LABEL: func @a_plane_a_query
+func.func @a_plane_a_query(%q: tensor<1x5x5x8xf32>, %k: tensor<1x5x8x5xf32>, %v: tensor<1x5x5x8xf32>) -> tensor<1x5x5x8xf32> {
+  // CHECK: attn.sdpa {{.*}} mask(%{{.*}}) {empty_row = #attn.empty_row<nan>, scale = 1.000000e+00 : f64}
+  %rows = onnx.Constant dense<[[0], [1], [2], [3], [4]]> : tensor<5x1xi64> : tensor<5x1xi64>
+  %columns = onnx.Constant dense<[[0, 1, 2, 3, 4]]> : tensor<1x5xi64> : tensor<1x5xi64>
+  %two = onnx.Constant dense<2> : tensor<i64> : tensor<i64>
+  %inf = onnx.Constant dense<0xFF800000> : tensor<f32> : tensor<f32>
+  %d = onnx.Sub %rows, %columns : (tensor<5x1xi64>, tensor<1x5xi64>) -> tensor<5x5xi64>
+  %abs = onnx.Abs %d : (tensor<5x5xi64>) -> tensor<5x5xi64>
+  %w = onnx.LessOrEqual %abs, %two : (tensor<5x5xi64>, tensor<i64>) -> tensor<5x5xi1>
+  %r = onnx.Unsqueeze %w {axes = array<i64: 0, 2>} : (tensor<5x5xi1>) -> tensor<1x5x1x5xi1>
+  %s = onnx.MatMul %q, %k : (tensor<1x5x5x8xf32>, tensor<1x5x8x5xf32>) -> tensor<1x5x5x5xf32>
+  %b = onnx.Where %r, %s, %inf : (tensor<1x5x1x5xi1>, tensor<1x5x5x5xf32>, tensor<f32>) -> tensor<1x5x5x5xf32>
+  %p = onnx.Softmax %b {axis = 3 : i64} : (tensor<1x5x5x5xf32>) -> tensor<1x5x5x5xf32>
+  %o = onnx.MatMul %p, %v : (tensor<1x5x5x5xf32>, tensor<1x5x5x8xf32>) -> tensor<1x5x5x8xf32>
+  return %o : tensor<1x5x5x8xf32>
+}

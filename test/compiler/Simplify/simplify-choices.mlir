@@ -241,3 +241,106 @@ func.func @shifted_scatter(%x: tensor<2x3xf32>, %y: tensor<2x3xf32>) -> tensor<2
   %r = onnx.ScatterND %x, %places, %y : (tensor<2x3xf32>, tensor<2x3x2xi64>, tensor<2x3xf32>) -> tensor<2x3xf32>
   return %r : tensor<2x3xf32>
 }
+
+// -----
+
+// The lowest numbers of f16 and bf16 are as low as that of f32.
+// CHECK-LABEL: func @narrow_products
+func.func @narrow_products(%c: tensor<5x7xi1>, %m: tensor<7xi64>) -> (tensor<5x7xf16>, tensor<7xbf16>) {
+  // CHECK-DAG: %[[HALF:.*]] = onnx.Constant dense<-6.550400e+04> : tensor<f16>
+  // CHECK-DAG: %[[LOW:.*]] = onnx.Constant dense<-3.389530e+38> : tensor<bf16>
+  // CHECK-DAG: onnx.Where %arg0, %[[HALF]], %{{.*}} -> tensor<5x7xf16>
+  // CHECK-DAG: %[[SEEN:.*]] = onnx.Cast %arg1 : (tensor<7xi64>) -> tensor<7xi1>
+  // CHECK-DAG: onnx.Where %[[SEEN]], %{{.*}}, %[[LOW]] : {{.*}} -> tensor<7xbf16>
+  // CHECK-NOT: onnx.Mul
+  // CHECK: return
+  %half = onnx.Constant dense<-65504.0> : tensor<f16> : tensor<f16>
+  %low = onnx.Constant dense<-3.389530e+38> : tensor<bf16> : tensor<bf16>
+  %one = onnx.Constant dense<1.0> : tensor<bf16> : tensor<bf16>
+  %f = onnx.Cast %c : (tensor<5x7xi1>) -> tensor<5x7xf16>
+  %p = onnx.Mul %half, %f : (tensor<f16>, tensor<5x7xf16>) -> tensor<5x7xf16>
+  %g = onnx.Cast %m : (tensor<7xi64>) -> tensor<7xbf16>
+  %d = onnx.Sub %one, %g : (tensor<bf16>, tensor<7xbf16>) -> tensor<7xbf16>
+  %r = onnx.Mul %d, %low : (tensor<7xbf16>, tensor<bf16>) -> tensor<7xbf16>
+  return %p, %r : tensor<5x7xf16>, tensor<7xbf16>
+}
+
+// -----
+
+// Integers are not taken for 0 and 1 where their product is an ordinary number of f16; nor is -6e4 the lowest one.
+// CHECK-LABEL: func @other_half_products
+func.func @other_half_products(%c: tensor<5x7xi1>, %m: tensor<7xi64>) -> (tensor<5x7xf16>, tensor<7xf16>) {
+  // CHECK-COUNT-2: onnx.Mul
+  %above = onnx.Constant dense<-6.0e4> : tensor<f16> : tensor<f16>
+  %low = onnx.Constant dense<-65504.0> : tensor<f16> : tensor<f16>
+  %one = onnx.Constant dense<1.0> : tensor<f16> : tensor<f16>
+  %f = onnx.Cast %c : (tensor<5x7xi1>) -> tensor<5x7xf16>
+  %p = onnx.Mul %above, %f : (tensor<f16>, tensor<5x7xf16>) -> tensor<5x7xf16>
+  %g = onnx.Cast %m : (tensor<7xi64>) -> tensor<7xf16>
+  %d = onnx.Sub %one, %g : (tensor<f16>, tensor<7xf16>) -> tensor<7xf16>
+  %r = onnx.Mul %d, %low : (tensor<7xf16>, tensor<f16>) -> tensor<7xf16>
+  return %p, %r : tensor<5x7xf16>, tensor<7xf16>
+}
+
+// -----
+
+// The lowest bf16 plus 1 is not 0; the lowest f16 plus an integer may be.
+// CHECK-LABEL: func @narrow_zero_of_sum
+func.func @narrow_zero_of_sum(%c: tensor<5x7xi1>, %m: tensor<7xi64>) -> (tensor<5x7xi1>, tensor<5x7xi1>) {
+  // CHECK: %[[SUM:.*]] = onnx.Add {{.*}} -> tensor<5x7xf16>
+  // CHECK-DAG: onnx.Equal %[[SUM]], %{{.*}}
+  // CHECK-DAG: onnx.And %{{.*}}, %{{.*}} -> tensor<5x7xi1>
+  // CHECK-NOT: onnx.Add {{.*}} -> tensor<5x7xbf16>
+  // CHECK: return
+  %half = onnx.Constant dense<-65504.0> : tensor<f16> : tensor<f16>
+  %nothing = onnx.Constant dense<0.0> : tensor<f16> : tensor<f16>
+  %low = onnx.Constant dense<-3.389530e+38> : tensor<bf16> : tensor<bf16>
+  %zero = onnx.Constant dense<0.0> : tensor<bf16> : tensor<bf16>
+  %w = onnx.Where %c, %half, %nothing : (tensor<5x7xi1>, tensor<f16>, tensor<f16>) -> tensor<5x7xf16>
+  %x = onnx.Where %c, %low, %zero : (tensor<5x7xi1>, tensor<bf16>, tensor<bf16>) -> tensor<5x7xbf16>
+  %f = onnx.Cast %m : (tensor<7xi64>) -> tensor<7xf16>
+  %g = onnx.Cast %m : (tensor<7xi64>) -> tensor<7xbf16>
+  %a = onnx.Add %w, %f : (tensor<5x7xf16>, tensor<7xf16>) -> tensor<5x7xf16>
+  %b = onnx.Add %x, %g : (tensor<5x7xbf16>, tensor<7xbf16>) -> tensor<5x7xbf16>
+  %p = onnx.Equal %a, %nothing : (tensor<5x7xf16>, tensor<f16>) -> tensor<5x7xi1>
+  %r = onnx.Equal %b, %zero : (tensor<5x7xbf16>, tensor<bf16>) -> tensor<5x7xi1>
+  return %p, %r : tensor<5x7xi1>, tensor<5x7xi1>
+}
+
+// -----
+
+// A choice of truth values is logic: a triangle with a diagonal that is computed becomes such choices.
+// CHECK-LABEL: func @choice_of_bools
+func.func @choice_of_bools(%c: tensor<5x1xi1>, %b: tensor<1x7xi1>) -> (tensor<5x1xi1>, tensor<5x1xi1>, tensor<5x7xi1>, tensor<5x7xi1>, tensor<5x7xi1>, tensor<5x7xi1>) {
+  // CHECK-DAG: %[[NOT:.*]] = onnx.Not %arg0
+  // CHECK-DAG: %[[AND:.*]] = onnx.And %arg0, %arg1
+  // CHECK-DAG: %[[ORNOT:.*]] = onnx.Or %{{.*}}, %arg1 : (tensor<5x1xi1>, tensor<1x7xi1>)
+  // CHECK-DAG: %[[OR:.*]] = onnx.Or %arg0, %arg1
+  // CHECK-DAG: %[[ANDNOT:.*]] = onnx.And %{{.*}}, %arg1
+  // CHECK-NOT: onnx.Where
+  // CHECK: return %arg0, %{{.*}}, %[[AND]], %[[ORNOT]], %[[OR]], %[[ANDNOT]]
+  %yes = onnx.Constant dense<true> : tensor<1x1xi1> : tensor<1x1xi1>
+  %no = onnx.Constant dense<false> : tensor<i1> : tensor<i1>
+  %0 = onnx.Where %c, %yes, %no : (tensor<5x1xi1>, tensor<1x1xi1>, tensor<i1>) -> tensor<5x1xi1>
+  %1 = onnx.Where %c, %no, %yes : (tensor<5x1xi1>, tensor<i1>, tensor<1x1xi1>) -> tensor<5x1xi1>
+  %2 = onnx.Where %c, %b, %no : (tensor<5x1xi1>, tensor<1x7xi1>, tensor<i1>) -> tensor<5x7xi1>
+  %3 = onnx.Where %c, %b, %yes : (tensor<5x1xi1>, tensor<1x7xi1>, tensor<1x1xi1>) -> tensor<5x7xi1>
+  %4 = onnx.Where %c, %yes, %b : (tensor<5x1xi1>, tensor<1x1xi1>, tensor<1x7xi1>) -> tensor<5x7xi1>
+  %5 = onnx.Where %c, %no, %b : (tensor<5x1xi1>, tensor<i1>, tensor<1x7xi1>) -> tensor<5x7xi1>
+  return %0, %1, %2, %3, %4, %5 : tensor<5x1xi1>, tensor<5x1xi1>, tensor<5x7xi1>, tensor<5x7xi1>, tensor<5x7xi1>, tensor<5x7xi1>
+}
+
+// -----
+
+// Nothing is known of two tensors; a constant as wide as the result keeps its dims.
+// CHECK-LABEL: func @choice_of_other_bools
+func.func @choice_of_other_bools(%c: tensor<5x1xi1>, %b: tensor<1x7xi1>, %d: tensor<1x7xi1>) -> (tensor<5x7xi1>, tensor<5x7xi1>) {
+  // CHECK: %[[W:.*]] = onnx.Where %arg0, %arg1, %arg2
+  // CHECK: %[[E:.*]] = onnx.Expand %arg0, %{{.*}} -> tensor<5x7xi1>
+  // CHECK: return %[[W]], %[[E]]
+  %yes = onnx.Constant dense<true> : tensor<5x7xi1> : tensor<5x7xi1>
+  %no = onnx.Constant dense<false> : tensor<i1> : tensor<i1>
+  %0 = onnx.Where %c, %b, %d : (tensor<5x1xi1>, tensor<1x7xi1>, tensor<1x7xi1>) -> tensor<5x7xi1>
+  %1 = onnx.Where %c, %yes, %no : (tensor<5x1xi1>, tensor<5x7xi1>, tensor<i1>) -> tensor<5x7xi1>
+  return %0, %1 : tensor<5x7xi1>, tensor<5x7xi1>
+}
