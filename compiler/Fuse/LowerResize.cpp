@@ -5,8 +5,11 @@
 // x - base in (0, 1], element base + 1 is the one to the right. Places and weights are small tables
 // of their own, made in f64; nearest is one copy, the other modes one sum an axis.
 //
-// Source: ONNX Resize-19, with the coordinates of its reference (a result dim that `scales` make
-// fractional stays so in align_corners and half_pixel_symmetric).
+// Source: ONNX Resize-19. The result's length in its formulas is the dim, a whole number, though
+// `scales` may give a fraction: so the text says, and onnxruntime and PyTorch have it.
+// half_pixel_symmetric names the fraction, output_width, in its own formula. align_scaled_corners
+// is align_corners with the fraction, which is what ONNX's node tests of opset 19 expect
+// (test_resize_downsample_scales_{linear,cubic}_align_corners) and no other of their modes does.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -97,26 +100,39 @@ public:
 private:
   int64_t rank() { return tensorType(op.getX()).getRank(); }
 
-  /// The operand's coordinate of result element `index`.
+  /// The operand's coordinate of result element `index`, in steps of 2^-24: the kernels that
+  /// compute it may round it differently, and have to agree on the element that it is next to.
   Value coordinate(FloatMath &f, const ResizedAxis &axis, Value index) {
+    Value steps = f.mul(unrounded(f, axis, index), f.number(0x1p24));
+    return f.mul(baseOf(f, f.add(steps, f.number(0.5))), f.number(0x1p-24));
+  }
+
+  Value unrounded(FloatMath &f, const ResizedAxis &axis, Value index) {
     IndexMath math{f.b, f.loc};
     Value y = f.of(index), length = f.of(math.size(axis.from)), result = f.of(math.size(axis.to));
     Value scale = axis.scale != 0 ? f.number(axis.scale) : f.div(result, length);
     Value width = axis.scale != 0 ? f.mul(scale, length) : result, one = f.number(1);
-    Value last = f.sub(length, one), single = f.equal(width, one);
-    Value steps = f.select(single, one, f.sub(width, one)); // of a way over more than one element
+    Value last = f.sub(length, one);
     Value centered = f.sub(f.div(f.add(y, f.number(0.5)), scale), f.number(0.5));
+    // Coordinates over `whole` elements, both ends on elements of the operand.
+    auto spread = [&](Value whole, Value extent, Value ofOne) {
+      Value alone = f.equal(whole, one);
+      Value steps = f.select(alone, one, f.sub(whole, one));
+      return f.select(alone, ofOne, f.div(f.mul(y, extent), steps));
+    };
     if (transformation == "align_corners")
-      return f.select(single, f.number(0), f.div(f.mul(y, last), steps));
+      return spread(result, last, f.number(0));
+    if (transformation == "align_scaled_corners")
+      return spread(width, last, f.number(0));
     if (transformation == "asymmetric")
       return f.div(y, scale);
     if (transformation == "tf_crop_and_resize") {
       Value part = f.mul(f.number(axis.roiEnd - axis.roiStart), last);
-      Value inside = f.select(single, f.mul(part, f.number(0.5)), f.div(f.mul(y, part), steps));
-      return f.add(inside, f.mul(f.number(axis.roiStart), last));
+      return f.add(spread(result, part, f.mul(part, f.number(0.5))),
+                   f.mul(f.number(axis.roiStart), last));
     }
     if (transformation == "pytorch_half_pixel")
-      return f.select(single, f.number(-0.5), centered);
+      return f.select(f.equal(result, one), f.number(0), centered);
     if (transformation == "half_pixel_symmetric") {
       Value center = f.mul(length, f.number(0.5));
       return f.add(f.mul(center, f.sub(one, f.div(result, width))), centered);
@@ -124,6 +140,7 @@ private:
     return centered;
   }
 
+  /// The greatest whole number below x.
   Value baseOf(FloatMath &f, Value x) {
     return f.sub(math::CeilOp::create(f.b, f.loc, x), f.number(1));
   }

@@ -2,6 +2,10 @@
 
 #include "frontends/onnx/Compose.h"
 
+#include "dialects/Onnx/Requirements.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
 #include <algorithm>
 
 using namespace mlir;
@@ -49,6 +53,24 @@ Value iota(NodeBuilder &b, Value limit, int64_t axis, int64_t rank) {
   if (b.stopped() || !limit)
     return {};
   return alongAxis(b, b.make<RangeOp>(start, limit, step), axis, rank);
+}
+
+void requireDims(NodeBuilder &b, Operation *op, const SymbolicExpr &lhs, const SymbolicExpr &rhs,
+                 bool equal, const Twine &what) {
+  size_t before = b.analysis().requirements().size();
+  b.analysis().require(op, lhs, rhs, equal, what);
+  // What operations ask for is found again whenever their shapes are inferred; this is not.
+  emitRequirements(op->getParentOfType<func::FuncOp>(),
+                   b.analysis().requirements().drop_front(before));
+}
+
+std::string openDimText(NodeBuilder &b, int64_t axis) {
+  SymbolicExpr dim = b.dim(b.in(0), axis);
+  std::string text =
+      "dim " + std::to_string(axis) + " of input 0 is " + dim.str() + ", which is not constant";
+  if (std::optional<StringRef> name = dim.symbolName())
+    text += " (--dim " + name->str() + "=NUMBER makes it so)";
+  return text;
 }
 
 // --- Numbers ------------------------------------------------------------------------------------

@@ -24,6 +24,12 @@ mlir::Value dimOf(NodeBuilder &b, mlir::Value x, int64_t axis);
 mlir::Value scalarDimOf(NodeBuilder &b, mlir::Value x, int64_t axis);
 /// i64 vectors one after the other.
 mlir::Value joinDims(NodeBuilder &b, mlir::ArrayRef<mlir::Value> parts);
+/// Checks lhs == rhs, or lhs <= rhs, before each run; `op` is one that the node has made. For what
+/// the node asks of its operands and none of its operations does.
+void requireDims(NodeBuilder &b, mlir::Operation *op, const SymbolicExpr &lhs,
+                 const SymbolicExpr &rhs, bool equal, const llvm::Twine &what);
+/// Says that dim `axis` of operand 0 is not constant, and which option makes it so if there is one.
+std::string openDimText(NodeBuilder &b, int64_t axis);
 /// `x` in the shape that an i64 vector holds (0 means 0).
 mlir::Value reshape(NodeBuilder &b, mlir::Value x, mlir::Value shape);
 

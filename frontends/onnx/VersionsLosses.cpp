@@ -45,6 +45,19 @@ void checkDims(NodeBuilder &b, Value scores, Value labels, Value weights) {
             ", one for each class");
 }
 
+/// What checkDims can not tell yet is checked when the model runs; `op` is one of the node's.
+void requireShapes(NodeBuilder &b, Operation *op, Value scores, Value labels, Value weights) {
+  auto require = [&](const SymbolicExpr &seen, const SymbolicExpr &expected, const Twine &what) {
+    if (!(seen == expected))
+      requireDims(b, op, seen, expected, /*equal=*/true, what);
+  };
+  for (int64_t axis = 0; axis < b.rank(labels); ++axis)
+    require(b.dim(labels, axis), b.dim(scores, scoreAxis(axis)),
+            "dim " + Twine(axis) + " of the labels");
+  if (weights)
+    require(b.dim(weights, 0), b.dim(scores, 1), "number of weights");
+}
+
 void checkOperands(NodeBuilder &b, Value scores, Value labels, Value weights) {
   int64_t rank = b.rank(scores);
   expectFloat(b, scores, "input");
@@ -75,6 +88,7 @@ Value likelihoodLoss(NodeBuilder &b, Value logs, Value labels, Value weights, co
   Value index = unsqueeze(b, labels, {1});
   if (b.stopped())
     return {};
+  requireShapes(b, index.getDefiningOp(), logs, labels, weights);
   Value picked = castTo(b, squeeze(b, b.make<GatherElementsOp>(logs, index, 1), {1}), type);
   Value result = unary<NegOp>(b, picked), weight;
   if (weights && !b.stopped()) {

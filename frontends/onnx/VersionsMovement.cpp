@@ -151,7 +151,7 @@ void upgradeSplitToSequence(NodeBuilder &b) {
     if (size < 1)
       return b.error("input 'split' is " + Twine(size) + ", expected at least 1");
     if (ShapedType::isDynamic(total))
-      return b.unsupported("the dim that is split is not constant");
+      return b.unsupported("it splits a dim: " + openDimText(b, axis));
     if (total < 1 || (total - 1) / size >= maxParts)
       return b.unsupported("the dim that is split has size " + Twine(total) + ", expected 1 to " +
                            Twine(maxParts) + " parts");

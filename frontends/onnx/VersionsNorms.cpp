@@ -147,6 +147,11 @@ void upgradeGroupNormalization(NodeBuilder &b) {
                    ", expected a divisor of the number of channels, " + Twine(channels));
   // [batch, groups, channels of a group, spatial...]
   Value count = b.makeInts({groups}), each = binary<DivOp>(b, dimOf(b, x, 1), count);
+  if (b.stopped())
+    return;
+  if (SymbolicExpr rest = SymbolicExpr::mod(b.dim(x, 1), groups); !rest.is(0))
+    requireDims(b, each.getDefiningOp(), rest, 0, /*equal=*/false,
+                "rest of its channels over " + Twine(groups) + " groups");
   SmallVector<Value> dims{dimOf(b, x, 0), count, each};
   if (rank > 2)
     dims.push_back(dimsOf(b, x, 2, rank));

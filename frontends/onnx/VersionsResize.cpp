@@ -5,6 +5,7 @@
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "frontends/onnx/Compose.h"
 #include "frontends/onnx/Errors.h"
 #include "frontends/onnx/Versions.h"
 
@@ -129,7 +130,7 @@ void setSizes(NodeBuilder &b, Value x, ResizeForm &form, ArrayRef<int64_t> sizes
     if (size < 1 || size > maxSize)
       return b.error("'sizes' has " + Twine(size) + ", expected 1 to " + Twine(maxSize));
     if (policy != "stretch" && ShapedType::isDynamic(dim))
-      return b.unsupported("attribute 'keep_aspect_ratio_policy' with a dim that is not constant");
+      return b.unsupported("attribute 'keep_aspect_ratio_policy': " + openDimText(b, axis));
     form.scales.push_back(ShapedType::isDynamic(dim) || dim == 0
                               ? 0
                               : static_cast<double>(size) / static_cast<double>(dim));
@@ -200,9 +201,9 @@ void buildResize(NodeBuilder &b, Value x, ResizeForm &form) {
     return;
   if (form.axes.empty())
     return b.out(0, x);
-  for (double scale : form.scales)
+  for (auto [axis, scale] : llvm::zip(form.axes, form.scales))
     if (form.antialias && scale == 0)
-      return b.unsupported("attribute 'antialias' with a dim that is not constant");
+      return b.unsupported("attribute 'antialias': " + openDimText(b, axis));
   OpBuilder &ops = b.ops();
   b.out(0, b.make<ResizeOp>(
                x, form.sizes, ops.getDenseI64ArrayAttr(form.axes),
@@ -270,6 +271,12 @@ void upgradeResize(NodeBuilder &b) {
     if (auto axes = b.intsAttr("axes"))
       form.axes = *axes;
   }
+  if (!llvm::is_contained({"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel",
+                           "align_corners", "asymmetric", "tf_crop_and_resize"},
+                          form.transformation))
+    b.error("attribute 'coordinate_transformation_mode' is " + quoted(form.transformation) +
+            ", expected half_pixel, half_pixel_symmetric, pytorch_half_pixel, align_corners, "
+            "asymmetric or tf_crop_and_resize");
   if (!llvm::is_contained({"stretch", "not_larger", "not_smaller"}, policy))
     b.error("attribute 'keep_aspect_ratio_policy' is '" + policy +
             "', expected stretch, not_larger or not_smaller");
@@ -293,6 +300,9 @@ void upgradeResize(NodeBuilder &b) {
     if (b.stopped() || !checkScales(b, form.scales, form.axes.size()))
       return;
     form.sizes = scaledDims(b, x, form);
+    // Since 19 the length that a scale gives may be a fraction, and ONNX's node tests take it so.
+    if (form.transformation == "align_corners" && b.opset() >= 19)
+      form.transformation = "align_scaled_corners";
   } else if (!b.isConstant(b.in(3))) {
     setOpenSizes(b, x, b.in(3), form, policy);
   } else {

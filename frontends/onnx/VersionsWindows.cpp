@@ -91,8 +91,8 @@ void resolveSame(NodeBuilder &b, Windows &w) {
     int64_t total = w.extent(i) - 1;
     if (w.strides[i] > 1) {
       if (ShapedType::isDynamic(w.input[i]))
-        return b.unsupported(
-            "attribute 'auto_pad' with a stride above 1 on a dim that is not constant");
+        return b.unsupported("attribute 'auto_pad' with a stride above 1: " +
+                             openDimText(b, i + 2));
       int64_t windows = llvm::divideCeil(w.input[i], w.strides[i]);
       total = (windows - 1) * w.strides[i] + w.extent(i) - w.input[i];
     }
@@ -236,7 +236,7 @@ void upgradeConvTranspose(NodeBuilder &b) {
     int64_t total = windows.extent(i) + extra[i] - windows.strides[i];
     if (wanted) {
       if (ShapedType::isDynamic(windows.input[i]))
-        return b.unsupported("attribute 'output_shape' with a spatial dim that is not constant");
+        return b.unsupported("attribute 'output_shape': " + openDimText(b, i + 2));
       if (windows.input[i] > maxWindow)
         return b.error("spatial dim " + Twine(i) + " is " + Twine(windows.input[i]) +
                        ", expected at most " + Twine(maxWindow));

@@ -84,6 +84,7 @@ private:
       if (segment.p_type != PT_NULL && !holds(segment.p_offset, segment.p_filesz))
         return truncated("a segment", segment.p_offset, segment.p_filesz);
       dynamic |= segment.p_type == PT_DYNAMIC;
+      program |= segment.p_type == PT_INTERP;
     }
     if (!dynamic)
       return fail(RAPT_ERROR_FORMAT, "'%s' is not a shared library: it has no dynamic segment",
@@ -115,11 +116,16 @@ private:
   rapt_status checkSeal() {
     rapt_abi_seal seal;
     if (size < sizeof seal || !readAt(size - sizeof seal, &seal, sizeof seal) ||
-        seal.magic != RAPT_ABI_SEAL_MAGIC || seal.file_bytes != size)
+        seal.magic != RAPT_ABI_SEAL_MAGIC || seal.file_bytes != size) {
+      if (program)
+        return fail(RAPT_ERROR_FORMAT,
+                    "'%s' is a program, expected a shared library: if raptc made it, run it itself",
+                    path);
       return fail(RAPT_ERROR_FORMAT,
                   "'%s' is truncated, damaged or not a compiled model: it does not end in raptc's "
                   "seal",
                   path);
+    }
     if (!holds(seal.weights_offset, seal.weights_bytes))
       return truncated("the weights", seal.weights_offset, seal.weights_bytes);
     Crc32 sum;
@@ -149,6 +155,7 @@ private:
   int file;
   uint64_t size;
   Elf64_Ehdr header = {};
+  bool program = false; ///< the file asks for a loader of programs
 };
 
 } // namespace
