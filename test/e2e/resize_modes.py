@@ -49,8 +49,9 @@ def resize(name, opset, mode, transformation, scales, sizes):
 
 
 def cases(opset):
-    """(name, mode, transformation, scales, sizes): some, and all of linear for opset 19."""
-    for mode in MODES:
+    """(name, mode, transformation, scales, sizes): all of linear and some of the others; less for older opsets, which
+    are read as the newest."""
+    for mode in MODES if opset == 19 else MODES[1:2]:
         scaled = list(enumerate(NEAREST_SCALES if mode == "nearest" else SCALES))
         sized = list(enumerate(SIZES))
         if opset != 19 or mode != "linear":
