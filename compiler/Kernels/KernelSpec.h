@@ -178,9 +178,8 @@ struct Schedule {
   int64_t vector = 16;   // f32 lanes
   int64_t tileRows = 8;  // Gemm, Matmul: largest register tile; smaller ones are made for few rows
   int64_t tileCols = 48; // Gemm, Matmul: panel width nr, a multiple of `vector`
-  int64_t prefetch =
-      1; // Gemm: lines fetched per k step, of the next panel or ahead in this one; 0 none
-  int64_t evenRows = 0; // Gemm: up to so many rows, tiles of two heights share them out exactly
+  int64_t prefetch = 1;  // Gemm: lines fetched per k step, of this panel or the next; 0 none
+  int64_t evenRows = 0;  // Gemm: up to so many rows, tiles of two heights share them out exactly
   enum class Variant { Strip, Unfused, Decode } variant = Variant::Strip; // Attention
   int64_t decodeQueries = 0; // Attention: at most so many queries take Decode instead; 0 never
   int64_t blockQuery = 32;   // Attention: queries whose scores are in flight together
