@@ -220,7 +220,7 @@ static Value belowMask(onnx::WhereOp where, AttentionMatch &match, std::string &
     sentinel = -HUGE_VAL;
   MaskTerm mask{where.getCondition(), seenWhenTrue, sentinel, element};
   // Nothing is lower than the lowest f16, which is far from scores of ordinary size too.
-  bool isLow = stored <= kSentinel || (element.isF16() && stored <= -greatestOf(element));
+  bool isLow = stored <= kSentinel || onnx::isLowest(stored, element);
   bool belowBias = !std::isinf(sentinel) && !match.biases.empty();
   // The lowest float plus a score of ordinary size is the lowest float.
   if (belowBias && match.factor == 1 && sentinel <= onnx::kLowest &&

@@ -99,13 +99,11 @@ private:
     Value bias = onnx::withoutExpand(term.value);
     auto where = bias.getDefiningOp<onnx::WhereOp>();
     auto element = dyn_cast<FloatType>(tensorType(bias).getElementType());
-    if (!where || !element || !(term.factor > 0) ||
-        !(element.isF32() || element.isBF16() || element.isF16()))
+    if (!where || !element || !(term.factor > 0))
       return std::nullopt;
-    double lowest = element.isF16() ? -greatestOf(element) : onnx::kLowest;
     for (bool seenWhenTrue : {true, false}) {
       std::optional<double> low = scalarConstant(seenWhenTrue ? where.getY() : where.getX());
-      if (low && *low <= lowest && !std::isinf(*low))
+      if (low && onnx::isLowest(*low, element))
         return std::pair(MaskTerm{where.getCondition(), seenWhenTrue, *low * term.factor, element},
                          seenWhenTrue ? where.getX() : where.getY());
     }

@@ -24,12 +24,8 @@ bool isBool(Value value) { return getElementTypeOrSelf(value).isInteger(1); }
 
 /// The number that every element of `value` is, if it is so low that only masks hold it.
 std::optional<double> lowestOf(const ShapeInference &shapes, Value value) {
-  constexpr double kLowestHalf = -65504;
-  Type type = getElementTypeOrSelf(value);
   std::optional<double> number = numberOf(shapes, value);
-  if (!number || std::isinf(*number) || !(type.isF32() || type.isBF16() || type.isF16()))
-    return std::nullopt;
-  return *number <= (type.isF16() ? kLowestHalf : onnx::kLowest) ? number : std::nullopt;
+  return number && onnx::isLowest(*number, getElementTypeOrSelf(value)) ? number : std::nullopt;
 }
 
 /// The boolean that a cast makes a number of; null if `value` is no such cast.
@@ -164,8 +160,7 @@ struct ZeroOfSum : ShapePattern<onnx::EqualOp> {
       return {};
     for (auto [mask, x] : {std::pair(sum.getA(), sum.getB()), std::pair(sum.getB(), sum.getA())}) {
       std::optional<Choice> choice = Choice::of(shapes, mask);
-      if (!choice || choice->x > onnx::kLowest || std::isinf(choice->x) || choice->y != 0 ||
-          !isSmall(shapes, x))
+      if (!choice || !onnx::isLowest(choice->x, type) || choice->y != 0 || !isSmall(shapes, x))
         continue;
       Value zero = numberLike(builder, op.getLoc(), 0, x);
       Value isZero = make<onnx::EqualOp>(builder, op.getLoc(), x, zero);

@@ -48,6 +48,10 @@ void addScatter(InferTable &table);
 void addLoops(InferTable &table);
 void addSelection(InferTable &table);
 
+/// What is wrong with an operand that shapes depend on and inference cannot follow.
+inline constexpr llvm::StringLiteral kFromData =
+    "is computed from the model's data, expected it to follow from constants and the inputs' dims";
+
 inline mlir::Type elementTypeOf(mlir::Value value) {
   return mlir::cast<mlir::ShapedType>(value.getType()).getElementType();
 }

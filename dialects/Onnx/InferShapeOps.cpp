@@ -96,8 +96,7 @@ public:
     }
     constexpr int deepest = 8;
     if (!op || depth == deepest || !numElements(shapes.shape(value)).is(1)) {
-      reason = "is computed from the model's data, expected it to follow from constants and the "
-               "inputs' dims";
+      reason = kFromData;
       return {};
     }
     auto operand = [&](unsigned i) { return of(op->getOperand(i), name, depth + 1); };
@@ -105,8 +104,7 @@ public:
     if (isa<CastOp>(op) && isa<IntegerType>(elementTypeOf(op->getOperand(0)))) {
       const Element *integer = shapes.content(op->getOperand(0)).uniform();
       if (!integer) {
-        reason = "is computed from the model's data, expected it to follow from constants and the "
-                 "inputs' dims";
+        reason = kFromData;
         return {};
       }
       result = integer->expr;
@@ -165,9 +163,7 @@ LogicalResult inferRange(ShapeInference &shapes, RangeOp op) {
     }
     const Element *value = shapes.content(operand).uniform();
     if (!value)
-      return op.emitOpError() << name
-                              << " is computed from the model's data, expected it to follow "
-                              << "from constants and the inputs' dims";
+      return op.emitOpError() << name << " " << kFromData;
     part = *value;
   }
   if (parts[0].kind == Element::Float) {

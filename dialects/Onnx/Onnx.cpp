@@ -8,6 +8,8 @@
 
 #include "mlir/IR/Builders.h"
 
+#include <cmath>
+
 using namespace mlir;
 
 #include "dialects/Onnx/OnnxDialect.cpp.inc"
@@ -24,6 +26,13 @@ void OnnxDialect::initialize() {
 }
 
 SmallVector<Region *> LoopOp::getLoopRegions() { return {&getBody()}; }
+
+bool isLowest(double number, Type type) {
+  constexpr double lowestHalf = -65504;
+  if (!type.isF32() && !type.isBF16() && !type.isF16())
+    return false;
+  return std::isfinite(number) && number <= (type.isF16() ? lowestHalf : kLowest);
+}
 
 OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
 

@@ -23,6 +23,10 @@ namespace rapt::onnx {
 /// masks hold such numbers.
 inline constexpr double kLowest = -1.7e38;
 
+/// Whether only masks hold the finite `number` in a tensor of `type`: at most kLowest in f32 and
+/// bf16, the lowest number in f16. Of other types none is.
+bool isLowest(double number, mlir::Type type);
+
 /// What `value` repeats: the operand of any Expands that it is the result of.
 inline mlir::Value withoutExpand(mlir::Value value) {
   while (auto expand = value.getDefiningOp<ExpandOp>())

@@ -357,15 +357,13 @@ FailureOr<Shape> ShapeInference::integers(Operation *op, Value operand, StringRe
   }
   const Content &known = content(operand);
   if (!known.hasElements()) {
-    op->emitOpError() << name << " is computed from the model's data, expected it to follow from "
-                      << "constants and the inputs' dims";
+    op->emitOpError() << name << " " << kFromData;
     return failure();
   }
   Shape result;
   for (auto [i, element] : llvm::enumerate(known.elements())) {
     if (element.kind != Element::Int) {
-      op->emitOpError() << "element " << i << " of " << name << " is computed from the model's "
-                        << "data, expected it to follow from constants and the inputs' dims";
+      op->emitOpError() << "element " << i << " of " << name << " " << kFromData;
       return failure();
     }
     result.push_back(element.expr);

@@ -21,7 +21,7 @@ namespace H = Halide;
 
 /// Queries of one task. Each task packs K^T and V, which weighs less the more queries share them;
 /// where tasks are few, threads want more of them.
-static constexpr int leastTaskQueries = 256, mostTaskQueries = 1024, wantedTasks = 16;
+static constexpr int leastTaskQueries = 256, mostTaskQueries = 1024, wantedTasks = 24;
 
 namespace {
 struct Tiles {
@@ -71,7 +71,7 @@ static Tiles chooseTiles(const AttentionStage &attention, int scoreVectors, int 
 
 AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &attention, bool longKeys,
                                  Recipe &recipe)
-    : lowering(lowering), attention(attention), recipe(recipe) {
+    : lowering(lowering), attention(attention), recipe(recipe), longKeys(longKeys) {
   lanes = lowering.lanes();
   int registers = lowering.cpu.vectorRegisters;
   panel = 2 * lanes;
@@ -88,7 +88,8 @@ AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &atten
   mostTaskBlocks = mostTaskQueries / block + 1;
   queries = lowering.extent(attention.queries);
   keys = lowering.extent(attention.keys);
-  int tasksOfHead = std::max<int>(2, (wantedTasks + attention.heads - 1) / attention.heads);
+  H::Expr allHeads = H::max(1, lowering.extent(attention.batch * Extent{attention.heads, {}}));
+  H::Expr tasksOfHead = (wantedTasks + allHeads - 1) / allHeads;
   // Tasks of a head are as even as blocks let them be. The clamp changes nothing where there are
   // several, and gives Halide bounds.
   H::Expr wanted = H::clamp(queries / tasksOfHead, leastTaskQueries, mostTaskQueries);

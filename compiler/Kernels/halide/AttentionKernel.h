@@ -46,7 +46,7 @@ private:
   int valueTile;  ///< columns of a register tile of weighted sums
   Halide::Expr queries, keys, panels, taskBlocks;
   Halide::Expr fullPanels; ///< panels that are computed in whole; a last one may be half empty
-  bool strip, packValues, canBeEmpty;
+  bool strip, longKeys, packValues, canBeEmpty;
   bool skipsTiles;  ///< tiles of excluded scores are left out
   bool hasTileList; ///< the mask says which, by `seenTiles`
   bool hasRest;     ///< a last panel may be short
@@ -105,6 +105,7 @@ private:
   void scheduleProduct(Halide::Func product, int width, int stage,
                        const std::vector<Halide::VarOrRVar> &vars);
   void scheduleTiles(const Place &perHead);
+  void fetchRows();
 };
 
 } // namespace rapt::kernels::halide

@@ -4,7 +4,8 @@
 // of about 32 queries computes a strip of scores for all keys that stays in L2. Both products run
 // in register tiles: 6 rows x 4 vectors with 32 registers (two panels of keys), 6 x 2 with 16. A
 // panel that is left over gets a tile of its own width, and so does a last one with keys for one
-// vector only.
+// vector only. Where heads are more than caches hold, the next rows of the operands are fetched
+// meanwhile: a head's rows lie apart, which hardware does not follow.
 // Unfused: the same Funcs, each stage for all heads at once through memory. The baseline, which the
 // strip beats by more the more keys there are.
 //
@@ -73,9 +74,9 @@ void AttentionKernel::scheduleOperands(const Place &perHead, const Place &perBlo
   H::Stage packed = keyPanels.update();
   if (lanes == 16 && headDim % 4 == 0 && readsRows(lowering, attention.key, 3)) {
     // 16 pieces of 4 are loaded and transposed in registers. With 8 lanes this gains nothing.
-    packed.split(d, dt, di, 4).split(ji, it, ii, lanes).reorder(ii, di, it, dt, byTaskPanel);
+    packed.split(d, dt, di, 4).split(ji, it, ii, lanes).reorder(ii, di, dt, it, byTaskPanel);
     packed.vectorize(ii).unroll(di);
-    transposeInRegisters(keyPanels, it, keyRows, keyColumns, d, j, lanes);
+    transposeInRegisters(keyPanels, dt, keyRows, keyColumns, d, j, lanes);
   } else {
     packed.reorder(ji, d, byTaskPanel).vectorize(ji, lanes).unroll(ji);
   }
@@ -127,6 +128,54 @@ void AttentionKernel::scheduleProduct(H::Func product, int width, int stage,
     if (isPair)
       each.unroll(jp);
   }
+}
+
+/// Before each register tile of scores, fetches a share of the next block's queries and of the next
+/// task's keys and values. Shares are even, as a burst of fetches is no faster than the loads.
+/// Where tiles are skipped, so are their shares.
+void AttentionKernel::fetchRows() {
+  using namespace H::Internal;
+  constexpr int most = 1 << 19, fewest = 1 << 20; // bytes of one head, and of all
+  if (!readsRows(lowering, attention.query, 3) || !readsRows(lowering, attention.key, 3) ||
+      !readsRows(lowering, attention.value, 3))
+    return;
+  auto *pass = new RowPrefetch;
+  recipe.pass = pass;
+  pass->accumulator =
+      product.name() + ".s" + std::to_string(product.num_update_definitions()) + ".";
+  auto variable = [](const std::string &name) { return Variable::make(H::Int(32), name); };
+  auto fetch = [&](const ExprRef &operand, const H::Expr &head, const H::Expr &batch,
+                   const H::Expr &begin, const H::Expr &count, int width) {
+    H::Expr read =
+        lowering.translate(operand, {batch, head, variable(RowPrefetch::row), H::Expr(0)});
+    H::Expr index = 0;
+    Extent stride;
+    const std::vector<Extent> &shape = lowering.spec.tensors[operand->integer].shape;
+    for (size_t i = 0; i < shape.size(); ++i) {
+      index += read.as<Call>()->args[i] * lowering.extent(stride);
+      stride = stride * shape[shape.size() - 1 - i];
+    }
+    pass->rows.push_back({lowering.inputs[operand->integer].name(), index, begin, count, width});
+  };
+  int heads = static_cast<int>(attention.heads), kvHeads = static_cast<int>(attention.kvHeads);
+  H::Expr steps = H::max(fullPanels / tilePanels, 1) * (block / rows); // of a block
+  H::Expr task = variable(RowPrefetch::task), blockInTask = variable("block"),
+          step = variable(byTile.y.name()) * (block / rows) + variable(it.name());
+  H::Expr tasks = (queries + block * taskBlocks - 1) / (block * taskBlocks);
+  H::Expr headBytes = keys * ((headDim + valueDim) * 4);
+  H::Expr isCold =
+      headBytes <= most && headBytes * kvHeads * lowering.extent(attention.batch) >= fewest;
+  auto share = [&](const H::Expr &rowCount, const H::Expr &stepCount) {
+    return H::Internal::simplify((rowCount + stepCount - 1) / stepCount);
+  };
+  H::Expr keyShare = share(keys, taskBlocks * steps), queryShare = share(block, steps);
+  H::Expr next = (task + 1) / tasks, nextHead = next % heads / (heads / kvHeads),
+          begin = (blockInTask * steps + step) * keyShare, count = H::select(isCold, keyShare, 0);
+  fetch(attention.key, nextHead, next / heads, begin, count, headDim);
+  fetch(attention.value, nextHead, next / heads, begin, count, valueDim);
+  H::Expr nextBlock = task % tasks * taskBlocks + blockInTask + 1;
+  fetch(attention.query, task / tasks % heads, task / tasks / heads,
+        nextBlock * block + step * queryShare, H::select(isCold, queryShare, 0), headDim);
 }
 
 void AttentionKernel::schedule(H::Func out, H::Var task, H::Var blockLoop) {
@@ -191,6 +240,8 @@ void AttentionKernel::schedule(H::Func out, H::Var task, H::Var blockLoop) {
     meanValue.update().reorder(d, meanValue.rvars()[0]).vectorize(d, lanes, roundUp);
   }
 
+  if (strip && longKeys && lowering.schedule.parallel)
+    fetchRows();
   result.compute_at(out, blockLoop);
   result.split(d, dt, di, valueTile, roundUp)
       .split(r, it, ii, rows, roundUp)

@@ -282,14 +282,15 @@ void GemmKernel::fetchPanels(const H::Expr &inTurn,
   if (fetch == RowTile::Fetch::None || !isFloat || depth <= stepsAhead ||
       (stepsAhead == 0 && panels == 1))
     return;
-  recipe.pass = new PanelPrefetch;
-  recipe.pass->places = places;
-  recipe.pass->weight = lowering.inputs[match.weight].name();
-  recipe.pass->blocks = inTurn;
-  recipe.pass->width = nr;
-  recipe.pass->reduction = depth;
-  recipe.pass->stepsAhead = stepsAhead;
-  recipe.pass->linesPerStep = static_cast<int>(lowering.schedule.prefetch);
+  auto *pass = new PanelPrefetch;
+  pass->places = places;
+  pass->weight = lowering.inputs[match.weight].name();
+  pass->blocks = inTurn;
+  pass->width = nr;
+  pass->reduction = depth;
+  pass->stepsAhead = stepsAhead;
+  pass->linesPerStep = static_cast<int>(lowering.schedule.prefetch);
+  recipe.pass = pass;
 }
 
 bool buildGemm(Lowering &lowering, const RowTile &tile, Recipe &recipe) {

@@ -1,10 +1,10 @@
-//===- Prefetch.cpp - Fetching weights while those before them are used --------*- C++ -*-===//
+//===- Prefetch.cpp - Fetching operands while those before them are used -------*- C++ -*-===//
 //
-// In:  a lowered Halide statement with the loops that Gemm.cpp names. Out: the same with prefetch
-//      intrinsics in the reduction loops of its accumulators.
+// In:  a lowered Halide statement with the loops that Gemm.cpp or AttentionSchedule.cpp names. Out:
+//      the same with prefetch intrinsics in or before the reduction loops of its accumulators.
 //
-// Which panel a loop reads is taken from its own loads: the loops around it may be fused, and then
-// no variable says it.
+// Which panel a loop of Gemm reads is taken from its own loads: the loops around it may be fused,
+// and then no variable says it.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -18,6 +18,12 @@ using namespace Halide::Internal;
 using Halide::Expr;
 
 static constexpr int floatsPerLine = 16;
+
+/// Fetches the line of `buffer` that holds element `index`; there may be no such element.
+static Stmt fetchLine(const std::string &buffer, const Expr &index) {
+  std::vector<Expr> args = {Variable::make(Halide::Handle(), buffer), simplify(index), 1, 1};
+  return Evaluate::make(Call::make(Halide::Float(32), Call::prefetch, args, Call::Intrinsic));
+}
 
 static bool endsWith(const std::string &text, const std::string &end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
@@ -82,14 +88,62 @@ Stmt PanelPrefetch::visit(const For *loop) {
   }
   Expr offset = load.index + ahead;
   Stmt body = loop->body;
-  for (int line = 0; line < linesPerStep; ++line) {
-    std::vector<Expr> args = {Variable::make(Halide::Handle(), weight),
-                              simplify(offset + line * floatsPerLine), 1, 1};
-    body = Block::make(
-        Evaluate::make(Call::make(Halide::Float(32), Call::prefetch, args, Call::Intrinsic)), body);
-  }
+  for (int line = 0; line < linesPerStep; ++line)
+    body = Block::make(fetchLine(weight, offset + line * floatsPerLine), body);
   return For::make(loop->name, loop->min, loop->extent, loop->for_type, loop->partition_policy,
                    loop->device_api, body);
+}
+
+namespace {
+/// Puts loops in the place of variables that stand for them.
+class NameLoops : public IRMutator {
+public:
+  NameLoops(const std::vector<std::string> &enclosing, const std::string &parallel)
+      : enclosing(enclosing), parallel(parallel) {}
+
+protected:
+  using IRMutator::visit;
+  Expr visit(const Variable *variable) override {
+    if (variable->param.defined() || variable->name == RowPrefetch::row)
+      return variable;
+    if (variable->name == RowPrefetch::task)
+      return Variable::make(Halide::Int(32), parallel);
+    for (auto name = enclosing.rbegin(); name != enclosing.rend(); ++name)
+      if (endsWith(*name, "." + variable->name))
+        return Variable::make(Halide::Int(32), *name);
+    return 0;
+  }
+
+private:
+  const std::vector<std::string> &enclosing;
+  const std::string &parallel;
+};
+} // namespace
+
+Stmt RowPrefetch::visit(const For *loop) {
+  enclosing.push_back(loop->name);
+  if (loop->for_type == ForType::Parallel)
+    parallel = loop->name;
+  Stmt result = IRMutator::visit(loop);
+  enclosing.pop_back();
+  // The accumulator's last stage has one loop left, the reduction.
+  if (loop->name.rfind(accumulator, 0) != 0)
+    return result;
+  ++hits;
+  NameLoops names(enclosing, parallel);
+  for (const Rows &each : rows) {
+    Stmt body;
+    Expr first = names.mutate(each.index);
+    for (int element = 0; element < each.width; element += floatsPerLine) {
+      Stmt line = fetchLine(each.buffer, first + element);
+      body = body.defined() ? Block::make(body, line) : line;
+    }
+    result = Block::make(For::make(row, names.mutate(each.begin), names.mutate(each.count),
+                                   ForType::Serial, Halide::Partition::Never,
+                                   Halide::DeviceAPI::None, body),
+                         result);
+  }
+  return result;
 }
 
 } // namespace rapt::kernels::halide

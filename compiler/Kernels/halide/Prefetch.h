@@ -1,7 +1,8 @@
-//===- Prefetch.h - Fetching weights while those before them are used ----------*- C++ -*-===//
+//===- Prefetch.h - Fetching operands while those before them are used ---------*- C++ -*-===//
 //
-// A lowering pass for Gemm kernels. Halide's own prefetch directive cannot say "a share of the next
-// panel in every step of this one", which is what hides DRAM when weights are cold.
+// Lowering passes, for Gemm kernels and for attention. Halide's own prefetch directive cannot say
+// "a share of the next panel in every step of this one", which is what hides memory when operands
+// are cold.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_COMPILER_KERNELS_HALIDE_PREFETCH_H
@@ -11,10 +12,16 @@
 
 namespace rapt::kernels::halide {
 
+class Prefetch : public Halide::Internal::IRMutator {
+public:
+  /// Whether a place was found: a pass that looks for names and finds none changes nothing.
+  virtual bool foundAny() const = 0;
+};
+
 /// Inserts prefetches into the reduction loops that read panels of `weight`. Step k of row block b
 /// fetches what lies one panel further than where the share of (b, k) begins in this one; or, with
 /// `stepsAhead`, of what step k + stepsAhead reads.
-class PanelPrefetch : public Halide::Internal::IRMutator {
+class PanelPrefetch : public Prefetch {
 public:
   /// An accumulator, and the row block that it computes: the value of the innermost enclosing loop
   /// variable `blockVar`, or zero where that loop was simplified away, and firstBlock.
@@ -31,9 +38,8 @@ public:
   int linesPerStep = 1; ///< prefetches in each step
   int stepsAhead = 0;   ///< 0: the next panel
 
-  /// Whether a place was found: a pass that looks for names and finds none changes nothing. One of
-  /// several may be missing, as tiles of which the number is known to be zero are.
-  bool foundAny() const;
+  /// One of several places may be missing, as tiles of which the number is known to be zero are.
+  bool foundAny() const override;
 
 protected:
   using IRMutator::visit;
@@ -42,6 +48,33 @@ protected:
 private:
   std::vector<std::string> enclosing;
   Halide::Expr valueOf(const std::string &var) const;
+};
+
+/// Inserts prefetches before the reduction loops of an accumulator: rows that a later block or task
+/// reads. Expressions are over enclosing loops: `task` is the parallel one, others are Variables
+/// with the last part of a loop's name; they are zero where a loop was simplified away.
+class RowPrefetch : public Prefetch {
+public:
+  static constexpr const char *row = "row", *task = "task";
+  struct Rows {
+    std::string buffer;
+    Halide::Expr index;        ///< the element that `row` begins with
+    Halide::Expr begin, count; ///< the rows of one step
+    int width;                 ///< floats of a row
+  };
+  std::vector<Rows> rows;
+  std::string accumulator;
+
+  bool foundAny() const override { return hits > 0; }
+
+protected:
+  using IRMutator::visit;
+  Halide::Internal::Stmt visit(const Halide::Internal::For *loop) override;
+
+private:
+  std::vector<std::string> enclosing;
+  std::string parallel; ///< the name of the loop over tasks
+  int hits = 0;
 };
 
 } // namespace rapt::kernels::halide

@@ -18,7 +18,7 @@ struct Recipe {
   std::vector<Halide::Func> outputs;
   std::vector<Extent> scratch;
   std::vector<std::vector<Extent>> innerElements; ///< as KernelObject's
-  PanelPrefetch *pass = nullptr; ///< custom lowering pass, which the pipeline deletes
+  Prefetch *pass = nullptr; ///< custom lowering pass, which the pipeline deletes
 };
 
 bool buildPointwise(Lowering &lowering, Recipe &recipe);
