@@ -88,8 +88,7 @@ AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &atten
   mostTaskBlocks = mostTaskQueries / block + 1;
   queries = lowering.extent(attention.queries);
   keys = lowering.extent(attention.keys);
-  H::Expr allHeads = H::max(1, lowering.extent(attention.batch * Extent{attention.heads, {}}));
-  H::Expr tasksOfHead = (wantedTasks + allHeads - 1) / allHeads;
+  int tasksOfHead = static_cast<int>((wantedTasks + attention.heads - 1) / attention.heads);
   // Tasks of a head are as even as blocks let them be. The clamp changes nothing where there are
   // several, and gives Halide bounds.
   H::Expr wanted = H::clamp(queries / tasksOfHead, leastTaskQueries, mostTaskQueries);
