@@ -88,6 +88,7 @@ AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &atten
   mostTaskBlocks = mostTaskQueries / block + 1;
   queries = lowering.extent(attention.queries);
   keys = lowering.extent(attention.keys);
+  // A number, without the batch: what it depends on is in every bound that Halide proves.
   int tasksOfHead = static_cast<int>((wantedTasks + attention.heads - 1) / attention.heads);
   // Tasks of a head are as even as blocks let them be. The clamp changes nothing where there are
   // several, and gives Halide bounds.

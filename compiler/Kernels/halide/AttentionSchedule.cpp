@@ -136,7 +136,8 @@ void AttentionKernel::scheduleProduct(H::Func product, int width, int stage,
 void AttentionKernel::fetchRows() {
   using namespace H::Internal;
   constexpr int most = 1 << 19, fewest = 1 << 20; // bytes of one head, and of all
-  if (!readsRows(lowering, attention.query, 3) || !readsRows(lowering, attention.key, 3) ||
+  if (headDim == 1 ||                             // then no loop is left to stand before
+      !readsRows(lowering, attention.query, 3) || !readsRows(lowering, attention.key, 3) ||
       !readsRows(lowering, attention.value, 3))
     return;
   auto *pass = new RowPrefetch;

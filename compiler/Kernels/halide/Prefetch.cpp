@@ -107,7 +107,7 @@ protected:
     if (variable->param.defined() || variable->name == RowPrefetch::row)
       return variable;
     if (variable->name == RowPrefetch::task)
-      return Variable::make(Halide::Int(32), parallel);
+      return parallel.empty() ? Expr(0) : Variable::make(Halide::Int(32), parallel);
     for (auto name = enclosing.rbegin(); name != enclosing.rend(); ++name)
       if (endsWith(*name, "." + variable->name))
         return Variable::make(Halide::Int(32), *name);
