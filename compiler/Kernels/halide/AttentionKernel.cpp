@@ -71,7 +71,7 @@ static Tiles chooseTiles(const AttentionStage &attention, int scoreVectors, int 
 
 AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &attention, bool longKeys,
                                  Recipe &recipe)
-    : lowering(lowering), attention(attention), recipe(recipe), longKeys(longKeys) {
+    : lowering(lowering), attention(attention), recipe(recipe) {
   lanes = lowering.lanes();
   int registers = lowering.cpu.vectorRegisters;
   panel = 2 * lanes;

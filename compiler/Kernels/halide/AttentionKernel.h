@@ -46,7 +46,7 @@ private:
   int valueTile;  ///< columns of a register tile of weighted sums
   Halide::Expr queries, keys, panels, taskBlocks;
   Halide::Expr fullPanels; ///< panels that are computed in whole; a last one may be half empty
-  bool strip, longKeys, packValues, canBeEmpty;
+  bool strip, packValues, canBeEmpty;
   bool skipsTiles;  ///< tiles of excluded scores are left out
   bool hasTileList; ///< the mask says which, by `seenTiles`
   bool hasRest;     ///< a last panel may be short

@@ -136,10 +136,15 @@ void AttentionKernel::scheduleProduct(H::Func product, int width, int stage,
 void AttentionKernel::fetchRows() {
   using namespace H::Internal;
   constexpr int most = 1 << 19, fewest = 1 << 20; // bytes of one head, and of all
-  if (headDim == 1 ||                             // then no loop is left to stand before
-      !readsRows(lowering, attention.query, 3) || !readsRows(lowering, attention.key, 3) ||
-      !readsRows(lowering, attention.value, 3))
+  // Of one tile or one dim no loop is left to stand before. Few keys, whose values are read where
+  // they are, are in the caches.
+  if (!strip || !lowering.schedule.parallel || !packValues || headDim == 1 ||
+      is_const_zero(H::Internal::simplify(fullPanels / tilePanels)))
     return;
+  for (const ExprRef &operand : {attention.query, attention.key, attention.value})
+    if (!readsRows(lowering, operand, 3) ||
+        lowering.spec.tensors[operand->integer].type != ScalarType::F32)
+      return;
   auto *pass = new RowPrefetch;
   recipe.pass = pass;
   pass->accumulator =
@@ -152,8 +157,9 @@ void AttentionKernel::fetchRows() {
     H::Expr index = 0;
     Extent stride;
     const std::vector<Extent> &shape = lowering.spec.tensors[operand->integer].shape;
-    for (size_t i = 0; i < shape.size(); ++i) {
-      index += read.as<Call>()->args[i] * lowering.extent(stride);
+    const Call *load = read.as<Call>();
+    for (size_t i = 0; load && i < shape.size(); ++i) {
+      index += load->args[i] * lowering.extent(stride);
       stride = stride * shape[shape.size() - 1 - i];
     }
     pass->rows.push_back({lowering.inputs[operand->integer].name(), index, begin, count, width});
@@ -163,7 +169,7 @@ void AttentionKernel::fetchRows() {
   H::Expr task = variable(RowPrefetch::task), blockInTask = variable("block"),
           step = variable(byTile.y.name()) * (block / rows) + variable(it.name());
   H::Expr tasks = (queries + block * taskBlocks - 1) / (block * taskBlocks);
-  H::Expr headBytes = keys * ((headDim + valueDim) * 4);
+  H::Expr headBytes = H::cast<int64_t>(keys) * ((headDim + valueDim) * 4);
   H::Expr isCold =
       headBytes <= most && headBytes * kvHeads * lowering.extent(attention.batch) >= fewest;
   auto share = [&](const H::Expr &rowCount, const H::Expr &stepCount) {
@@ -241,8 +247,7 @@ void AttentionKernel::schedule(H::Func out, H::Var task, H::Var blockLoop) {
     meanValue.update().reorder(d, meanValue.rvars()[0]).vectorize(d, lanes, roundUp);
   }
 
-  if (strip && longKeys && lowering.schedule.parallel)
-    fetchRows();
+  fetchRows();
   result.compute_at(out, blockLoop);
   result.split(d, dt, di, valueTile, roundUp)
       .split(r, it, ii, rows, roundUp)
