@@ -67,20 +67,24 @@ public:
     return std::nullopt;
   }
 
-  /// The w with (value == seenWhenTrue) == (|i + w.second - j| <= w.first), from |x| <= w.
+  /// The w with (value == seenWhenTrue) == (|i + w.second - j| <= w.first), from |x| <= w, or from
+  /// |x| > w where that excludes.
   std::optional<std::pair<SymbolicExpr, SymbolicExpr>> widthOf(Value value,
                                                                bool seenWhenTrue) const {
     Operation *op = value.getDefiningOp();
-    while (op && isView(op) && keepsPlane(op))
+    while (op && (isa<onnx::NotOp>(op) || (isView(op) && keepsPlane(op)))) {
+      seenWhenTrue ^= isa<onnx::NotOp>(op);
       op = op->getOperand(0).getDefiningOp();
-    if (!op || !seenWhenTrue || op->getNumOperands() != 2)
+    }
+    bool less = isa_and_nonnull<onnx::LessOp, onnx::LessOrEqualOp>(op);
+    if (!less && !isa_and_nonnull<onnx::GreaterOp, onnx::GreaterOrEqualOp>(op))
       return std::nullopt;
-    bool less = isa<onnx::LessOp, onnx::LessOrEqualOp>(op);
-    if (!less && !isa<onnx::GreaterOp, onnx::GreaterOrEqualOp>(op))
-      return std::nullopt;
-    bool strict = isa<onnx::LessOp, onnx::GreaterOp>(op);
-    auto distance = op->getOperand(less ? 0 : 1).getDefiningOp<onnx::AbsOp>();
-    std::optional<Plane> most = planeOf(op->getOperand(less ? 1 : 0));
+    // Seen keys are the near ones: where true is seen the distance is the lesser side, else the
+    // greater one, and then equality is what the comparison leaves out.
+    bool first = less == seenWhenTrue;
+    bool strict = isa<onnx::LessOp, onnx::GreaterOp>(op) == seenWhenTrue;
+    auto distance = op->getOperand(first ? 0 : 1).getDefiningOp<onnx::AbsOp>();
+    std::optional<Plane> most = planeOf(op->getOperand(first ? 1 : 0));
     std::optional<Plane> x = distance ? planeOf(distance.getInput()) : std::nullopt;
     if (!x || !most || !most->row.is(0) || !most->column.is(0))
       return std::nullopt;

@@ -133,6 +133,8 @@ FORMS = {
     # Windows to both sides.
     "around": ([], POSITIONS + AROUND + "masked = Where(around, scores, minus_inf)", "",
                dict(window=True, empty_rows="nan")),
+    "around-excluded": ([], POSITIONS + AROUND.replace("LessOrEqual", "Greater") +
+                        "masked = Where(around, minus_inf, scores)", "", dict(window=True, empty_rows="nan")),
     "around-padding": (["seen"], POSITIONS + AROUND + "both = And(around, seen) mask = Where(both, zero, lowest) "
                                                       "masked = Add(scores, mask)", "",
                        dict(window=True, mask=True, empty_rows="mean")),

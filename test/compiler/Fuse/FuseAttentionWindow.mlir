@@ -44,6 +44,87 @@ func.func @both_sides(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x5xf32>, %v: tens
 
 // -----
 
+// |query - key| > 2 excludes.
+// CHECK-LABEL: func @excluded_outside
+func.func @excluded_outside(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x5xf32>, %v: tensor<2x3x5x8xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK: attn.sdpa {{.*}} value(%arg2) {causal_offset = 2 : i64, empty_row = #attn.empty_row<nan>, scale = 1.000000e+00 : f64, window_offset = -2 : i64}
+  %rows = onnx.Constant dense<[[0], [1], [2], [3], [4]]> : tensor<5x1xi64> : tensor<5x1xi64>
+  %columns = onnx.Constant dense<[[0, 1, 2, 3, 4]]> : tensor<1x5xi64> : tensor<1x5xi64>
+  %two = onnx.Constant dense<2> : tensor<i64> : tensor<i64>
+  %inf = onnx.Constant dense<0xFF800000> : tensor<f32> : tensor<f32>
+  %d = onnx.Sub %rows, %columns : (tensor<5x1xi64>, tensor<1x5xi64>) -> tensor<5x5xi64>
+  %abs = onnx.Abs %d : (tensor<5x5xi64>) -> tensor<5x5xi64>
+  %w = onnx.Greater %abs, %two : (tensor<5x5xi64>, tensor<i64>) -> tensor<5x5xi1>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x5xf32>) -> tensor<2x3x5x5xf32>
+  %b = onnx.Where %w, %inf, %s : (tensor<5x5xi1>, tensor<f32>, tensor<2x3x5x5xf32>) -> tensor<2x3x5x5xf32>
+  %p = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x5x5xf32>) -> tensor<2x3x5x5xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x5xf32>, tensor<2x3x5x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// 2 <= |query - key| excludes, so that a distance of 2 is not seen.
+// CHECK-LABEL: func @excluded_from_the_width_on
+func.func @excluded_from_the_width_on(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x5xf32>, %v: tensor<2x3x5x8xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK: attn.sdpa {{.*}} value(%arg2) {causal_offset = 1 : i64, empty_row = #attn.empty_row<nan>, scale = 1.000000e+00 : f64, window_offset = -1 : i64}
+  %rows = onnx.Constant dense<[[0], [1], [2], [3], [4]]> : tensor<5x1xi64> : tensor<5x1xi64>
+  %columns = onnx.Constant dense<[[0, 1, 2, 3, 4]]> : tensor<1x5xi64> : tensor<1x5xi64>
+  %two = onnx.Constant dense<2> : tensor<i64> : tensor<i64>
+  %inf = onnx.Constant dense<0xFF800000> : tensor<f32> : tensor<f32>
+  %d = onnx.Sub %rows, %columns : (tensor<5x1xi64>, tensor<1x5xi64>) -> tensor<5x5xi64>
+  %abs = onnx.Abs %d : (tensor<5x5xi64>) -> tensor<5x5xi64>
+  %w = onnx.LessOrEqual %two, %abs : (tensor<i64>, tensor<5x5xi64>) -> tensor<5x5xi1>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x5xf32>) -> tensor<2x3x5x5xf32>
+  %b = onnx.Where %w, %inf, %s : (tensor<5x5xi1>, tensor<f32>, tensor<2x3x5x5xf32>) -> tensor<2x3x5x5xf32>
+  %p = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x5x5xf32>) -> tensor<2x3x5x5xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x5xf32>, tensor<2x3x5x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// What is not |query - key| >= 2 is seen.
+// CHECK-LABEL: func @not_outside
+func.func @not_outside(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x5xf32>, %v: tensor<2x3x5x8xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK: attn.sdpa {{.*}} value(%arg2) {causal_offset = 1 : i64, empty_row = #attn.empty_row<nan>, scale = 1.000000e+00 : f64, window_offset = -1 : i64}
+  %rows = onnx.Constant dense<[[0], [1], [2], [3], [4]]> : tensor<5x1xi64> : tensor<5x1xi64>
+  %columns = onnx.Constant dense<[[0, 1, 2, 3, 4]]> : tensor<1x5xi64> : tensor<1x5xi64>
+  %two = onnx.Constant dense<2> : tensor<i64> : tensor<i64>
+  %inf = onnx.Constant dense<0xFF800000> : tensor<f32> : tensor<f32>
+  %d = onnx.Sub %rows, %columns : (tensor<5x1xi64>, tensor<1x5xi64>) -> tensor<5x5xi64>
+  %abs = onnx.Abs %d : (tensor<5x5xi64>) -> tensor<5x5xi64>
+  %f = onnx.GreaterOrEqual %abs, %two : (tensor<5x5xi64>, tensor<i64>) -> tensor<5x5xi1>
+  %w = onnx.Not %f : (tensor<5x5xi1>) -> tensor<5x5xi1>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x5xf32>) -> tensor<2x3x5x5xf32>
+  %b = onnx.Where %w, %s, %inf : (tensor<5x5xi1>, tensor<2x3x5x5xf32>, tensor<f32>) -> tensor<2x3x5x5xf32>
+  %p = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x5x5xf32>) -> tensor<2x3x5x5xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x5xf32>, tensor<2x3x5x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// Keys that are far from the query are no window.
+// CHECK-LABEL: func @far_keys
+func.func @far_keys(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x5xf32>, %v: tensor<2x3x5x8xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK: attn.sdpa {{.*}} mask(%{{.*}}) {empty_row = #attn.empty_row<nan>, scale = 1.000000e+00 : f64}
+  %rows = onnx.Constant dense<[[0], [1], [2], [3], [4]]> : tensor<5x1xi64> : tensor<5x1xi64>
+  %columns = onnx.Constant dense<[[0, 1, 2, 3, 4]]> : tensor<1x5xi64> : tensor<1x5xi64>
+  %two = onnx.Constant dense<2> : tensor<i64> : tensor<i64>
+  %inf = onnx.Constant dense<0xFF800000> : tensor<f32> : tensor<f32>
+  %d = onnx.Sub %rows, %columns : (tensor<5x1xi64>, tensor<1x5xi64>) -> tensor<5x5xi64>
+  %abs = onnx.Abs %d : (tensor<5x5xi64>) -> tensor<5x5xi64>
+  %w = onnx.Greater %abs, %two : (tensor<5x5xi64>, tensor<i64>) -> tensor<5x5xi1>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x5xf32>) -> tensor<2x3x5x5xf32>
+  %b = onnx.Where %w, %s, %inf : (tensor<5x5xi1>, tensor<2x3x5x5xf32>, tensor<f32>) -> tensor<2x3x5x5xf32>
+  %p = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x5x5xf32>) -> tensor<2x3x5x5xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x5xf32>, tensor<2x3x5x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
 // |query - 2 key| <= 2 is no band: it stays a mask.
 // CHECK-LABEL: func @other_slope
 func.func @other_slope(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x5xf32>, %v: tensor<2x3x5x8xf32>) -> tensor<2x3x5x8xf32> {
