@@ -21,7 +21,7 @@ namespace H = Halide;
 
 /// Queries of one task. Each task packs K^T and V, which weighs less the more queries share them;
 /// where tasks are few, threads want more of them.
-static constexpr int leastTaskQueries = 256, mostTaskQueries = 1024, wantedTasks = 24;
+static constexpr int leastTaskQueries = 256, mostTaskQueries = 1024, wantedTasks = 16;
 
 namespace {
 struct Tiles {
@@ -89,7 +89,7 @@ AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &atten
   queries = lowering.extent(attention.queries);
   keys = lowering.extent(attention.keys);
   // A number, without the batch: what it depends on is in every bound that Halide proves.
-  int tasksOfHead = static_cast<int>((wantedTasks + attention.heads - 1) / attention.heads);
+  int tasksOfHead = std::max<int>(2, (wantedTasks + attention.heads - 1) / attention.heads);
   // Tasks of a head are as even as blocks let them be. The clamp changes nothing where there are
   // several, and gives Halide bounds.
   H::Expr wanted = H::clamp(queries / tasksOfHead, leastTaskQueries, mostTaskQueries);

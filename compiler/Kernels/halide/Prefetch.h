@@ -63,7 +63,7 @@ public:
     int width;                 ///< floats of a row
   };
   std::vector<Rows> rows;
-  std::string accumulator;
+  std::string accumulator; ///< what the name of its reduction loop begins with
 
   bool foundAny() const override { return hits > 0; }
 
