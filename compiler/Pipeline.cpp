@@ -8,6 +8,7 @@
 
 #include "compiler/Fuse/Fuse.h"
 #include "compiler/Host/Host.h"
+#include "compiler/Kernels/KernelCache.h"
 #include "compiler/Kernels/Kernels.h"
 #include "compiler/Kernels/Reference.h"
 #include "compiler/Kernels/halide/Emit.h"
@@ -180,7 +181,8 @@ private:
   Report &report;
   kernels::TargetCpu target;
   std::shared_ptr<const TuningTable> tuning; // null: the cost model decides
-  std::unique_ptr<onnx::Model> model;        // owns the bytes that the module's weights point to
+  std::optional<KernelCache> cache;
+  std::unique_ptr<onnx::Model> model; // owns the bytes that the module's weights point to
   OwningOpRef<ModuleOp> module;
   KernelObjects objects;
   std::string linkPlan; // heads the IR of the last stage
@@ -262,9 +264,14 @@ bool Compilation::kernelsStage() {
   llvm::Expected<DimSizes> sizes = assumeSizes(*module, options.assume);
   if (!sizes)
     return fail(sizes.takeError());
-  compileKernels(*module, target, objects, [&](size_t done, size_t all) {
+  auto progress = [&](size_t done, size_t all) {
     say("kernels " + llvm::Twine(done) + " of " + llvm::Twine(all));
-  });
+  };
+  CacheUse use = compileKernels(*module, target, cache ? &*cache : nullptr, objects, progress);
+  if (!use.problem.empty())
+    llvm::errs() << "warning: kernel cache: " << use.problem << "\n";
+  if (options.verbose && cache)
+    llvm::errs() << use.found << " of " << use.kernels << " kernels from the cache\n";
   if (!attentionIsAsAsked())
     return false;
   report.addKernels(*module, *sizes, kernelUses(*module, target, *sizes));
@@ -310,6 +317,12 @@ bool Compilation::prepare() {
     if (!table)
       return fail(table.takeError());
     tuning = std::make_shared<const TuningTable>(std::move(*table));
+  }
+  if (!options.kernelCache.empty()) {
+    auto opened = KernelCache::open(options.kernelCache);
+    if (!opened)
+      return fail(opened.takeError());
+    cache = std::move(*opened);
   }
   return true;
 }

@@ -45,8 +45,10 @@ struct CompileOptions {
   std::string targetCpu = "native";
   bool referenceKernels = false;                       // --kernels=reference
   std::optional<kernels::Schedule::Variant> attention; // --attention; none: chosen by shape
-  std::string tuning;     // file of schedules (compiler/Schedule/Tuning.h); empty: none
-  std::string linker;     // empty: the one found when Rapt was built
+  std::string
+      kernelCache;    // folder of compiled kernels (compiler/Kernels/KernelCache.h); empty: none
+  std::string tuning; // file of schedules (compiler/Schedule/Tuning.h); empty: none
+  std::string linker; // empty: the one found when Rapt was built
   std::string runtimeDir; // folder of librapt*.a
   Stage stopAfter = Stage::Link;
   std::string printIrAfter; // a stage's or pass's name; empty: none

@@ -21,6 +21,7 @@ for name in ("HOME", "RAPT_NUM_THREADS", "ASAN_OPTIONS", "UBSAN_OPTIONS"):
     if name in os.environ:
         config.environment[name] = os.environ[name]
 config.environment["PYTHONDONTWRITEBYTECODE"] = "1"
+config.environment["RAPT_KERNEL_CACHE"] = config.test_exec_root + "/kernels"
 config.environment["PATH"] = os.pathsep.join(
     [config.rapt_bin_dir, config.llvm_bin_dir, os.environ.get("PATH", "")])
 

@@ -1,6 +1,6 @@
 //===- CompileKernels.cpp - Halide for every kernel of a module --------------------------===//
 //
-// In:  kernel.func ops with schedules.
+// In:  kernel.func ops with schedules, and a folder of kernels that were compiled before.
 // Out: each has its `object` attribute and an entry in `objects`, or the reference recipe and the
 //      reason. MLIR is touched by one thread only; the others see plain structs.
 //
@@ -9,6 +9,7 @@
 #include "compiler/Kernels/Kernels.h"
 
 #include "compiler/Kernels/BuildSpec.h"
+#include "compiler/Kernels/KernelCache.h"
 #include "compiler/Kernels/ObjectAttr.h"
 #include "compiler/Kernels/ScheduleAttr.h"
 #include "compiler/Kernels/halide/Emit.h"
@@ -30,9 +31,27 @@ struct Job {
   kernels::KernelSpec spec;
   kernels::Schedule schedule;
   kernels::KernelObject result;
-  std::string error;
-  bool done = false;
+  std::string error;   // why it is not done
+  std::string problem; // why it is not kept in the cache
+  bool done = false, found = false;
+
+  void run(const kernels::TargetCpu &target, const KernelCache *cache);
 };
+
+void Job::run(const kernels::TargetCpu &target, const KernelCache *cache) {
+  // The kernel's own name is the host's function around the object code.
+  std::string symbolPrefix = name + "_halide", key;
+  if (cache) {
+    key = cache->keyOf(spec, schedule, target, symbolPrefix);
+    done = found = cache->find(key, result);
+    if (found)
+      return;
+  }
+  done = kernels::halide::emitKernel(spec, schedule, target, symbolPrefix, result, error);
+  if (cache && done)
+    if (llvm::Error failed = cache->store(key, result))
+      problem = llvm::toString(std::move(failed));
+}
 
 /// The reference lowering reads row-major weights, so the callers' packed ones are unpacked.
 void unpackWeights(ModuleOp module, kernel::FuncOp func) {
@@ -71,7 +90,8 @@ std::vector<Job> collectJobs(ModuleOp module) {
     auto spec = kernels::buildSpec(func.getBody().front(), func.getNumDims(), func.getInputShapes(),
                                    func.getInputPanels());
     if (spec)
-      jobs.push_back({func, func.getSymName().str(), std::move(*spec), schedule, {}, "", false});
+      jobs.push_back(
+          {func, func.getSymName().str(), std::move(*spec), schedule, {}, "", "", false, false});
     else
       useReference(func, llvm::toString(spec.takeError()));
   }
@@ -80,23 +100,26 @@ std::vector<Job> collectJobs(ModuleOp module) {
 
 } // namespace
 
-void rapt::compileKernels(ModuleOp module, const kernels::TargetCpu &target, KernelObjects &objects,
-                          const std::function<void(size_t, size_t)> &progress) {
+CacheUse rapt::compileKernels(ModuleOp module, const kernels::TargetCpu &target,
+                              const KernelCache *cache, KernelObjects &objects,
+                              const std::function<void(size_t, size_t)> &progress) {
   std::vector<Job> jobs = collectJobs(module);
   std::mutex lock;
   size_t finished = 0;
   llvm::DefaultThreadPool pool(llvm::hardware_concurrency());
   for (Job &job : jobs)
     pool.async([&, job = &job] {
-      // The kernel's own name is the host's function around the object code.
-      job->done = kernels::halide::emitKernel(job->spec, job->schedule, target,
-                                              job->name + "_halide", job->result, job->error);
+      job->run(target, cache);
       std::lock_guard guard(lock);
       progress(++finished, jobs.size());
     });
   pool.wait();
 
+  CacheUse use{0, jobs.size(), ""};
   for (Job &job : jobs) {
+    use.found += job.found;
+    if (use.problem.empty())
+      use.problem = job.problem;
     if (!job.done) {
       useReference(job.func, job.error);
       continue;
@@ -104,4 +127,5 @@ void rapt::compileKernels(ModuleOp module, const kernels::TargetCpu &target, Ker
     job.func.setObjectAttr(kernels::objectToAttr(module.getContext(), job.result, job.spec));
     objects[job.name] = std::move(job.result.object);
   }
+  return use;
 }

@@ -16,6 +16,8 @@ class Pass;
 
 namespace rapt {
 
+class KernelCache;
+
 /// outline-kernels: kernel.region => kernel.func (one for all regions with the same body, schedule
 /// and layouts, named by what they are and a hash of it) + kernel.call.
 std::unique_ptr<mlir::Pass> createOutlineKernelsPass();
@@ -26,12 +28,20 @@ std::unique_ptr<mlir::Pass> createPrintKernelSpecsPass();
 /// The object files of a module's kernels, by the name of their kernel.func.
 using KernelObjects = std::map<std::string, std::string>;
 
+/// What compileKernels had of its cache.
+struct CacheUse {
+  size_t found = 0, kernels = 0;
+  std::string problem; ///< why a kernel could not be kept; empty: all were
+};
+
 /// Compiles every kernel.func of `module` whose recipe is not `reference` through Halide, on
 /// several threads, and sets its `object` attribute. A kernel that Halide refuses gets the
-/// reference recipe and an attribute `kernel.reference_reason`. `progress` is called with (done,
-/// total), never concurrently.
-void compileKernels(mlir::ModuleOp module, const kernels::TargetCpu &target, KernelObjects &objects,
-                    const std::function<void(size_t, size_t)> &progress);
+/// reference recipe and an attribute `kernel.reference_reason`. Kernels come from `cache` where it
+/// has them, and are kept there; null: none. `progress` is called with (done, total), never
+/// concurrently.
+CacheUse compileKernels(mlir::ModuleOp module, const kernels::TargetCpu &target,
+                        const KernelCache *cache, KernelObjects &objects,
+                        const std::function<void(size_t, size_t)> &progress);
 
 } // namespace rapt
 

@@ -114,6 +114,10 @@ static cl::opt<std::string> tune(
              "gives, write those that win to a file for --tuning, and compile with it "
              "(default: <model>.tuning.json in this folder)"));
 static cl::opt<std::string>
+    kernelCache("kernel-cache", cl::value_desc("dir"), cl::cat(code),
+                cl::desc("Folder that keeps compiled kernels for later compilations, up to 1 GiB "
+                         "(default: RAPT_KERNEL_CACHE of the environment; empty: none)"));
+static cl::opt<std::string>
     linker("linker", cl::value_desc("program"), cl::cat(code),
            cl::desc("Compiler driver that links (default: the one found when Rapt was built)"));
 static cl::opt<std::string> runtimeDir("runtime-dir", cl::value_desc("dir"), cl::cat(code),
@@ -330,6 +334,9 @@ static std::string readOptions(const char *argv0, rapt::CompileOptions &options)
   options.externalDataDir = externalDataDir;
   options.targetCpu = targetCpu;
   options.tuning = tuning;
+  options.kernelCache = kernelCache;
+  if (kernelCache.getNumOccurrences() == 0)
+    options.kernelCache = sys::Process::GetEnv("RAPT_KERNEL_CACHE").value_or("");
   options.referenceKernels = kernels == Kernels::Reference;
   options.attention = chosenAttention();
   options.linker = linker;

@@ -7,6 +7,7 @@
 //
 //===-------------------------------------------------------------------------------------===//
 #include "compiler/Kernels/halide/Emit.h"
+#include "compiler/Kernels/ObjectBytes.h"
 #include "compiler/Kernels/halide/Compile.h"
 #include "compiler/Kernels/halide/PipeIo.h"
 
@@ -30,99 +31,17 @@ bool isEmpty(const KernelSpec &spec) {
   });
 }
 
-/// The child's answer as bytes: integers of 8 bytes, strings with their length before them.
-struct Writer {
-  std::string bytes;
-  void integer(int64_t value) {
-    bytes.append(reinterpret_cast<const char *>(&value), sizeof value);
-  }
-  void string(const std::string &value) {
-    integer(value.size());
-    bytes += value;
-  }
-  void extent(const Extent &extent) {
-    integer(extent.factor);
-    integer(extent.dims.size());
-    for (int dim : extent.dims)
-      integer(dim);
-  }
-};
-
-/// Reads the same back; `ok` turns false at the first byte that is missing.
-struct Reader {
-  const std::string &bytes;
-  size_t position = 0;
-  bool ok = true;
-
-  int64_t integer() {
-    int64_t value = 0;
-    if (!ok || bytes.size() - position < sizeof value)
-      return ok = false;
-    memcpy(&value, bytes.data() + position, sizeof value);
-    position += sizeof value;
-    return value;
-  }
-  std::string string() {
-    uint64_t size = integer();
-    if (!ok || bytes.size() - position < size)
-      return ok = false, std::string();
-    position += size;
-    return bytes.substr(position - size, size);
-  }
-  Extent extent() {
-    Extent extent{integer(), {}};
-    for (int64_t left = integer(); ok && left > 0; --left)
-      extent.dims.push_back(integer());
-    return extent;
-  }
-};
-
+/// The child's answer: whether it has compiled, and then the object or what is wrong.
 std::string pack(bool compiled, const KernelObject &object, const std::string &error) {
-  Writer writer;
-  writer.integer(compiled);
-  writer.string(error);
-  writer.integer(object.variants.size());
-  for (const KernelObject::Variant &variant : object.variants) {
-    writer.string(variant.symbol);
-    writer.integer(variant.maxTile);
-    writer.integer(variant.maxRows);
-  }
-  writer.extent(object.rows);
-  writer.integer(object.scratchBytes.size());
-  for (const Extent &extent : object.scratchBytes)
-    writer.extent(extent);
-  writer.integer(object.innerElements.size());
-  for (const std::vector<Extent> &sum : object.innerElements) {
-    writer.integer(sum.size());
-    for (const Extent &extent : sum)
-      writer.extent(extent);
-  }
-  writer.string(object.object);
-  return std::move(writer.bytes);
+  return compiled ? "1" + toBytes(object) : "0" + error;
 }
 
-bool unpack(const std::string &bytes, KernelObject &object, std::string &error) {
-  Reader reader{bytes};
-  bool compiled = reader.integer();
-  error = reader.string();
-  for (int64_t left = reader.integer(); reader.ok && left > 0; --left) {
-    KernelObject::Variant &variant = object.variants.emplace_back();
-    variant.symbol = reader.string();
-    variant.maxTile = reader.integer();
-    variant.maxRows = reader.integer();
-  }
-  object.rows = reader.extent();
-  for (int64_t left = reader.integer(); reader.ok && left > 0; --left)
-    object.scratchBytes.push_back(reader.extent());
-  for (int64_t left = reader.integer(); reader.ok && left > 0; --left) {
-    object.innerElements.emplace_back();
-    for (int64_t terms = reader.integer(); reader.ok && terms > 0; --terms)
-      object.innerElements.back().push_back(reader.extent());
-  }
-  object.object = reader.string();
-  if (!reader.ok && error.empty())
-    error = "the kernel compiler gave no complete answer";
-  return compiled && reader.ok;
+bool unpack(const std::string &answer, KernelObject &object, std::string &error) {
+  if (answer.starts_with('1') && fromBytes(std::string_view(answer).substr(1), object))
+    return true;
+  error =
+      answer.starts_with('0') ? answer.substr(1) : "the kernel compiler gave no complete answer";
+  return false;
 }
 
 } // namespace
