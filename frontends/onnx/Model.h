@@ -34,7 +34,7 @@
 namespace rapt::onnx {
 
 constexpr int64_t minIrVersion = 3, maxIrVersion = 14;
-constexpr int64_t minOpset = 7, maxOpset = 28; ///< of the default domain
+constexpr int64_t minOpset = 7, maxOpset = 29; ///< of the default domain
 
 /// TensorProto.DataType, same numbers.
 enum class ElementType : int32_t {

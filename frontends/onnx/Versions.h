@@ -3,7 +3,7 @@
 // One row an operator: since when it exists, for which element types Rapt takes it, and the
 // function that upgrades a node of any opset to the one form of the onnx dialect (OnnxOps.td).
 //
-// Source: ONNX operator schemas, Changelog.md, opset 7 to 28.
+// Source: ONNX operator schemas, Changelog.md, opset 7 to 29.
 //
 //===-------------------------------------------------------------------------------------===//
 #ifndef RAPT_FRONTENDS_ONNX_VERSIONS_H

@@ -7,9 +7,11 @@
 
 #include "frontends/onnx/Compose.h"
 #include "frontends/onnx/Errors.h"
+#include "frontends/onnx/Slice.h"
 #include "frontends/onnx/Versions.h"
 
 #include <cmath>
+#include <limits>
 
 using namespace mlir;
 
@@ -22,6 +24,25 @@ bool checkPads(NodeBuilder &b, size_t count, size_t axes) {
     b.error("'pads' has " + Twine(count) + " numbers, expected " + Twine(2 * axes) +
             ", two for each of " + Twine(axes) + " axes");
   return !b.stopped();
+}
+
+/// Negative pads take elements off, which then are not among those that the other modes repeat:
+/// takes off here what constant `pads` say, and leaves zeros in their places.
+Value cropped(NodeBuilder &b, Value x, Value &pads, ArrayRef<int64_t> axes) {
+  SmallVector<int64_t> left;
+  for (const Element &element : b.elements(pads))
+    left.push_back(*element.expr.constant());
+  constexpr int64_t end = std::numeric_limits<int64_t>::max();
+  for (auto [i, axis] : llvm::enumerate(axes)) {
+    int64_t first = std::max<int64_t>(-left[i], 0),
+            last = std::min<int64_t>(left[axes.size() + i], 0);
+    if (first > 0 || last < 0)
+      x = slice(b, x, axis, first, last < 0 ? last : end);
+  }
+  for (int64_t &pad : left)
+    pad = std::max<int64_t>(pad, 0);
+  pads = b.makeInts(left);
+  return x;
 }
 
 /// Pads and value are attributes below opset 11; `axes` came with 18.
@@ -61,9 +82,10 @@ void upgradePad(NodeBuilder &b) {
     if (!checkPads(b, type.getDimSize(0), axes.size()))
       return;
   }
-  if (b.stopped())
-    return;
-  b.out(0, b.make<PadOp>(x, pads, value, axes, mode));
+  if (!b.stopped() && mode != "constant" && b.isConstant(pads))
+    x = cropped(b, x, pads, axes);
+  if (!b.stopped())
+    b.out(0, b.make<PadOp>(x, pads, value, axes, mode));
 }
 
 // --- Resize --------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 // NonZero, Compress and Unique make tensors whose sizes depend on what their operands hold. Of
 // small constants they become constants, else onnx.NonZero and what reads its indices.
 //
-// Source: ONNX operator schemas, Changelog.md, opset 7 to 28.
+// Source: ONNX operator schemas, Changelog.md, opset 7 to 29.
 //
 //===-------------------------------------------------------------------------------------===//
 

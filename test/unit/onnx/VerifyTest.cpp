@@ -19,7 +19,7 @@ TEST(Verify, Versions) {
   EXPECT_EQ(errorOf(modelProto(graph, 2).bytes), "IR version 2 is not supported, expected 3 to 14");
   EXPECT_HAS(errorOf(modelProto(graph, 15).bytes), "IR version 15 is not supported");
   EXPECT_HAS(errorOf(modelProto(graph, 8, 6).bytes),
-             "opset 6 of the default domain is not supported, expected 7 to 28");
+             "opset 6 of the default domain is not supported, expected 7 to 29");
   EXPECT_HAS(errorOf(modelProto(graph, 8, 29).bytes), "opset 29");
   EXPECT_EQ(errorOf(Proto().integer(1, 8).message(7, graph).bytes), "the model imports no opset");
 }
