@@ -15,12 +15,12 @@ std::string errorOfGraph(const std::string &graph) { return errorOf(header + gra
 TEST(Verify, Versions) {
   Proto graph = graphProto().message(1, nodeProto("Neg", {"x"}, {"y"}));
   EXPECT_EQ(errorOf(modelProto(graph, 3, 7).bytes), "");
-  EXPECT_EQ(errorOf(modelProto(graph, 14, 28).bytes), "");
+  EXPECT_EQ(errorOf(modelProto(graph, 14, 29).bytes), "");
   EXPECT_EQ(errorOf(modelProto(graph, 2).bytes), "IR version 2 is not supported, expected 3 to 14");
   EXPECT_HAS(errorOf(modelProto(graph, 15).bytes), "IR version 15 is not supported");
   EXPECT_HAS(errorOf(modelProto(graph, 8, 6).bytes),
              "opset 6 of the default domain is not supported, expected 7 to 29");
-  EXPECT_HAS(errorOf(modelProto(graph, 8, 29).bytes), "opset 29");
+  EXPECT_HAS(errorOf(modelProto(graph, 8, 30).bytes), "opset 30");
   EXPECT_EQ(errorOf(Proto().integer(1, 8).message(7, graph).bytes), "the model imports no opset");
 }
 
