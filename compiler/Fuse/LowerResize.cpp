@@ -6,10 +6,8 @@
 // of their own, made in f64; nearest is one copy, the other modes one sum an axis.
 //
 // Source: ONNX Resize-19. The result's length in its formulas is the dim, a whole number, though
-// `scales` may give a fraction: so the text says, and onnxruntime and PyTorch have it.
-// half_pixel_symmetric names the fraction, output_width, in its own formula. align_scaled_corners
-// is align_corners with the fraction, which is what ONNX's node tests of opset 19 expect
-// (test_resize_downsample_scales_{linear,cubic}_align_corners) and no other of their modes does.
+// `scales` may give a fraction: so the text says, and onnxruntime, PyTorch and ONNX's tests from
+// 1.24 on have it. half_pixel_symmetric names the fraction, output_width, in its own formula.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -122,8 +120,6 @@ private:
     };
     if (transformation == "align_corners")
       return spread(result, last, f.number(0));
-    if (transformation == "align_scaled_corners")
-      return spread(width, last, f.number(0));
     if (transformation == "asymmetric")
       return f.div(y, scale);
     if (transformation == "tf_crop_and_resize") {

@@ -73,7 +73,7 @@ LogicalResult inferResize(ShapeInference &shapes, ResizeOp op) {
       failed(
           checkOneOf(op, transformation,
                      {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
-                      "align_scaled_corners", "asymmetric", "tf_crop_and_resize"},
+                      "asymmetric", "tf_crop_and_resize"},
                      "coordinate_transformation_mode")))
     return failure();
   if (sizes->size() != axes.size() || op.getScales().size() != axes.size())

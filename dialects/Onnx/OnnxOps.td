@@ -236,8 +236,6 @@ def Onnx_ResizeOp : Onnx_Op<"Resize"> {
     `mode` is nearest, linear or cubic; `coordinate_transformation_mode`, `nearest_mode`, `cubic_coeff_a`,
     `exclude_outside`, `extrapolation_value`, `antialias` as ONNX's Resize-19 says. `roi` (starts, then ends,
     one number an axis) is there for tf_crop_and_resize.
-    Besides ONNX's modes there is align_scaled_corners: align_corners over a length of `scales` times the operand's
-    dim, a fraction where that is none (Resize by scales since opset 19, as ONNX's node tests expect it).
   }];
   let arguments = (ins AnyTensor:$x, AnyTensor:$sizes, DenseI64ArrayAttr:$axes, DenseF64ArrayAttr:$scales,
                    OptionalAttr<DenseF64ArrayAttr>:$roi, StrAttr:$mode, StrAttr:$coordinate_transformation_mode,

@@ -322,9 +322,6 @@ void upgradeResize(NodeBuilder &b) {
     if (b.stopped() || !checkScales(b, form.scales, form.axes.size()))
       return;
     form.sizes = scaledDims(b, x, form);
-    // Since 19 the length that a scale gives may be a fraction, and ONNX's node tests take it so.
-    if (form.transformation == "align_corners" && b.opset() >= 19)
-      form.transformation = "align_scaled_corners";
   } else if (!b.isConstant(b.in(3))) {
     setOpenSizes(b, x, b.in(3), form, policy);
   } else {

@@ -253,7 +253,8 @@ void upgradeCol2Im(NodeBuilder &b) {
                                      channels));
 }
 
-/// Every element of x at its index in the flattened result, the others zero.
+/// Every element of x at its index in the flattened result, the others zero. Indices count in
+/// output_shape where that is given, as in onnxruntime, torch and ONNX's tests from 1.24 on.
 void upgradeMaxUnpool(NodeBuilder &b) {
   Value x = b.in(0), indices = b.in(1);
   std::optional<SmallVector<int64_t>> kernel = b.intsAttr("kernel_shape");
@@ -266,15 +267,24 @@ void upgradeMaxUnpool(NodeBuilder &b) {
                    " elements, expected rank 3 or more and two elements less");
   SmallVector<int64_t> pads = numbersOf(b, "pads", 2 * kernel->size(), 0);
   SmallVector<int64_t> strides = numbersOf(b, "strides", kernel->size(), 1);
-  SmallVector<Value> sizes{dimsOf(b, x, 0, 2)};
-  for (int64_t i = 0; i < rank - 2 && !b.stopped(); ++i) {
-    Value steps = binary<SubOp>(b, dimOf(b, x, i + 2), b.makeInts({1}));
-    Value size = binary<MulOp>(b, steps, b.makeInts({strides[i]}));
-    sizes.push_back(binary<AddOp>(b, size, b.makeInts({(*kernel)[i]})));
-    for (int64_t pad : {pads[i], pads[rank - 2 + i]})
-      sizes.back() = binary<SubOp>(b, sizes.back(), b.makeInts({pad}));
+  Value shape = b.optional(2);
+  if (!shape) {
+    SmallVector<Value> sizes{dimsOf(b, x, 0, 2)};
+    for (int64_t i = 0; i < rank - 2 && !b.stopped(); ++i) {
+      Value steps = binary<SubOp>(b, dimOf(b, x, i + 2), b.makeInts({1}));
+      Value size = binary<MulOp>(b, steps, b.makeInts({strides[i]}));
+      sizes.push_back(binary<AddOp>(b, size, b.makeInts({(*kernel)[i]})));
+      for (int64_t pad : {pads[i], pads[rank - 2 + i]})
+        sizes.back() = binary<SubOp>(b, sizes.back(), b.makeInts({pad}));
+    }
+    shape = joinDims(b, sizes);
   }
-  Value shape = joinDims(b, sizes);
+  if (b.stopped())
+    return;
+  auto type = cast<RankedTensorType>(shape.getType());
+  if (type.getRank() != 1 || type.getDimSize(0) != rank)
+    return b.error("output_shape has the wrong shape, expected [" + Twine(rank) +
+                   "], a number for each dim of the input");
   auto filler = DenseElementsAttr::get(RankedTensorType::get({1}, b.elementType(x)),
                                        b.ops().getZeroAttr(b.elementType(x)));
   if (b.stopped())
@@ -285,18 +295,7 @@ void upgradeMaxUnpool(NodeBuilder &b) {
   if (b.stopped())
     return;
   Value result = b.make<ScatterElementsOp>(flat, places, values, 0, "none");
-  result = reshape(b, result, shape);
-  // A larger output_shape adds zeros at the ends.
-  if (Value wanted = b.optional(2)) {
-    SmallVector<int64_t> before(rank, 0);
-    SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
-    Value after = binary<SubOp>(b, wanted, shape), zero = b.makeScalar(b.elementType(x), 0);
-    Value amounts = joinDims(b, {b.makeInts(before), after});
-    if (!b.stopped())
-      result = b.make<PadOp>(result, amounts, zero, b.ops().getDenseI64ArrayAttr(axes),
-                             b.ops().getStringAttr("constant"));
-  }
-  b.out(0, result);
+  b.out(0, reshape(b, result, shape));
 }
 
 /// The determinant of the rows from `row` on and these columns of x, by its first row.

@@ -9,8 +9,9 @@ The cases come from the installed `onnx` package, which builds models, inputs an
     reference   as it is, through `raptc --kernels=reference`
 
 A case runs when every operator in it is in Rapt's table (`raptc --print-onnx-coverage`) and its name matches the
-shell pattern of --filter. One whose name a line of excluded.txt matches runs too, and must not pass. Operands that a compiler must know (COMPILE_TIME below: axes, and numbers
-that shapes are made of) are graph inputs in these models; they become initialisers with the same values.
+shell pattern of --filter. One whose name a line of excluded.txt matches runs too, and must not pass. Operands that a
+compiler must know (COMPILE_TIME below: axes, and numbers that shapes are made of) are graph inputs in these models; they
+become initialisers with the same values.
 
 Outputs must have the expected element type and shape and be close by the tolerances of the case. Exit
 code 1 when a case fails, when an excluded one passes, when no case matches, or when, without --filter, fewer
@@ -87,7 +88,8 @@ def operators_of(graph):
 
 
 def read_exclusions(path):
-    """[(pattern, forms, reason)] from lines `pattern [form,...]: reason`."""
+    """[(pattern, forms, reason)] from lines `pattern [form,...] [onnx<MAJOR.MINOR]: reason`."""
+    installed = [int(part) for part in onnx.__version__.split(".")[:2]]
     result = []
     with open(path, encoding="utf-8") as lines:
         for line in lines:
@@ -95,7 +97,11 @@ def read_exclusions(path):
             if not line:
                 continue
             head, reason = line.split(":", 1)
-            pattern, *forms = head.split()
+            pattern, *conditions = head.split()
+            limits = [condition[len("onnx<"):] for condition in conditions if condition.startswith("onnx<")]
+            if any(installed >= [int(part) for part in limit.split(".")] for limit in limits):
+                continue
+            forms = [condition for condition in conditions if not condition.startswith("onnx<")]
             result.append((pattern, forms[0].split(",") if forms else list(FORMS), reason.strip()))
     return result
 
