@@ -1,16 +1,21 @@
 //===- ThreadPool.cpp - Parallel loops on the threads of one workspace -------*- C++ -*-===//
 //
-// A loop is published by storing a ticket (loop number, tasks left). A thread claims a task by
-// lowering the ticket with compare-exchange; success proves that the loop is still the one whose
-// fields it read, so a worker that was delayed between two loops can never run a stale task. The
-// caller waits until `done` reaches the size; it does not wait for workers that never woke up.
+// A loop is published by storing a ticket (loop number, tasks left) for each thread's share of its
+// tasks. A thread claims a task by lowering a ticket with compare-exchange; success proves that the
+// loop is still the one whose fields it read, so a worker that was delayed between two loops can
+// never run a stale task. Shares are dealt in order, so that a thread meets the same rows again in
+// the next kernel, and in a product the panel that it fetches ahead is its own; a thread that has
+// finished its share goes on with the others', so a slow core holds nobody up. The caller waits
+// until `done` reaches the size; it does not wait for workers that never woke up.
 //===------------------------------------------------------------------------------------===//
 #include "ThreadPool.h"
 #include "CpuCount.h"
 #include "Profile.h"
 
+#include <algorithm>
 #include <immintrin.h>
 #include <linux/futex.h>
+#include <new>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -53,11 +58,12 @@ void ThreadPool::init(Context *theContexts, int theNumThreads) {
 }
 
 bool ThreadPool::start() {
-  if (numThreads <= 1)
-    return true;
-  workers = static_cast<Worker *>(calloc(numThreads - 1, sizeof(Worker)));
-  if (!workers)
+  workers = static_cast<Worker *>(calloc(numThreads, sizeof(Worker)));
+  shares = static_cast<Share *>(aligned_alloc(alignof(Share), numThreads * sizeof(Share)));
+  if (!workers || !shares)
     return false;
+  for (int i = 0; i < numThreads; ++i)
+    new (&shares[i]) Share;
   // Signals are the program's business: its handlers run on its own threads.
   sigset_t all, before;
   sigfillset(&all);
@@ -80,24 +86,31 @@ void ThreadPool::stop() {
   for (int i = 0; i < numWorkers; ++i)
     pthread_join(workers[i].thread, nullptr);
   free(workers);
+  free(shares);
   workers = nullptr;
+  shares = nullptr;
   numWorkers = 0;
 }
 
 //===-- Working ---------------------------------------------------------------------------===//
 
-/// Claims and runs one task of the loop that `seen` belongs to; false when another thread was
-/// faster.
-bool ThreadPool::claim(uint64_t seen, Context &context) {
+/// Where the tasks of this share end, as a number of tasks from the first on.
+static int64_t endOfShare(int share, int size, int numThreads) {
+  return int64_t(size) * (share + 1) / numThreads;
+}
+
+/// Claims and runs one task of the share and the loop that `seen` belongs to; false when another
+/// thread was faster.
+bool ThreadPool::claim(int share, uint64_t seen, Context &context) {
   rapt_abi_task theTask = task.load(std::memory_order_relaxed);
   uint8_t *theClosure = closure.load(std::memory_order_relaxed);
-  int64_t theEnd = end.load(std::memory_order_relaxed);
-  if (!ticket.compare_exchange_strong(seen, seen - 1, std::memory_order_acq_rel))
+  int theMin = min.load(std::memory_order_relaxed), theSize = size.load(std::memory_order_relaxed);
+  if (!shares[share].ticket.compare_exchange_strong(seen, seen - 1, std::memory_order_acq_rel))
     return false;
   // After a failure the remaining tasks are claimed but not run.
   if (result.load(std::memory_order_relaxed) == 0) {
-    int index = int(theEnd - int64_t(uint32_t(seen)));
-    if (int status = theTask(&context.abi, index, theClosure)) {
+    int64_t index = theMin + endOfShare(share, theSize, numThreads) - int64_t(uint32_t(seen));
+    if (int status = theTask(&context.abi, int(index), theClosure)) {
       int none = 0;
       result.compare_exchange_strong(none, status);
     }
@@ -111,17 +124,20 @@ uint32_t ThreadPool::work(Context &context) {
   Profile *profile = nullptr;
   int64_t begin = 0;
   context.inTask = true;
-  for (;;) {
-    uint64_t seen = ticket.load(std::memory_order_acquire);
-    if (uint32_t(seen) == 0)
-      break;
-    // Anew for each ticket: a claim that succeeds proves that the ticket's run, during which the
-    // profile cannot change, is still going on.
-    if (count == 0) {
-      profile = context.profile.load(std::memory_order_relaxed);
-      begin = profile ? now() : 0;
+  for (int i = 0; i < numThreads; ++i) {
+    int share = (context.number + i) % numThreads;
+    for (;;) {
+      uint64_t seen = shares[share].ticket.load(std::memory_order_acquire);
+      if (uint32_t(seen) == 0)
+        break;
+      // Anew for each ticket: a claim that succeeds proves that the ticket's run, during which the
+      // profile cannot change, is still going on.
+      if (count == 0) {
+        profile = context.profile.load(std::memory_order_relaxed);
+        begin = profile ? now() : 0;
+      }
+      count += claim(share, seen, context);
     }
-    count += claim(seen, context);
   }
   context.inTask = false;
   // With a task of its own the thread keeps the run, and so the profile, from ending.
@@ -158,30 +174,36 @@ void ThreadPool::workerLoop(Context &context) {
 
 //===-- Calling ---------------------------------------------------------------------------===//
 
-int ThreadPool::parallelFor(Context &caller, rapt_abi_task theTask, int min, int size,
+int ThreadPool::parallelFor(Context &caller, rapt_abi_task theTask, int theMin, int theSize,
                             uint8_t *theClosure) {
   task.store(theTask, std::memory_order_relaxed);
   closure.store(theClosure, std::memory_order_relaxed);
-  end.store(int64_t(min) + size, std::memory_order_relaxed);
+  min.store(theMin, std::memory_order_relaxed);
+  size.store(theSize, std::memory_order_relaxed);
   result.store(0, std::memory_order_relaxed);
   done.store(0, std::memory_order_relaxed);
-  uint64_t number = (ticket.load(std::memory_order_relaxed) >> 32) + 1;
-  ticket.store(number << 32 | uint32_t(size), std::memory_order_release);
+  ++loop;
+  int64_t begin = 0;
+  for (int i = 0; i < numThreads; ++i) {
+    int64_t end = endOfShare(i, theSize, numThreads);
+    shares[i].ticket.store(uint64_t(loop) << 32 | uint32_t(end - begin), std::memory_order_release);
+    begin = end;
+  }
   wakeups.fetch_add(1);
   if (sleepers.load())
-    futexWake(wakeups, size - 1 < numWorkers ? size - 1 : numWorkers);
+    futexWake(wakeups, std::min(theSize - 1, numWorkers));
 
   uint32_t mine = work(caller);
   done.fetch_add(mine);
-  waitForRest(uint32_t(size));
+  waitForRest(uint32_t(theSize));
   return result.load();
 }
 
-void ThreadPool::waitForRest(uint32_t size) {
-  if (spin(spinNanoseconds, [&] { return done.load(std::memory_order_acquire) == size; }))
+void ThreadPool::waitForRest(uint32_t count) {
+  if (spin(spinNanoseconds, [&] { return done.load(std::memory_order_acquire) == count; }))
     return;
   callerSleeps.store(1);
-  for (uint32_t seen; (seen = done.load()) != size;)
+  for (uint32_t seen; (seen = done.load()) != count;)
     futexWait(done, seen);
   callerSleeps.store(0);
 }

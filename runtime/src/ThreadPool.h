@@ -33,15 +33,21 @@ private:
     Context *context;
     pthread_t thread;
   };
+  /// What is left of the tasks that one thread runs in order, before it helps the others.
+  struct alignas(64) Share {
+    /// (number of the loop) << 32 | (tasks left to claim)
+    std::atomic<uint64_t> ticket{0};
+  };
   static void *workerMain(void *worker);
   void workerLoop(Context &context);
-  bool claim(uint64_t ticket, Context &context);
+  bool claim(int share, uint64_t seen, Context &context);
   uint32_t work(Context &context);
-  void waitForRest(uint32_t size);
+  void waitForRest(uint32_t count);
 
   Context *contexts = nullptr;
   Worker *workers = nullptr;
-  int numWorkers = 0; ///< started ones
+  Share *shares = nullptr; ///< one a thread
+  int numWorkers = 0;      ///< started ones
   int numThreads = 1;
   int64_t spinNanoseconds = 0;
 
@@ -49,12 +55,12 @@ private:
   // only when it then claims a task with the ticket that it saw before.
   std::atomic<rapt_abi_task> task{nullptr};
   std::atomic<uint8_t *> closure{nullptr};
-  std::atomic<int64_t> end{0}; ///< min + size: task index = end - tasks left
+  std::atomic<int> min{0};
+  std::atomic<int> size{0};
   std::atomic<int> result{0};
+  uint32_t loop = 0; ///< its number; the caller's alone
 
   // Each on its own cache line: all threads write them.
-  /// (number of the loop) << 32 | (tasks left to claim)
-  alignas(64) std::atomic<uint64_t> ticket{0};
   /// Tasks of this loop that are done; the caller's futex.
   alignas(64) std::atomic<uint32_t> done{0};
   std::atomic<uint32_t> callerSleeps{0};
