@@ -1,12 +1,14 @@
 //===- Candidates.cpp - Schedules worth trying ------------------------------------------===//
 //
 // Few, because each takes about a second to compile: the register tiles that the vector registers
-// hold, wide and narrow; less and more prefetching; attention with other blocks of queries and in
-// another variant.
+// hold, wide and narrow; no prefetching, one line a step, or all that a step reads; attention with
+// other blocks of queries and in another variant.
 //
 //===-------------------------------------------------------------------------------------===//
 
 #include "compiler/Tune/Tune.h"
+
+#include <set>
 
 using namespace rapt;
 using kernels::Schedule;
@@ -26,7 +28,8 @@ static void addGemms(std::vector<Schedule> &list, int64_t columns,
     other.tileRows = rows;
     list.push_back(other);
   }
-  for (int64_t lines : {0, 1, 2})
+  constexpr int64_t kFloatsPerLine = 16;
+  for (int64_t lines : std::set<int64_t>{0, 1, first.tileCols / kFloatsPerLine})
     if (lines != first.prefetch) {
       Schedule other = first;
       other.prefetch = lines;

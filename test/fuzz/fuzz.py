@@ -275,7 +275,7 @@ def cut_down(graph, model, form, feeds, args, tolerance, path):
     del everything.graph.output[:]
     everything.graph.output.extend(
         helper.make_tensor_value_info(name, graph.tensor(name).kind, None)
-        for node in model.graph.node for name in node.output)
+        for node in model.graph.node for name in node.output if name)
     oracle = e2e.Oracle(everything.SerializeToString())
     values = [feed | oracle.run(feed) for feed in feeds]
 
@@ -298,8 +298,9 @@ def cut_down(graph, model, form, feeds, args, tolerance, path):
     nodes, _ = without_dead(nodes, outputs)
     for node in list(nodes):
         rest = [other for other in nodes if other is not node]
-        if not set(node.output) & set(outputs) and fails(assemble(graph, model, rest, outputs, inputs + list(node.output))):
-            nodes, inputs = rest, inputs + list(node.output)
+        results = [name for name in node.output if name]
+        if not set(results) & set(outputs) and fails(assemble(graph, model, rest, outputs, inputs + results)):
+            nodes, inputs = rest, inputs + results
     small = assemble(graph, model, nodes, outputs, inputs)
     onnx.save(small, f"{path}.onnx")
     for which, value in enumerate(values):

@@ -124,35 +124,29 @@ static Recipe buildVariant(std::unique_ptr<Lowering> &lowering, const KernelSpec
 
 /// The register tiles of a gemm: one for a static number of rows, all up to the largest for a
 /// dynamic one. Rows of one or two tiles mostly wait for weights: even tiles would gain nothing
-/// there, and threads that take panels in turn would fetch each other's, so what is fetched is of
-/// the same panel. Even ones only for the two largest heights, as others do not serve more rows.
-/// Tiles of less than half the largest height read at the speed of memory without fetching.
+/// there. Even ones only for the two largest heights, as others do not serve more rows. Tiles of
+/// less than half the largest height read at the speed of memory without fetching.
 static std::vector<Plan> gemmPlans(const Schedule &schedule, const Extent &rows) {
   int largest = static_cast<int>(schedule.tileRows);
-  auto plan = [&](int height, int64_t maxRows, bool few, int64_t evenUpTo = 0) {
-    std::string suffix = "_r" + std::to_string(height) +
-                         (few        ? "_few"
-                          : evenUpTo ? "_even"
-                                     : "_many");
-    RowTile tile{height, evenUpTo, few ? RowTile::Fetch::Ahead : RowTile::Fetch::NextPanel};
-    if (schedule.prefetch == 0 || 2 * height < largest)
-      tile.fetch = RowTile::Fetch::None;
+  auto plan = [&](int height, int64_t maxRows, int64_t evenUpTo = 0) {
+    std::string suffix = "_r" + std::to_string(height) + (evenUpTo ? "_even" : "");
+    RowTile tile{height, evenUpTo, schedule.prefetch > 0 && 2 * height >= largest};
     return Plan{suffix, height, maxRows, tile, {}};
   };
   if (rows.isStatic()) {
     int64_t blocks = (rows.factor + largest - 1) / largest;
     int height = static_cast<int>((rows.factor + blocks - 1) / blocks);
-    bool few = blocks <= 2, even = rows.factor <= schedule.evenRows && rows.factor % height != 0;
-    return {plan(height, 0, few, even && !few ? rows.factor : 0)};
+    bool even = blocks > 2 && rows.factor <= schedule.evenRows && rows.factor % height != 0;
+    return {plan(height, 0, even ? rows.factor : 0)};
   }
   std::vector<Plan> plans;
   for (int height = 1; height <= largest; ++height) {
     bool high = height > 1 && height >= largest - 1;
-    plans.push_back(plan(height, high ? 2 * height : 0, true));
+    plans.push_back(plan(height, high ? 2 * height : 0));
     if (high && schedule.evenRows > 2 * height)
-      plans.push_back(plan(height, schedule.evenRows, false, schedule.evenRows));
+      plans.push_back(plan(height, schedule.evenRows, schedule.evenRows));
   }
-  plans.push_back(plan(largest, 0, false));
+  plans.push_back(plan(largest, 0));
   return plans;
 }
 

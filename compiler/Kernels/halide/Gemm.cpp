@@ -27,8 +27,8 @@ namespace rapt::kernels::halide {
 
 namespace H = Halide;
 
-/// How far ahead a panel is fetched where few rows use it: other pages than the one that is read,
-/// which hardware does not fetch from by itself.
+/// How far ahead a panel is fetched where one tile of rows uses it: other pages than the one that
+/// is read, which hardware does not fetch from by itself.
 static constexpr int bytesAhead = 8192;
 
 /// The weight is the input that is packed in panels of the schedule's width.
@@ -114,7 +114,7 @@ private:
   const LoopStage &loop;
   int height;
   int64_t evenUpTo;
-  RowTile::Fetch fetch;
+  bool fetch;
   Recipe &recipe;
   int rank, nr, columns, depth, panels;
   /// About 16 groups of neighbouring panels: a thread that takes a group fetches most panels for
@@ -278,9 +278,8 @@ void GemmKernel::fetchPanels(const H::Expr &inTurn,
                              const std::vector<PanelPrefetch::Place> &places) {
   // The fetched lines are counted in floats.
   bool isFloat = lowering.spec.tensors[match.weight].type == ScalarType::F32;
-  int stepsAhead = fetch == RowTile::Fetch::Ahead ? bytesAhead / (4 * nr) : 0;
-  if (fetch == RowTile::Fetch::None || !isFloat || depth <= stepsAhead ||
-      (stepsAhead == 0 && panels == 1))
+  int stepsAhead = bytesAhead / (4 * nr);
+  if (!fetch || !isFloat || depth <= stepsAhead)
     return;
   auto *pass = new PanelPrefetch;
   pass->places = places;

@@ -79,14 +79,14 @@ Stmt PanelPrefetch::visit(const For *loop) {
     return result;
   ++place->hits;
   // Both may lie past the last panel: a prefetch never faults.
-  Expr ahead = width * stepsAhead;
-  if (stepsAhead == 0) { // to this step's share of the next panel
-    Expr k = Variable::make(Halide::Int(32), loop->name);
-    Expr block = valueOf(place->blockVar) + place->firstBlock;
-    Expr share = Halide::max(1, (width + blocks - 1) / blocks); // floats per k step
-    ahead = width * (reduction - k) + (block * reduction + k) * share;
-  }
-  Expr offset = load.index + ahead;
+  Expr k = Variable::make(Halide::Int(32), loop->name);
+  Expr block = valueOf(place->blockVar) + place->firstBlock;
+  Expr share = Halide::max(1, (width + blocks - 1) / blocks); // floats per k step
+  // Linear in k, so that the address costs one addition a step.
+  Expr next = width * reduction + block * reduction * share;
+  Expr first = Halide::select(blocks > 1, next, width * stepsAhead);
+  Expr step = Halide::select(blocks > 1, share - width, 0);
+  Expr offset = load.index + first + k * step;
   Stmt body = loop->body;
   for (int line = 0; line < linesPerStep; ++line)
     body = Block::make(fetchLine(weight, offset + line * floatsPerLine), body);

@@ -19,8 +19,8 @@ public:
 };
 
 /// Inserts prefetches into the reduction loops that read panels of `weight`. Step k of row block b
-/// fetches what lies one panel further than where the share of (b, k) begins in this one; or, with
-/// `stepsAhead`, of what step k + stepsAhead reads.
+/// fetches what lies one panel further than where the share of (b, k) begins in this one; with a
+/// single block, some of what step k + stepsAhead reads.
 class PanelPrefetch : public Prefetch {
 public:
   /// An accumulator, and the row block that it computes: the value of the innermost enclosing loop
@@ -36,7 +36,7 @@ public:
   int width = 0;        ///< floats of a panel for one k
   int reduction = 0;    ///< K
   int linesPerStep = 1; ///< prefetches in each step
-  int stepsAhead = 0;   ///< 0: the next panel
+  int stepsAhead = 0;
 
   /// One of several places may be missing, as tiles of which the number is known to be zero are.
   bool foundAny() const override;

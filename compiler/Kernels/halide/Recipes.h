@@ -31,9 +31,7 @@ bool buildLoops(Lowering &lowering, Recipe &recipe);
 struct RowTile {
   int rows = 0;
   int64_t evenUpTo = 0; ///< the most rows of an even kernel; 0: not even
-  /// What is fetched while a panel is used, schedule.prefetch lines in each step: what the same
-  /// panel holds further on, or a share of the next panel.
-  enum class Fetch { None, Ahead, NextPanel } fetch = Fetch::None;
+  bool fetch = false;   ///< schedule.prefetch lines of what comes next, in each step
 };
 bool buildGemm(Lowering &lowering, const RowTile &tile, Recipe &recipe);
 /// `tileRows` as above.
