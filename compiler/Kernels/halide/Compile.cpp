@@ -124,13 +124,12 @@ static Recipe buildVariant(std::unique_ptr<Lowering> &lowering, const KernelSpec
 
 /// The register tiles of a gemm: one for a static number of rows, all up to the largest for a
 /// dynamic one. Rows of one or two tiles mostly wait for weights: even tiles would gain nothing
-/// there. Even ones only for the two largest heights, as others do not serve more rows. Tiles of
-/// less than half the largest height read at the speed of memory without fetching.
+/// there. Even ones only for the two largest heights, as others do not serve more rows.
 static std::vector<Plan> gemmPlans(const Schedule &schedule, const Extent &rows) {
   int largest = static_cast<int>(schedule.tileRows);
   auto plan = [&](int height, int64_t maxRows, int64_t evenUpTo = 0) {
     std::string suffix = "_r" + std::to_string(height) + (evenUpTo ? "_even" : "");
-    RowTile tile{height, evenUpTo, schedule.prefetch > 0 && 2 * height >= largest};
+    RowTile tile{height, evenUpTo, schedule.prefetch > 0};
     return Plan{suffix, height, maxRows, tile, {}};
   };
   if (rows.isStatic()) {
