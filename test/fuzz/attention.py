@@ -166,6 +166,7 @@ class Site:
         g, own = self.g, self.g.real
         wide = g.pick(*[kind for kind in FLOATS if kind != own])
         g.real = wide  # for constants and inputs
+        g.narrows |= wide == TensorProto.FLOAT16
         try:
             scores = g.op("Cast", [scores], scores.dims, kind=wide, to=wide)
             scores, guarded = self.masked(scores)

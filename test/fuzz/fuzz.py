@@ -230,7 +230,7 @@ def check_seed(seed, args):
     feeds = [graph.feeds(which) for which in range(2 if graph.symbolic else 1)]
     models = {form: unfused if splits else fused for form, (splits, _) in FORMS.items()
               if graph.probabilities or not splits}
-    tolerance = BFLOAT_TOLERANCE if graph.bfloat else TOLERANCE[graph.real]
+    tolerance = BFLOAT_TOLERANCE if graph.bfloat else TOLERANCE[TensorProto.FLOAT16 if graph.narrows else graph.real]
     if graph.empty and not has_answer(fused, feeds[1]):
         return None, 0
     try:

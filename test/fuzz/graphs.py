@@ -48,6 +48,7 @@ class Graph:
         self.empty = self.symbolic and not self.bfloat and self.chance(0.08)
         if self.empty:
             self.sizes[1][self.pick("n", "s", "t")] = 0
+        self.narrows = False  # rounds to f16 somewhere, which onnxruntime may leave out
         self.nodes, self.initializers, self.inputs, self.makers = [], [], [], {}
         self.tensors, self.used, self.probabilities, self.count = {}, set(), [], 0
 
@@ -134,22 +135,20 @@ class Graph:
 
     # --- The result ---
     def model(self, unfused=False):
-        """The ModelProto; `unfused`: a minimum with 2 stands behind probabilities, which no matcher looks through."""
+        """The ModelProto; `unfused`: an absolute value stands behind probabilities, which no matcher looks through."""
         outputs = [x for x in self.tensors.values()
                    if (x.name not in self.used or x.name in self.extra) and x not in self.inputs
                    and x.kind in (*FLOATS, TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL)]
-        nodes, weights = list(self.nodes), list(self.initializers)
+        nodes = list(self.nodes)
         for x in self.probabilities if unfused else ():
             at = next(i for i, node in enumerate(nodes) if x.name in node.output)
             maker = onnx.NodeProto()
             maker.CopyFrom(nodes[at])
-            maker.output[list(maker.output).index(x.name)] = x.name + "_below"
-            two = numpy_helper.from_array(np.array(2, helper.tensor_dtype_to_np_dtype(x.kind)), x.name + "_two")
-            weights.append(two)
-            nodes[at:at + 1] = [maker, helper.make_node("Min", [x.name + "_below", two.name], [x.name])]
+            maker.output[list(maker.output).index(x.name)] = x.name + "_inside"
+            nodes[at:at + 1] = [maker, helper.make_node("Abs", [x.name + "_inside"], [x.name])]
         graph = helper.make_graph(
             nodes, f"fuzz{self.seed}", [info(x) for x in self.inputs],
-            [helper.make_tensor_value_info(x.name, x.kind, None) for x in outputs], weights)
+            [helper.make_tensor_value_info(x.name, x.kind, None) for x in outputs], self.initializers)
         return self.packed(graph)
 
     def packed(self, graph):
@@ -165,8 +164,8 @@ class Graph:
     extra = frozenset()
 
     def tensor(self, name):
-        """The Tensor of a name in a model, also in front of a minimum."""
-        like = self.tensors[name.removesuffix("_below")]
+        """The Tensor of a name in a model, also in front of an absolute value."""
+        like = self.tensors[name.removesuffix("_inside")]
         return Tensor(name, like.kind, like.dims)
 
 
