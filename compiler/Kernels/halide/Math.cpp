@@ -14,6 +14,7 @@ namespace rapt::kernels::halide {
 using Halide::cast;
 using Halide::Expr;
 using Halide::reinterpret;
+using Halide::Internal::Call;
 
 /// c[0] + c[1] x + ... by Horner's rule.
 static Expr polynomial(const Expr &x, const std::vector<double> &coefficients) {
@@ -23,13 +24,24 @@ static Expr polynomial(const Expr &x, const std::vector<double> &coefficients) {
   return sum;
 }
 
+/// NaN stays what it is: the instructions give their second operand when one is NaN, and strict
+/// ones are not reordered.
+static Expr atLeast(float low, const Expr &x) {
+  return Call::make(x.type(), Call::strict_max, {low, x}, Call::PureIntrinsic);
+}
+
+/// The same from both sides.
+static Expr clampTo(float low, float high, const Expr &x) {
+  return atLeast(low, Call::make(x.type(), Call::strict_min, {high, x}, Call::PureIntrinsic));
+}
+
 /// 2^n for -126 <= n <= 127 by writing the exponent field.
 static Expr powerOfTwo(const Expr &n) { return reinterpret<float>((n + 127) << 23); }
 
 Expr expAny(Expr x) {
   // x = n ln 2 + r with ln 2 in two parts, so that r is exact to the last bit for |n| < 2^11.
   // Strict: reassociated, the two parts become one.
-  Expr bounded = Halide::max(Halide::min(x, 89.5f), -104.0f);
+  Expr bounded = clampTo(-104.0f, 89.5f, x);
   Expr n = Halide::round(bounded * 1.44269504f);
   Expr r = Halide::strict_float((bounded - n * 0.693359375f) + n * 2.12194440e-4f);
   Expr p =
@@ -53,10 +65,16 @@ Expr expNonPositive(Expr x) {
   return reinterpret<float>(reinterpret<int>(p) + (cast<int>(n) << 23));
 }
 
-Expr logAny(Expr x) { return Halide::Internal::halide_log(x); }
+Expr logAny(Expr x) {
+  // halide_log takes numbers only; of +infinity and NaN the logarithm is what they are.
+  Expr bits = reinterpret<uint32_t>(x);
+  Expr isNone =
+      (bits << 1) > cast<uint32_t>(Expr(0xFF000000u)) || bits == cast<uint32_t>(Expr(0x7F800000u));
+  return Halide::select(isNone, x, Halide::Internal::halide_log(x));
+}
 
 Expr erfAny(Expr x) {
-  Expr z = Halide::max(Halide::min(x, 3.92f), -3.92f), t = z * z;
+  Expr z = clampTo(-3.92f, 3.92f, x), t = z * z;
   Expr p = polynomial(t, {1.128378777487957, 0.20611506101470237, 0.05139739577961286,
                           0.003972930174187375, 0.00014898776360820719, -1.99430453119553e-06,
                           1.992142371840719e-08});
@@ -66,7 +84,7 @@ Expr erfAny(Expr x) {
 }
 
 Expr tanhAny(Expr x) {
-  Expr z = Halide::max(Halide::min(x, 9.0f), -9.0f), t = z * z;
+  Expr z = clampTo(-9.0f, 9.0f, x), t = z * z;
   Expr p = polynomial(t, {0.9999999987258725, 0.1368085593133457, 0.003869507360670969,
                           2.8031298631045538e-05, 3.064250000503924e-08, -1.2246227165964812e-11});
   Expr q = polynomial(t, {1.0, 0.47014188021790454, 0.027250154280800312, 0.0003940712283120368,
@@ -86,7 +104,7 @@ Expr powAny(Expr x, Expr y) {
       if (*exponent == whole)
         return Halide::Internal::raise_to_integer_power(x, whole);
   }
-  Expr magnitude = expAny(logAny(Halide::max(Halide::abs(x), 1e-38f)) * y);
+  Expr magnitude = expAny(logAny(atLeast(1e-38f, Halide::abs(x))) * y);
   Expr odd = Halide::floor(y * 0.5f) * 2.0f != y;
   Expr power = Halide::select(x < 0.0f && odd, -magnitude, magnitude);
   return Halide::select(y == 0.0f, 1.0f, x == 0.0f && y > 0.0f, 0.0f, power);

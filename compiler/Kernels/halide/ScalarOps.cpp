@@ -14,6 +14,7 @@
 namespace rapt::kernels::halide {
 
 namespace H = Halide;
+using H::Internal::Call;
 
 static void requireF32(const Expr &expr) {
   if (expr.type != ScalarType::F32)
@@ -34,6 +35,15 @@ static H::Expr truncatingDivision(const H::Expr &a, const H::Expr &b, bool remai
   return H::select(b == minusOne, -a, H::div_round_to_zero(a, safe));
 }
 
+/// On the bits: fast-math may fold x != x.
+static H::Expr isNan(const H::Expr &a) {
+  if (a.type() == H::Float(64))
+    return (H::reinterpret<uint64_t>(a) << 1) >
+           H::Internal::make_const(H::UInt(64), 0xFFE0000000000000);
+  return (H::reinterpret<uint32_t>(H::cast<float>(a)) << 1) >
+         H::cast<uint32_t>(H::Expr(0xFF000000u));
+}
+
 H::Expr unaryOperation(const Expr &expr, const H::Expr &a) {
   switch (expr.unary) {
   case UnaryOp::Neg:
@@ -52,14 +62,8 @@ H::Expr unaryOperation(const Expr &expr, const H::Expr &a) {
     return H::round(a);
   case UnaryOp::Not:
     return a.type().is_bool() ? !a : ~a;
-  case UnaryOp::IsNan: {
-    // On the bits: fast-math may fold x != x.
-    if (a.type() == H::Float(64))
-      return (H::reinterpret<uint64_t>(a) << 1) >
-             H::Internal::make_const(H::UInt(64), 0xFFE0000000000000);
-    return (H::reinterpret<uint32_t>(H::cast<float>(a)) << 1) >
-           H::cast<uint32_t>(H::Expr(0xFF000000u));
-  }
+  case UnaryOp::IsNan:
+    return isNan(a);
   default:
     break;
   }
@@ -93,6 +97,15 @@ static H::Expr ordered(const H::Expr &result, const H::Expr &a, const H::Expr &b
   return result.type().is_float() && (isLarge(a) || isLarge(b)) ? H::strict_float(result) : result;
 }
 
+/// The minimum or maximum, NaN where an operand is. The instruction gives its second operand when
+/// one is NaN, so it only has to be asked whether the first one is, and never of a constant.
+static H::Expr extremum(Call::IntrinsicOp operation, H::Expr a, H::Expr b) {
+  if (H::Internal::is_const(b))
+    std::swap(a, b);
+  H::Expr result = Call::make(a.type(), operation, {a, b}, Call::PureIntrinsic);
+  return H::Internal::is_const(a) ? result : H::select(isNan(a), a, result);
+}
+
 H::Expr binaryOperation(const Expr &expr, const H::Expr &a, const H::Expr &b, bool positive) {
   bool real = a.type().is_float();
   switch (expr.binary) {
@@ -113,9 +126,9 @@ H::Expr binaryOperation(const Expr &expr, const H::Expr &a, const H::Expr &b, bo
   case BinaryOp::FloorMod:
     return a % b;
   case BinaryOp::Min:
-    return a.type().is_bool() ? a && b : H::min(a, b);
+    return a.type().is_bool() ? a && b : real ? extremum(Call::strict_min, a, b) : H::min(a, b);
   case BinaryOp::Max:
-    return a.type().is_bool() ? a || b : H::max(a, b);
+    return a.type().is_bool() ? a || b : real ? extremum(Call::strict_max, a, b) : H::max(a, b);
   case BinaryOp::Pow:
     if (!real)
       throw H::CompileError("pow is made for floats only");
