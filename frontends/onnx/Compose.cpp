@@ -35,6 +35,22 @@ Value reshape(NodeBuilder &b, Value x, Value shape) {
   return x && shape ? b.make<ReshapeOp>(x, shape, /*allowzero=*/true) : Value();
 }
 
+Value mergeDims(NodeBuilder &b, Value x, int64_t axis) {
+  if (b.stopped() || !x)
+    return {};
+  Value both = binary<MulOp>(b, dimOf(b, x, axis), dimOf(b, x, axis + 1));
+  Value before = dimsOf(b, x, 0, axis), after = dimsOf(b, x, axis + 2, b.rank(x));
+  return reshape(b, x, joinDims(b, {before, both, after}));
+}
+
+Value moveAxis(NodeBuilder &b, Value x, int64_t from, int64_t to) {
+  if (b.stopped() || !x)
+    return {};
+  SmallVector<int64_t> perm = otherAxes({from}, b.rank(x));
+  perm.insert(perm.begin() + to, from);
+  return transpose(b, x, perm);
+}
+
 // --- Positions ----------------------------------------------------------------------------------
 SmallVector<int64_t> otherAxes(ArrayRef<int64_t> axes, int64_t rank) {
   SmallVector<int64_t> others;
@@ -118,6 +134,16 @@ Value transpose(NodeBuilder &b, Value x, ArrayRef<int64_t> perm) {
 
 Value where(NodeBuilder &b, Value condition, Value x, Value y) {
   return condition && x && y ? b.make<WhereOp>(condition, x, y) : Value();
+}
+
+// --- Sequences ----------------------------------------------------------------------------------
+Value stackElements(NodeBuilder &b, const Sequence &sequence) {
+  SmallVector<Value> parts;
+  for (const Sequence::Run &run : sequence.runs)
+    parts.push_back(run.stacked ? run.value : unsqueeze(b, run.value, {0}));
+  if (b.stopped())
+    return {};
+  return parts.size() == 1 ? parts.front() : b.make<ConcatOp>(parts, 0);
 }
 
 // --- Compositions -------------------------------------------------------------------------------

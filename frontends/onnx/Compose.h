@@ -32,6 +32,10 @@ void requireDims(NodeBuilder &b, mlir::Operation *op, const SymbolicExpr &lhs,
 std::string openDimText(NodeBuilder &b, int64_t axis);
 /// `x` in the shape that an i64 vector holds (0 means 0).
 mlir::Value reshape(NodeBuilder &b, mlir::Value x, mlir::Value shape);
+/// `x` with dims `axis` and `axis` + 1 as one.
+mlir::Value mergeDims(NodeBuilder &b, mlir::Value x, int64_t axis);
+/// `x` with dim `from` as dim `to`, the others in order.
+mlir::Value moveAxis(NodeBuilder &b, mlir::Value x, int64_t from, int64_t to);
 
 // --- Positions ----------------------------------------------------------------------------------
 /// Beyond every dim, which no address space holds; sums with positions stay far inside 64 bits.
@@ -77,6 +81,10 @@ mlir::Value squeeze(NodeBuilder &b, mlir::Value x, llvm::ArrayRef<int64_t> axes)
 /// `x` itself when `perm` changes nothing.
 mlir::Value transpose(NodeBuilder &b, mlir::Value x, llvm::ArrayRef<int64_t> perm);
 mlir::Value where(NodeBuilder &b, mlir::Value condition, mlir::Value x, mlir::Value y);
+
+// --- Sequences ----------------------------------------------------------------------------------
+/// The elements, of one shape, along a new dim 0; there is at least one run of them.
+mlir::Value stackElements(NodeBuilder &b, const Sequence &sequence);
 
 // --- Compositions -------------------------------------------------------------------------------
 /// log(softmax(x)) along `axis`, in x's type, without overflow.

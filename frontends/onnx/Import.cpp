@@ -33,7 +33,7 @@ public:
 
   /// Null when there are problems, which are then in that list, or after another error.
   OwningOpRef<ModuleOp> run();
-  SmallVector<Value> importSubgraph(const Graph &graph, ArrayRef<Value> inputs) override;
+  SmallVector<Named> importSubgraph(const Graph &graph, ArrayRef<Named> inputs) override;
   std::string nameSize(StringRef output) override;
   /// After a run: the symbolic dims with which the function that it made works when they are 0.
   /// What was taken for granted may say that they are not.
@@ -65,13 +65,13 @@ private:
   void importNode(const Node &node);
   /// The operands of a node; none when it can not be imported, for a reason that is among the
   /// problems.
-  std::optional<SmallVector<Value>> operandsOf(const Node &node);
-  /// Gives `name` a value until the current subgraph ends.
-  void define(StringRef name, Value value);
+  std::optional<SmallVector<Named>> operandsOf(const Node &node);
+  /// Says what `name` stands for until the current subgraph ends.
+  void define(StringRef name, Named value);
   void importOutputs();
-  /// The value of that name, importing the initialiser if it is one; null for what would follow
-  /// from one of the problems, of which this may be one.
-  Value valueOf(const Node *user, StringRef name);
+  /// What the name stands for, importing the initialiser if it is one; nothing for what would
+  /// follow from one of the problems, of which this may be one.
+  Named namedOf(const Node *user, StringRef name);
 
   struct Input {
     StringRef name;
@@ -92,18 +92,14 @@ private:
   llvm::StringSet<> symbolNames, specialised, used;
   llvm::StringSet<>
       dimNames; ///< of dims of inputs, of graph outputs and of sizes that depend on data
-  llvm::StringMap<Value> values;
-  /// The parts of each sequence. A sequence is no value: SplitToSequence makes its parts,
-  /// SequenceAt picks one, and nothing else may read it.
-  llvm::StringMap<SmallVector<Value>> sequences;
+  llvm::StringMap<Named> values;
   llvm::StringMap<const Tensor *> initializers;
   llvm::StringMap<ElementsAttr> fixedInputs;
   llvm::StringMap<Shape> declared; ///< dims of graph outputs, as the file gives them
   /// What names stood for before subgraphs that are being imported defined them.
   struct Shadowed {
     StringRef name;
-    std::optional<Value> value;
-    std::optional<SmallVector<Value>> sequence;
+    std::optional<Named> value;
     const Tensor *initializer;
   };
   std::vector<Shadowed> shadowed;
@@ -229,25 +225,22 @@ void Importer::collectDeclared() {
 }
 
 // --- Subgraphs -----------------------------------------------------------------------------------
-void Importer::define(StringRef name, Value value) {
+void Importer::define(StringRef name, Named value) {
   if (depth > 0) {
-    Shadowed before{name, std::nullopt, std::nullopt, initializers.lookup(name)};
+    Shadowed before{name, std::nullopt, initializers.lookup(name)};
     if (auto known = values.find(name); known != values.end())
       before.value = known->second;
-    if (auto known = sequences.find(name); known != sequences.end())
-      before.sequence = known->second;
     shadowed.push_back(std::move(before));
-    sequences.erase(name);
   }
-  values[name] = value;
+  values[name] = std::move(value);
 }
 
-SmallVector<Value> Importer::importSubgraph(const Graph &graph, ArrayRef<Value> inputs) {
+SmallVector<Named> Importer::importSubgraph(const Graph &graph, ArrayRef<Named> inputs) {
   constexpr int deepest = 8;
   if (depth == deepest) {
     problems.add("graph " + quoted(graph.name) + " is nested deeper than " +
                  std::to_string(deepest) + " graphs in nodes");
-    return SmallVector<Value>(graph.outputs.size());
+    return SmallVector<Named>(graph.outputs.size());
   }
   size_t outer = shadowed.size();
   ++depth;
@@ -259,10 +252,6 @@ SmallVector<Value> Importer::importSubgraph(const Graph &graph, ArrayRef<Value> 
         values[before.name] = *before.value;
       else
         values.erase(before.name);
-      if (before.sequence)
-        sequences[before.name] = *before.sequence;
-      else
-        sequences.erase(before.name);
       if (before.initializer)
         initializers[before.name] = before.initializer;
       else
@@ -272,15 +261,15 @@ SmallVector<Value> Importer::importSubgraph(const Graph &graph, ArrayRef<Value> 
   for (auto [input, value] : llvm::zip_equal(graph.inputs, inputs))
     define(input.name, value);
   for (const Tensor &initializer : graph.initializers) {
-    define(initializer.name, Value());
+    define(initializer.name, {});
     values.erase(initializer.name);
     initializers[initializer.name] = &initializer;
   }
   for (const Node &node : graph.nodes)
     importNode(node);
-  SmallVector<Value> outputs;
+  SmallVector<Named> outputs;
   for (const ValueInfo &output : graph.outputs)
-    outputs.push_back(valueOf(nullptr, output.name));
+    outputs.push_back(namedOf(nullptr, output.name));
   return outputs;
 }
 
@@ -300,14 +289,10 @@ static void moveToFunction(OpBuilder &builder, func::FuncOp function) {
     builder.setInsertionPoint(body.findAncestorOpInBlock(*parent));
 }
 
-Value Importer::valueOf(const Node *user, StringRef name) {
+Named Importer::namedOf(const Node *user, StringRef name) {
   if (auto found = values.find(name); found != values.end())
     return found->second;
   std::string where = user ? user->describe() + " reads " : "graph output is ";
-  if (sequences.contains(name)) {
-    problems.add(where + "sequence " + quoted(name) + ", which only SequenceAt can read");
-    return {};
-  }
   auto found = initializers.find(name);
   ElementsAttr data = fixedInputs.lookup(name);
   if (!data && found == initializers.end()) {
@@ -319,7 +304,7 @@ Value Importer::valueOf(const Node *user, StringRef name) {
   if (!data) {
     problems.add(where + "initializer " + quoted(name) + " of element type " +
                  nameOf(found->second->elementType).str() + ", which is not supported");
-    return values[name] = Value();
+    return values[name] = Named();
   }
   OpBuilder::InsertionGuard guard(builder);
   moveToFunction(builder, function);
@@ -331,30 +316,12 @@ Value Importer::valueOf(const Node *user, StringRef name) {
   return values[name] = succeeded(shapes.infer(constant)) ? constant.getOutput() : Value();
 }
 
-std::optional<SmallVector<Value>> Importer::operandsOf(const Node &node) {
-  SmallVector<Value> operands;
-  if (node.opType == "SequenceAt" && node.inputs.size() != 2) {
-    problems.addWrong(node, "has " + std::to_string(node.inputs.size()) + " inputs, expected 2");
-    return std::nullopt;
-  }
+std::optional<SmallVector<Named>> Importer::operandsOf(const Node &node) {
+  SmallVector<Named> operands;
   bool follows = false; // from what is reported already
-  for (auto [i, name] : llvm::enumerate(node.inputs)) {
-    if (name.empty()) {
-      operands.emplace_back();
-      continue;
-    }
-    if (i == 0 && node.opType == "SequenceAt") {
-      if (auto found = sequences.find(name); found != sequences.end()) {
-        operands.append(found->second);
-        continue;
-      }
-      if (!values.contains(name) || values[name]) {
-        problems.add(node.describe() + " reads " + quoted(name) + ", which is no sequence");
-        return std::nullopt;
-      }
-    }
-    operands.push_back(valueOf(&node, name));
-    follows |= !operands.back();
+  for (StringRef name : node.inputs) {
+    operands.push_back(name.empty() ? Named() : namedOf(&node, name));
+    follows |= !name.empty() && !operands.back();
   }
   return follows ? std::nullopt : std::optional(std::move(operands));
 }
@@ -362,14 +329,14 @@ std::optional<SmallVector<Value>> Importer::operandsOf(const Node &node) {
 void Importer::importNode(const Node &node) {
   std::optional<int64_t> version = model.opset(node.domain);
   const Operator *known = problems.findSupported(model, node);
-  std::optional<SmallVector<Value>> operands;
+  std::optional<SmallVector<Named>> operands;
   if (known)
     operands = operandsOf(node);
   // What follows from a problem is only looked at by name.
   if (!operands) {
     problems.lookInside(model, node);
     for (StringRef name : node.outputs)
-      define(name, Value());
+      define(name, {});
     return;
   }
   Location loc =
@@ -385,22 +352,20 @@ void Importer::importNode(const Node &node) {
   // An If whose condition is known has a branch that need not be supported.
   if (nodeBuilder.stopped() && node.opType != "If")
     problems.lookInside(model, node);
-  if (node.opType == "SplitToSequence" && !nodeBuilder.stopped() && !node.outputs.empty()) {
-    define(node.outputs.front(), Value());
-    values.erase(node.outputs.front());
-    sequences[node.outputs.front()] = SmallVector<Value>(nodeBuilder.results());
-    return;
-  }
   for (auto [output, value] : llvm::zip(node.outputs, nodeBuilder.results()))
     if (!output.empty())
-      define(output, nodeBuilder.stopped() ? Value() : value);
+      define(output, nodeBuilder.stopped() ? Named() : value);
 }
 
 void Importer::importOutputs() {
   SmallVector<Value> results;
   SmallVector<Type> types;
   for (const ValueInfo &output : model.graph.outputs) {
-    Value value = valueOf(nullptr, output.name);
+    Named named = namedOf(nullptr, output.name);
+    Value value = named.value;
+    if (named.sequence)
+      problems.add("graph output " + quoted(output.name) +
+                   " is a sequence, expected a tensor: other kinds of values are not supported");
     if (!value) {
       if (problems.empty())
         problems.add("graph output " + quoted(output.name) + " is not computed");

@@ -27,6 +27,22 @@ void NodeBuilder::unsupported(const Twine &why) {
 }
 
 // --- Operands ------------------------------------------------------------------------------------
+Value NodeBuilder::optional(size_t i) {
+  numAsked = std::max(numAsked, i + 1);
+  if (isSequence(i))
+    error("input " + Twine(i) + " is a sequence, expected a tensor");
+  return i < inputs.size() ? inputs[i].value : Value();
+}
+
+Sequence NodeBuilder::sequence(size_t i) {
+  numAsked = std::max(numAsked, i + 1);
+  if (isSequence(i))
+    return *inputs[i].sequence;
+  error("input " + Twine(i) + " is " +
+        (i < inputs.size() && inputs[i] ? "a tensor, expected a sequence" : "missing"));
+  return {};
+}
+
 Value NodeBuilder::in(size_t i) {
   Value value = optional(i);
   if (!value)
@@ -238,15 +254,15 @@ void NodeBuilder::checkAllSeen() {
 
 // --- Results -------------------------------------------------------------------------------------
 /// The operands as "'x' f32[n, 3], 'w' f32[4]", the first few.
-static std::string inputsText(const Node &node, ArrayRef<Value> inputs,
+static std::string inputsText(const Node &node, ArrayRef<Named> inputs,
                               const ShapeInference &shapes) {
   constexpr size_t shown = 6;
   std::string text;
   for (size_t i = 0; i < std::min(inputs.size(), shown); ++i)
-    if (inputs[i])
+    if (inputs[i].value)
       text += (text.empty() ? "" : ", ") +
               (i < node.inputs.size() ? quoted(node.inputs[i]) + " " : std::string()) +
-              typeText(shapes, inputs[i]);
+              typeText(shapes, inputs[i].value);
   return inputs.size() > shown ? text + ", ..." : text;
 }
 
@@ -306,8 +322,8 @@ Value NodeBuilder::makeInts(ArrayRef<int64_t> values) {
   return makeConstant(DenseElementsAttr::get(type, values));
 }
 
-SmallVector<Value> NodeBuilder::importGraph(const Graph &graph, ArrayRef<Value> inputs) {
-  SmallVector<Value> nothing(graph.outputs.size());
+SmallVector<Named> NodeBuilder::importNamed(const Graph &graph, ArrayRef<Named> inputs) {
+  SmallVector<Named> nothing(graph.outputs.size());
   if (!wrong.empty() || !reason.empty()) // what is in several graphs is found in all of them
     return nothing;
   if (graph.inputs.size() != inputs.size()) {
@@ -315,9 +331,21 @@ SmallVector<Value> NodeBuilder::importGraph(const Graph &graph, ArrayRef<Value> 
           " inputs, expected " + Twine(inputs.size()));
     return nothing;
   }
-  SmallVector<Value> imported = subgraphs.importSubgraph(graph, inputs);
-  skipped |= llvm::is_contained(imported, Value());
+  SmallVector<Named> imported = subgraphs.importSubgraph(graph, inputs);
+  skipped |= !llvm::all_of(imported, [](const Named &output) { return bool(output); });
   return skipped ? nothing : imported;
+}
+
+SmallVector<Value> NodeBuilder::importGraph(const Graph &graph, ArrayRef<Value> inputs) {
+  SmallVector<Named> imported =
+      importNamed(graph, SmallVector<Named>(inputs.begin(), inputs.end()));
+  SmallVector<Value> values;
+  for (auto [i, output] : llvm::enumerate(imported)) {
+    if (output.sequence)
+      unsupported("output " + Twine(i) + " of graph " + quoted(graph.name) + " is a sequence");
+    values.push_back(output.value);
+  }
+  return stopped() ? SmallVector<Value>(imported.size()) : values;
 }
 
 Value NodeBuilder::nonZero(Value x) {
@@ -334,10 +362,10 @@ Value NodeBuilder::nonZero(Value x) {
   return make<NonZeroOp>(x, subgraphs.nameSize(firstOutput()));
 }
 
-void NodeBuilder::out(size_t i, Value value) {
+void NodeBuilder::out(size_t i, Named value) {
   numKnown = std::max(numKnown, i + 1);
   if (i < outputs.size())
-    outputs[i] = value;
+    outputs[i] = std::move(value);
 }
 
 bool NodeBuilder::wants(size_t i) {

@@ -12,6 +12,7 @@
 #include "dialects/Onnx/Onnx.h"
 #include "dialects/Onnx/ShapeInference.h"
 #include "frontends/onnx/Model.h"
+#include "frontends/onnx/Sequence.h"
 
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
@@ -27,8 +28,8 @@ public:
   /// Imports the nodes of `graph` at the insertion point, with `inputs` for its inputs, and gives
   /// its outputs, which are null where they follow from what will be reported. Values of enclosing
   /// graphs are seen by their names.
-  virtual llvm::SmallVector<mlir::Value> importSubgraph(const Graph &graph,
-                                                        llvm::ArrayRef<mlir::Value> inputs) = 0;
+  virtual llvm::SmallVector<Named> importSubgraph(const Graph &graph,
+                                                  llvm::ArrayRef<Named> inputs) = 0;
   /// A name for the size of `output`, which depends on data: no dim of the model has it, and it is
   /// the same when the model is imported again.
   virtual std::string nameSize(llvm::StringRef output) = 0;
@@ -36,10 +37,10 @@ public:
 
 class NodeBuilder {
 public:
-  /// `inputs` has null for omitted ones; `used` holds the names that something reads.
+  /// `inputs` has nothing for omitted ones; `used` holds the names that something reads.
   NodeBuilder(mlir::OpBuilder &builder, ShapeInference &shapes, SubgraphImporter &subgraphs,
-              const Node &node, int64_t opset, mlir::Location loc,
-              llvm::ArrayRef<mlir::Value> inputs, const llvm::StringSet<> &used)
+              const Node &node, int64_t opset, mlir::Location loc, llvm::ArrayRef<Named> inputs,
+              const llvm::StringSet<> &used)
       : builder(builder), shapes(shapes), subgraphs(subgraphs), node(node), version(opset),
         loc(loc), inputs(inputs), used(used), outputs(node.outputs.size()) {}
 
@@ -54,15 +55,15 @@ public:
 
   // --- Operands ----------------------------------------------------------------------------------
   size_t numInputs() const { return inputs.size(); }
-  /// Null when it is omitted.
-  mlir::Value optional(size_t i) {
-    numAsked = std::max(numAsked, i + 1);
-    return i < inputs.size() ? inputs[i] : mlir::Value();
-  }
+  /// Null when it is omitted; error when it is a sequence.
+  mlir::Value optional(size_t i);
   /// Error when it is omitted.
   mlir::Value in(size_t i);
   /// All of them; error when there is none, or one is omitted.
   llvm::SmallVector<mlir::Value> allInputs();
+  bool isSequence(size_t i) const { return i < inputs.size() && inputs[i].sequence; }
+  /// Error when it is omitted or a tensor; then it has no elements.
+  Sequence sequence(size_t i);
   /// The constant integers of operand `i`, a tensor of rank 0 or 1. Not constant: unsupported.
   llvm::SmallVector<int64_t> constants(size_t i, llvm::StringRef name);
   int64_t constant(size_t i, llvm::StringRef name);
@@ -134,14 +135,14 @@ public:
   /// Infers `op`, which was built outside of make; null after an error.
   mlir::Value finish(mlir::Operation *op);
   /// The outputs of a subgraph that is imported here; as many as it has, null ones after an error.
+  llvm::SmallVector<Named> importNamed(const Graph &graph, llvm::ArrayRef<Named> inputs);
+  /// The same where sequences are not supported.
   llvm::SmallVector<mlir::Value> importGraph(const Graph &graph,
                                              llvm::ArrayRef<mlir::Value> inputs);
   /// The indices of the elements of `x` that are not zero, [rank, how many there are]. Unsupported
   /// in the body of a loop, where that differs from one iteration to the next.
   mlir::Value nonZero(mlir::Value x);
-  void out(size_t i, mlir::Value value);
-  /// The results become the parts of a sequence, which is the only output.
-  void outParts(llvm::ArrayRef<mlir::Value> parts) { outputs.assign(parts.begin(), parts.end()); }
+  void out(size_t i, Named value);
   size_t numOutputs() const { return outputs.size(); }
   /// Whether anything reads output `i`, which the operator has.
   bool wants(size_t i);
@@ -158,7 +159,7 @@ public:
   const std::string &wrongText() const { return wrong; }
   const std::string &givenText() const { return given; }
   const std::string &unsupportedReason() const { return reason; }
-  llvm::ArrayRef<mlir::Value> results() const { return outputs; }
+  llvm::ArrayRef<Named> results() const { return outputs; }
   /// After the upgrade: inputs and outputs that nobody asked for and outputs that are read but were
   /// not given make the node wrong, attributes that nobody asked for make it unsupported.
   void checkAllSeen();
@@ -170,10 +171,10 @@ private:
   const Node &node;
   int64_t version;
   mlir::Location loc;
-  llvm::ArrayRef<mlir::Value> inputs;
+  llvm::ArrayRef<Named> inputs;
   const llvm::StringSet<> &used;
   const llvm::StringMap<Shape> *declared = nullptr;
-  llvm::SmallVector<mlir::Value> outputs;
+  llvm::SmallVector<Named> outputs;
   llvm::StringSet<> seen; // names of the attributes that were asked for
   size_t numAsked = 0;    // one more than the last input that was asked for
   size_t numKnown = 0;    // the same of outputs

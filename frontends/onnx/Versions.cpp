@@ -19,6 +19,7 @@ const std::vector<Operator> &table() {
     addGridSample(rows);
     addSelection(rows);
     addMovement(rows);
+    addSequences(rows);
     addConstants(rows);
     addControlFlow(rows);
     addRecurrent(rows);

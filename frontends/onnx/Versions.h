@@ -40,6 +40,7 @@ void addPositionBias(std::vector<Operator> &table);
 void addGridSample(std::vector<Operator> &table);
 void addSelection(std::vector<Operator> &table);
 void addMovement(std::vector<Operator> &table);
+void addSequences(std::vector<Operator> &table);
 void addConstants(std::vector<Operator> &table);
 void addControlFlow(std::vector<Operator> &table);
 void addRecurrent(std::vector<Operator> &table);

@@ -56,7 +56,7 @@ void upgradeIf(NodeBuilder &b) {
       return b.error("graph " + quoted(branch->name) + " has " + Twine(branch->outputs.size()) +
                      " outputs, expected " + Twine(b.numOutputs()));
   if (std::optional<double> known = b.number(condition)) {
-    SmallVector<Value> results = b.importGraph(*known != 0 ? *then : *otherwise, {});
+    SmallVector<Named> results = b.importNamed(*known != 0 ? *then : *otherwise, {});
     for (size_t i = 0; i < b.numOutputs(); ++i)
       b.out(i, results[i]);
     return;
@@ -103,49 +103,97 @@ bool isUnrolled(NodeBuilder &b, const Graph &body, Value count, Value condition)
          *trips * std::max<size_t>(body.nodes.size(), 1) <= maxUnrolledNodes;
 }
 
-void unrollLoop(NodeBuilder &b, const Graph &body, Value count, SmallVector<Value> states) {
+/// The body's outputs from `first` on, which are tensors.
+SmallVector<Value> tensors(NodeBuilder &b, const Graph &body, ArrayRef<Named> outputs,
+                           size_t first) {
+  SmallVector<Value> values;
+  for (size_t i = first; i < outputs.size(); ++i) {
+    if (outputs[i].sequence)
+      b.error("output " + Twine(i) + " of graph " + quoted(body.name) +
+              " is a sequence, expected a tensor");
+    values.push_back(outputs[i].value);
+  }
+  return values;
+}
+
+/// Error unless the body gives sequences where it takes sequences.
+void checkCarried(NodeBuilder &b, const Graph &body, ArrayRef<Named> carried,
+                  ArrayRef<Named> outputs) {
+  for (auto [i, named] : llvm::enumerate(carried))
+    if (!b.stopped() && named.sequence.has_value() != outputs[1 + i].sequence.has_value())
+      b.error("output " + Twine(1 + i) + " of graph " + quoted(body.name) + " is " +
+              (named.sequence ? "a tensor, expected a sequence" : "a sequence, expected a tensor") +
+              " as input " + Twine(2 + i));
+}
+
+void unrollLoop(NodeBuilder &b, const Graph &body, Value count, SmallVector<Named> carried) {
   auto trips = static_cast<int64_t>(*b.number(count));
-  SmallVector<SmallVector<Value>> stacked(body.outputs.size() - 1 - states.size());
+  SmallVector<SmallVector<Value>> stacked(body.outputs.size() - 1 - carried.size());
   for (int64_t i = 0; i < trips && !b.stopped(); ++i) {
-    SmallVector<Value> inputs{scalarInt(b, i), b.makeScalar(b.ops().getI1Type(), 1)};
-    llvm::append_range(inputs, states);
-    SmallVector<Value> outputs = b.importGraph(body, inputs);
-    for (auto [j, state] : llvm::enumerate(states))
-      state = outputs[1 + j];
-    for (auto [j, elements] : llvm::enumerate(stacked))
-      elements.push_back(unsqueeze(b, outputs[1 + states.size() + j], {0}));
+    SmallVector<Named> inputs{scalarInt(b, i), b.makeScalar(b.ops().getI1Type(), 1)};
+    llvm::append_range(inputs, carried);
+    SmallVector<Named> outputs = b.importNamed(body, inputs);
+    checkCarried(b, body, carried, outputs);
+    SmallVector<Value> slices = tensors(b, body, outputs, 1 + carried.size());
+    for (auto [j, named] : llvm::enumerate(carried))
+      named = outputs[1 + j];
+    for (auto [elements, slice] : llvm::zip_equal(stacked, slices))
+      elements.push_back(unsqueeze(b, slice, {0}));
   }
   if (b.stopped())
     return;
-  for (auto [i, state] : llvm::enumerate(states))
-    b.out(i, state);
+  for (auto [i, named] : llvm::enumerate(carried))
+    b.out(i, named);
   for (auto [i, elements] : llvm::enumerate(stacked))
-    b.out(states.size() + i,
+    b.out(carried.size() + i,
           elements.size() == 1 ? elements.front() : b.make<ConcatOp>(elements, 0));
 }
 
-/// The body has (iteration, condition, states...) -> (condition, states..., stacked...).
+/// What an iteration inserts into the sequence that it gets as `front`: one element, or with
+/// `several` a stack of them.
+Value insertedBy(NodeBuilder &b, const Sequence &sequence, const ValueInfo &front, bool &several) {
+  if (b.stopped())
+    return {};
+  if (sequence.front != &front || sequence.runs.empty()) {
+    b.unsupported("the body does other things with the sequence " + quoted(front.name) +
+                  " than to insert at its end");
+    return {};
+  }
+  several = sequence.runs.size() > 1 || sequence.runs.front().stacked;
+  return several ? stackElements(b, sequence) : sequence.runs.front().value;
+}
+
+/// The body has (iteration, condition, carried...) -> (condition, carried..., stacked...). What it
+/// inserts into a sequence that it carries is stacked, too.
 void upgradeLoop(NodeBuilder &b) {
   OpBuilder &ops = b.ops();
   const Graph *body = b.graphAttr("body");
   LoopInputs loop;
   loop.count = scalarOf(b, b.optional(0), ops.getI64Type(), "M");
   loop.condition = scalarOf(b, b.optional(1), ops.getI1Type(), "cond");
-  for (size_t i = 2; i < b.numInputs(); ++i)
-    loop.states.push_back(b.in(i));
+  SmallVector<Named> carried;
+  for (size_t i = 2; i < b.numInputs(); ++i) {
+    carried.push_back(b.isSequence(i) ? Named(b.sequence(i)) : Named(b.in(i)));
+    if (!carried.back().sequence)
+      loop.states.push_back(carried.back().value);
+  }
   if (b.stopped())
     return;
-  size_t states = loop.states.size();
-  if (body->inputs.size() != 2 + states || body->outputs.size() < 1 + states)
+  if (body->inputs.size() != 2 + carried.size() || body->outputs.size() < 1 + carried.size())
     return b.error("attribute 'body' has " + Twine(body->inputs.size()) + " inputs and " +
-                   Twine(body->outputs.size()) + " outputs, expected " + Twine(2 + states) +
-                   " and at least " + Twine(1 + states));
+                   Twine(body->outputs.size()) + " outputs, expected " + Twine(2 + carried.size()) +
+                   " and at least " + Twine(1 + carried.size()));
   if (isUnrolled(b, *body, loop.count, loop.condition))
-    return unrollLoop(b, *body, loop.count, loop.states);
-  size_t stacked = body->outputs.size() - 1 - states;
+    return unrollLoop(b, *body, loop.count, carried);
+  size_t slices = body->outputs.size() - 1 - carried.size();
+  size_t sequences = carried.size() - loop.states.size();
+  auto isSequence = [](const Named &named) { return named.sequence.has_value(); };
+  // The first output that has as many elements as there are iterations.
+  size_t counted = llvm::find_if(carried, isSequence) - carried.begin();
+  bool isCounted = slices + sequences > 0;
   bool known = !loop.count || b.analysis().scalar(loop.count).isKnown();
-  if (stacked > 0 && !known)
-    return b.unsupported("output " + Twine(states) +
+  if (isCounted && !known)
+    return b.unsupported("output " + Twine(counted) +
                          " has as many elements as the loop has iterations, which is known only "
                          "when the model runs; a count that is an input is fixed by raptc --set");
   // A condition that is false from the start is a count of 0.
@@ -154,29 +202,65 @@ void upgradeLoop(NodeBuilder &b) {
     loop.count = scalarInt(b, 0);
     loop.condition = {};
   }
-  loop.stackedReverse.assign(stacked, false);
+  loop.stackedReverse.assign(slices + sequences, false);
   bool endless = !loop.count && !loop.condition;
+  SmallVector<bool> several(carried.size(), false);
   SmallVector<Value> results =
       makeLoop(b, loop, [&](Value iteration, ValueRange current, ValueRange) -> LoopStep {
         // The body runs only where its condition holds.
-        SmallVector<Value> inputs{iteration, b.makeScalar(ops.getI1Type(), 1)};
-        llvm::append_range(inputs, current);
-        SmallVector<Value> outputs = b.importGraph(*body, inputs);
-        Value next = scalarOf(b, outputs.front(), ops.getI1Type(), "cond");
-        std::optional<double> fixed = next ? b.number(next) : std::nullopt;
+        SmallVector<Named> inputs{iteration, b.makeScalar(ops.getI1Type(), 1)};
+        for (auto [i, named] : llvm::enumerate(carried)) {
+          if (named.sequence) {
+            Sequence inside;
+            inside.front = &body->inputs[2 + i];
+            inputs.emplace_back(inside);
+          } else {
+            inputs.emplace_back(current.front());
+            current = current.drop_front();
+          }
+        }
+        SmallVector<Named> outputs = b.importNamed(*body, inputs);
+        checkCarried(b, *body, carried, outputs);
+        LoopStep step;
+        step.condition = scalarOf(b, outputs.front().value, ops.getI1Type(), "cond");
+        step.stacked = tensors(b, *body, outputs, 1 + carried.size());
+        for (auto [i, named] : llvm::enumerate(carried)) {
+          const Named &output = outputs[1 + i];
+          if (!named.sequence)
+            step.states.push_back(output.value);
+          else if (!b.stopped())
+            step.stacked.push_back(
+                insertedBy(b, *output.sequence, body->inputs[2 + i], several[i]));
+        }
+        std::optional<double> fixed = step.condition ? b.number(step.condition) : std::nullopt;
         bool goesOn = fixed && *fixed != 0;
         if (!b.stopped() && goesOn && endless)
           b.error("has no trip count, and its condition is always true");
-        if (stacked > 0 && !goesOn)
-          b.unsupported("output " + Twine(states) +
+        if (isCounted && !goesOn)
+          b.unsupported("output " + Twine(counted) +
                         " has as many elements as the loop has iterations, which the condition "
                         "says only when the model runs");
-        ArrayRef<Value> rest = ArrayRef(outputs).drop_front();
-        return {next, SmallVector<Value>(rest.take_front(states)),
-                SmallVector<Value>(rest.drop_front(states))};
+        return step;
       });
-  for (auto [i, result] : llvm::enumerate(results))
-    b.out(i, result);
+  if (b.stopped())
+    return;
+  ArrayRef<Value> states = ArrayRef(results).take_front(loop.states.size());
+  ArrayRef<Value> stacked = ArrayRef(results).drop_front(loop.states.size());
+  ArrayRef<Value> inserted = stacked.drop_front(slices);
+  for (auto [i, named] : llvm::enumerate(carried)) {
+    if (!named.sequence) {
+      b.out(i, states.front());
+      states = states.drop_front();
+      continue;
+    }
+    Sequence grown = *named.sequence;
+    grown.runs.push_back(
+        {several[i] ? mergeDims(b, inserted.front(), 0) : inserted.front(), /*stacked=*/true});
+    inserted = inserted.drop_front();
+    b.out(i, grown);
+  }
+  for (auto [i, slice] : llvm::enumerate(stacked.take_front(slices)))
+    b.out(carried.size() + i, slice);
 }
 
 // --- Scan ----------------------------------------------------------------------------------------
@@ -239,15 +323,6 @@ ScanForm scanForm(NodeBuilder &b, size_t first) {
     form.outputAxes = listAttr(b, "scan_output_axes", stacked);
   }
   return form;
-}
-
-/// `x` with dim `from` as dim `to`, the others in order.
-Value moveAxis(NodeBuilder &b, Value x, int64_t from, int64_t to) {
-  if (b.stopped() || !x)
-    return {};
-  SmallVector<int64_t> perm = otherAxes({from}, b.rank(x));
-  perm.insert(perm.begin() + to, from);
-  return transpose(b, x, perm);
 }
 
 LoopStep scanStep(NodeBuilder &b, const ScanForm &form, ValueRange states, ValueRange slices) {
@@ -344,8 +419,8 @@ void addControlFlow(std::vector<Operator> &table) {
            "condition known, or branches of equal types and shapes, which are both computed",
            upgradeIf},
           {"Loop", 7, all,
-           "states keep their shapes; stacked outputs need a trip count that follows from "
-           "constants and input dims",
+           "states keep their shapes; sequences grow at their end; they and stacked outputs need "
+           "a trip count that follows from constants and input dims",
            upgradeLoop},
           {"Scan", 8, all, "states keep their shapes; 8: no sequence_lens with a reverse direction",
            upgradeScan},

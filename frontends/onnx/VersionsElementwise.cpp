@@ -22,6 +22,12 @@ template <typename Op> void upgradeUnary(NodeBuilder &b) {
     b.out(0, b.make<Op>(x));
 }
 
+void upgradeIdentity(NodeBuilder &b) {
+  if (b.isSequence(0))
+    return b.out(0, b.sequence(0));
+  upgradeUnary<IdentityOp>(b);
+}
+
 template <typename Op> void upgradeBinary(NodeBuilder &b) {
   Value x = b.in(0), y = b.in(1);
   if (x && y)
@@ -224,7 +230,7 @@ void addElementwise(std::vector<Operator> &table) {
           {"Gelu", 20, "float", "", upgradeGelu},
           {"Greater", 7, "float, int", "", upgradeBinary<GreaterOp>},
           {"GreaterOrEqual", 12, "float, int", "", upgradeBinary<GreaterOrEqualOp>},
-          {"Identity", 7, "float, int, bool", "", upgradeUnary<IdentityOp>},
+          {"Identity", 7, "float, int, bool", "", upgradeIdentity},
           {"IsNaN", 9, "float", "", upgradeUnary<IsNaNOp>},
           {"Less", 7, "float, int", "", upgradeBinary<LessOp>},
           {"LessOrEqual", 12, "float, int", "", upgradeBinary<LessOrEqualOp>},

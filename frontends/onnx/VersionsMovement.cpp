@@ -135,59 +135,6 @@ void upgradeSplit(NodeBuilder &b) {
     b.out(i, result);
 }
 
-/// The outputs are the parts of the sequence. Without `split` every part has size 1; a scalar is
-/// the size of every part but the last, and a vector holds all sizes.
-void upgradeSplitToSequence(NodeBuilder &b) {
-  constexpr int64_t maxParts = 1024;
-  Value x = b.in(0);
-  int64_t axis = b.normalized(b.intAttr("axis", 0), b.rank(x));
-  bool keepDims = b.flagAttr("keepdims", true) || b.optional(1);
-  SmallVector<int64_t> sizes = b.optional(1) ? b.constants(1, "split") : SmallVector<int64_t>{1};
-  if (b.stopped())
-    return;
-  bool isVector = b.optional(1) && cast<RankedTensorType>(b.optional(1).getType()).getRank() == 1;
-  if (!isVector) {
-    int64_t total = cast<RankedTensorType>(x.getType()).getDimSize(axis), size = sizes.front();
-    if (size < 1)
-      return b.error("input 'split' is " + Twine(size) + ", expected at least 1");
-    if (ShapedType::isDynamic(total))
-      return b.unsupported("it splits a dim: " + openDimText(b, axis));
-    if (total < 1 || (total - 1) / size >= maxParts)
-      return b.unsupported("the dim that is split has size " + Twine(total) + ", expected 1 to " +
-                           Twine(maxParts) + " parts");
-    int64_t full = total / size;
-    sizes.assign(full, size);
-    if (total % size)
-      sizes.push_back(total % size);
-  }
-  if (sizes.empty() || sizes.size() > maxParts)
-    return b.unsupported("it makes " + Twine(sizes.size()) + " parts, expected 1 to " +
-                         Twine(maxParts));
-  SmallVector<Type> types(sizes.size(), UnrankedTensorType::get(b.elementType(x)));
-  auto split =
-      SplitOp::create(b.ops(), b.location(), types, x, axis, b.ops().getDenseI64ArrayAttr(sizes));
-  if (!b.finish(split))
-    return;
-  SmallVector<Value> parts(split.getResults());
-  if (!keepDims)
-    for (Value &part : parts)
-      part = b.make<SqueezeOp>(part, SmallVector<int64_t>{axis});
-  if (!b.stopped())
-    b.outParts(parts);
-}
-
-/// The operands are the parts of the sequence, then the position; negative ones count from the end.
-void upgradeSequenceAt(NodeBuilder &b) {
-  int64_t parts = static_cast<int64_t>(b.numInputs()) - 1;
-  int64_t position = b.constant(parts, "position");
-  if (b.stopped())
-    return;
-  if (position < -parts || position >= parts)
-    return b.error("input 'position' is " + Twine(position) + ", expected " + Twine(-parts) +
-                   " to " + Twine(parts - 1) + " for a sequence of " + Twine(parts));
-  b.out(0, b.in(position < 0 ? position + parts : position));
-}
-
 /// Bounds are attributes below opset 10 and operands since; axes and steps must be constant.
 void upgradeSlice(NodeBuilder &b) {
   Value x = b.in(0), starts, ends;
@@ -255,16 +202,11 @@ void addMovement(std::vector<Operator> &table) {
           {"GatherElements", 11, all, "", upgradeGatherAlong<GatherElementsOp>},
           {"GatherND", 11, all, "", upgradeGatherND},
           {"Reshape", 7, all, shape, upgradeReshape},
-          {"SequenceAt", 11, all, "of what SplitToSequence makes; the position must be constant",
-           upgradeSequenceAt},
           {"Slice", 7, all,
            "bounds are attributes below 10; they must follow from constants and input dims",
            upgradeSlice},
           {"Split", 7, all, "sizes are an attribute below 13, a constant operand since",
            upgradeSplit},
-          {"SplitToSequence", 11, all,
-           "read by SequenceAt only; sizes and the dim must be constant, at most 1024 parts",
-           upgradeSplitToSequence},
           {"Squeeze", 7, all, "axes are an attribute below 13, a constant operand since",
            upgradeSqueeze},
           {"Tile", 7, all, "repeats must follow from constants and input dims", upgradeTwo<TileOp>},

@@ -217,7 +217,8 @@ void upgradeFusedConv(NodeBuilder &b) {
   Value rest = b.optional(3);
   if (b.stopped())
     return;
-  Value sum = rest ? binary<AddOp>(b, b.results()[0], rest) : b.results()[0];
+  Value conv = b.results().front().value;
+  Value sum = rest ? binary<AddOp>(b, conv, rest) : conv;
   b.out(0, fusedActivation(b, sum, activation,
                            parameters ? ArrayRef(parameters->floats) : ArrayRef<float>()));
 }

@@ -7,6 +7,7 @@ target], and give logits [batch, target, vocabulary]. A bidirectional GRU reads 
 of its own, attends at each step to the states of the source (Bahdanau et al., 2015): score = v tanh(W h + U s).
 
     rnn-attention-loop-ts17     torch's TorchScript exporter; the steps are a Loop that writes into a tensor
+    rnn-attention-list-ts17     the same with a list that grows by each step's state, a sequence
     rnn-attention-scan-17       onnx.helper; the steps are a Scan, and the encoder knows the source lengths
 
 Every model is run in onnxruntime before it is written, the first one compared with torch.
@@ -15,6 +16,7 @@ Every model is run in onnxruntime before it is written, the first one compared w
 import argparse
 import os
 import warnings
+from typing import List
 
 import numpy as np
 import onnx
@@ -29,28 +31,49 @@ AXES = {"input_ids": {0: "batch", 1: "source"}, "attention_mask": {0: "batch", 1
 
 
 @torch.jit.script
+def step(x: torch.Tensor, memory: torch.Tensor, keys: torch.Tensor, mask: torch.Tensor, h: torch.Tensor,
+         query: torch.Tensor, score: torch.Tensor, w: torch.Tensor, r: torch.Tensor, w_bias: torch.Tensor,
+         r_bias: torch.Tensor):
+    """The state after one step; x [batch, hidden]."""
+    scores = functional.linear(torch.tanh(keys + functional.linear(h, query).unsqueeze(1)), score).squeeze(2)
+    weights = torch.softmax(scores + mask, 1)
+    context = torch.matmul(weights.unsqueeze(1), memory).squeeze(1)
+    given = functional.linear(torch.cat([x, context], 1), w, w_bias).chunk(3, 1)
+    own = functional.linear(h, r, r_bias).chunk(3, 1)
+    reset, update = torch.sigmoid(given[0] + own[0]), torch.sigmoid(given[1] + own[1])
+    candidate = torch.tanh(given[2] + reset * own[2])
+    return candidate + update * (h - candidate)
+
+
+@torch.jit.script
 def decode(x: torch.Tensor, memory: torch.Tensor, keys: torch.Tensor, mask: torch.Tensor, h: torch.Tensor,
            query: torch.Tensor, score: torch.Tensor, w: torch.Tensor, r: torch.Tensor, w_bias: torch.Tensor,
            r_bias: torch.Tensor):
     """The states of all steps; x and the result [batch, target, hidden]."""
     states = torch.zeros_like(x)
     for t in range(x.size(1)):
-        scores = functional.linear(torch.tanh(keys + functional.linear(h, query).unsqueeze(1)), score).squeeze(2)
-        weights = torch.softmax(scores + mask, 1)
-        context = torch.matmul(weights.unsqueeze(1), memory).squeeze(1)
-        given = functional.linear(torch.cat([x[:, t], context], 1), w, w_bias).chunk(3, 1)
-        own = functional.linear(h, r, r_bias).chunk(3, 1)
-        reset, update = torch.sigmoid(given[0] + own[0]), torch.sigmoid(given[1] + own[1])
-        candidate = torch.tanh(given[2] + reset * own[2])
-        h = candidate + update * (h - candidate)
+        h = step(x[:, t], memory, keys, mask, h, query, score, w, r, w_bias, r_bias)
         states[:, t] = h
     return states
 
 
+@torch.jit.script
+def decode_into_list(x: torch.Tensor, memory: torch.Tensor, keys: torch.Tensor, mask: torch.Tensor, h: torch.Tensor,
+                     query: torch.Tensor, score: torch.Tensor, w: torch.Tensor, r: torch.Tensor,
+                     w_bias: torch.Tensor, r_bias: torch.Tensor):
+    """The same."""
+    states: List[torch.Tensor] = []
+    for t in range(x.size(1)):
+        h = step(x[:, t], memory, keys, mask, h, query, score, w, r, w_bias, r_bias)
+        states.append(h)
+    return torch.stack(states, 1)
+
+
 class Translator(torch.nn.Module):
-    def __init__(self):
+    def __init__(self, decode):
         super().__init__()
         nn = torch.nn
+        self.decode = decode
         self.source, self.target = nn.Embedding(VOCAB, HIDDEN), nn.Embedding(VOCAB, HIDDEN)
         self.encoder = nn.GRU(HIDDEN, HIDDEN, bidirectional=True, batch_first=True)
         self.key, self.start = nn.Linear(2 * HIDDEN, HIDDEN), nn.Linear(HIDDEN, HIDDEN)
@@ -60,7 +83,7 @@ class Translator(torch.nn.Module):
     def forward(self, input_ids, attention_mask, decoder_input_ids):
         memory, last = self.encoder(self.source(input_ids))
         mask = (1.0 - attention_mask.to(torch.float32)) * -1e9
-        states = decode(self.target(decoder_input_ids), memory, self.key(memory), mask,
+        states = self.decode(self.target(decoder_input_ids), memory, self.key(memory), mask,
                         torch.tanh(self.start(last[1])), self.query.weight, self.score.weight, self.cell.weight_ih,
                         self.cell.weight_hh, self.cell.bias_ih, self.cell.bias_hh)
         return self.logits(states)
@@ -77,9 +100,9 @@ def run(path):
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, feeds())[0]
 
 
-def export_loop(path):
+def export_loop(path, decode):
     torch.manual_seed(1)
-    model = Translator().eval()
+    model = Translator(decode).eval()
     # Traced with other sizes than those of the check below.
     example = tuple(torch.ones(2, n, dtype=torch.long) for n in (5, 5, 3))
     with warnings.catch_warnings():
@@ -167,7 +190,8 @@ def main():
     parser.add_argument("--out", default=os.path.dirname(os.path.abspath(__file__)))
     folder = parser.parse_args().out
     torch.set_num_threads(1)
-    export_loop(os.path.join(folder, "rnn-attention-loop-ts17.onnx"))
+    export_loop(os.path.join(folder, "rnn-attention-loop-ts17.onnx"), decode)
+    export_loop(os.path.join(folder, "rnn-attention-list-ts17.onnx"), decode_into_list)
     export_scan(os.path.join(folder, "rnn-attention-scan-17.onnx"))
 
 

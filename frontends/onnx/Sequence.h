@@ -1,0 +1,52 @@
+//===- Sequence.h - ONNX sequences while a model is imported -----------------------*- C++ -*-===//
+//
+// A sequence is no value of the onnx dialect. The importer knows its elements, and the operators
+// that read it become operations on those.
+//
+//===-------------------------------------------------------------------------------------===//
+#ifndef RAPT_FRONTENDS_ONNX_SEQUENCE_H
+#define RAPT_FRONTENDS_ONNX_SEQUENCE_H
+
+#include "mlir/IR/Value.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SmallVector.h"
+
+#include <optional>
+
+namespace rapt::onnx {
+
+struct ValueInfo;
+
+struct Sequence {
+  /// One element; or, stacked along a dim 0 of their own, as many as that dim says: a loop inserts
+  /// one in each iteration.
+  struct Run {
+    mlir::Value value;
+    bool stacked = false;
+  };
+  llvm::SmallVector<Run> runs;
+  /// In the body of a Loop that hands the sequence from one iteration to the next: the body's
+  /// input, whose elements come before `runs` and can not be read there.
+  const ValueInfo *front = nullptr;
+
+  /// Whether the number of elements is known.
+  bool isCounted() const {
+    return !front && llvm::none_of(runs, [](const Run &run) { return run.stacked; });
+  }
+};
+
+/// What a name in a graph stands for: a value, a sequence, or neither, which is an omitted operand
+/// or what follows from a problem.
+struct Named {
+  mlir::Value value;
+  std::optional<Sequence> sequence;
+
+  Named() = default;
+  Named(mlir::Value value) : value(value) {}
+  Named(Sequence sequence) : sequence(std::move(sequence)) {}
+  explicit operator bool() const { return value || sequence; }
+};
+
+} // namespace rapt::onnx
+
+#endif // RAPT_FRONTENDS_ONNX_SEQUENCE_H
