@@ -142,7 +142,9 @@ def prepare(case, form):
                     dim.dim_param = f"{value.name}_{i}"
         for value in model.graph.output:
             value.type.tensor_type.ClearField("shape")
-    return model, {name: np.asarray(array) for name, array in feeds.items()}, expected
+    # A list is a sequence, which no artifact takes.
+    feeds = {name: array if isinstance(array, list) else np.asarray(array) for name, array in feeds.items()}
+    return model, feeds, expected
 
 
 def compare(got, want, rtol, atol):
