@@ -97,6 +97,21 @@ Value scalarInt(NodeBuilder &b, int64_t value) {
   return b.makeConstant(DenseElementsAttr::get(type, value));
 }
 
+Value scalarOf(NodeBuilder &b, Value value, Type type, StringRef name) {
+  if (b.stopped() || !value)
+    return {};
+  bool oneElement =
+      b.rank(value) == 0 || (b.rank(value) == 1 && b.analysis().shape(value).front().is(1));
+  if (!oneElement || b.elementType(value) != type) {
+    std::string text;
+    llvm::raw_string_ostream(text) << value.getType();
+    b.error("'" + name + "' has type " + text + ", expected one " +
+            (type.isInteger(1) ? "bool" : "int64"));
+    return {};
+  }
+  return b.rank(value) == 1 ? squeeze(b, value, {0}) : value;
+}
+
 Value castTo(NodeBuilder &b, Value x, Type type) {
   return !x || b.elementType(x) == type ? x : b.makeTyped<CastOp>(type, x);
 }

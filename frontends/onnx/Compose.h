@@ -56,6 +56,8 @@ mlir::Value scalarInt(NodeBuilder &b, int64_t value);
 mlir::Value castTo(NodeBuilder &b, mlir::Value x, mlir::Type type);
 /// f32 for f16 and bf16, f64 for integers, else the type itself.
 mlir::Type wideType(NodeBuilder &b, mlir::Value x);
+/// A condition (i1) or a count (i64) of rank 0 or with one element as a scalar; error for others.
+mlir::Value scalarOf(NodeBuilder &b, mlir::Value value, mlir::Type type, llvm::StringRef name);
 /// "f32", for messages.
 std::string typeName(mlir::Type type);
 /// Error unless the element type is a float type.

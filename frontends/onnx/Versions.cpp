@@ -22,6 +22,7 @@ const std::vector<Operator> &table() {
     addSequences(rows);
     addConstants(rows);
     addControlFlow(rows);
+    addLoop(rows);
     addRecurrent(rows);
     addWindows(rows);
     addResize(rows);

@@ -43,6 +43,7 @@ void addMovement(std::vector<Operator> &table);
 void addSequences(std::vector<Operator> &table);
 void addConstants(std::vector<Operator> &table);
 void addControlFlow(std::vector<Operator> &table);
+void addLoop(std::vector<Operator> &table);
 void addRecurrent(std::vector<Operator> &table);
 void addWindows(std::vector<Operator> &table);
 void addResize(std::vector<Operator> &table);

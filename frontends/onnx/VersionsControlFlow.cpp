@@ -1,8 +1,7 @@
-//===- VersionsControlFlow.cpp - If, Loop and Scan -------------------------------------------===//
+//===- VersionsControlFlow.cpp - If and Scan -------------------------------------------------===//
 //
-// Scan and Loop become onnx.Loop, a short Loop of constant length its iterations one after the
-// other. An If with a known condition is its branch; else both branches are computed and Where
-// picks: they have no effects but to ask of dims and indices what they ask.
+// Scan becomes onnx.Loop. An If with a known condition is its branch; else both branches are
+// computed and Where picks: they have no effects but to ask of dims and indices what they ask.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -17,22 +16,6 @@ using namespace mlir;
 namespace rapt::onnx {
 
 namespace {
-/// A condition or a count as a scalar: files have it with rank 0 or with one element.
-Value scalarOf(NodeBuilder &b, Value value, Type type, StringRef name) {
-  if (b.stopped() || !value)
-    return {};
-  bool oneElement =
-      b.rank(value) == 0 || (b.rank(value) == 1 && b.analysis().shape(value).front().is(1));
-  if (!oneElement || b.elementType(value) != type) {
-    std::string text;
-    llvm::raw_string_ostream(text) << value.getType();
-    b.error("'" + name + "' has type " + text + ", expected one " +
-            (type.isInteger(1) ? "bool" : "int64"));
-    return {};
-  }
-  return b.rank(value) == 1 ? squeeze(b, value, {0}) : value;
-}
-
 // --- If ------------------------------------------------------------------------------------------
 /// Whether both values have one type and, for all that is known, one shape.
 bool areAlike(NodeBuilder &b, Value x, Value y) {
@@ -70,197 +53,6 @@ void upgradeIf(NodeBuilder &b) {
                            " in the other; a condition that is an input is fixed by raptc --set");
     b.out(i, where(b, condition, whenTrue[i], whenFalse[i]));
   }
-}
-
-// --- Loop ----------------------------------------------------------------------------------------
-/// At most this many nodes come from running a loop when compiling.
-constexpr int64_t maxUnrolledNodes = 64;
-
-/// Whether the body hands its condition through, or says true itself.
-bool goesOn(const Graph &body) {
-  StringRef name = body.outputs.front().name;
-  for (const Node &node : llvm::reverse(body.nodes)) {
-    if (!llvm::is_contained(node.outputs, name))
-      continue;
-    if (node.opType == "Identity" && node.domain.empty() && !node.inputs.empty()) {
-      name = node.inputs.front();
-      continue;
-    }
-    const Attribute *value = node.opType == "Constant" ? node.find("value") : nullptr;
-    return value && value->type == AttributeType::Tensor && !value->t().bytes.empty() &&
-           llvm::all_of(value->t().bytes, [](uint8_t byte) { return byte != 0; });
-  }
-  return name == body.inputs[1].name;
-}
-
-bool isUnrolled(NodeBuilder &b, const Graph &body, Value count, Value condition) {
-  std::optional<double> trips = count ? b.number(count) : std::nullopt;
-  std::optional<double> holds = condition ? b.number(condition) : 1.0;
-  bool flat = llvm::none_of(body.nodes, [](const Node &node) {
-    return llvm::any_of(node.attributes, [](const Attribute &a) { return !a.graphs.empty(); });
-  });
-  return trips && *trips >= 1 && holds && *holds != 0 && flat && goesOn(body) &&
-         *trips * std::max<size_t>(body.nodes.size(), 1) <= maxUnrolledNodes;
-}
-
-/// The body's outputs from `first` on, which are tensors.
-SmallVector<Value> tensors(NodeBuilder &b, const Graph &body, ArrayRef<Named> outputs,
-                           size_t first) {
-  SmallVector<Value> values;
-  for (size_t i = first; i < outputs.size(); ++i) {
-    if (outputs[i].sequence)
-      b.error("output " + Twine(i) + " of graph " + quoted(body.name) +
-              " is a sequence, expected a tensor");
-    values.push_back(outputs[i].value);
-  }
-  return values;
-}
-
-/// Error unless the body gives sequences where it takes sequences.
-void checkCarried(NodeBuilder &b, const Graph &body, ArrayRef<Named> carried,
-                  ArrayRef<Named> outputs) {
-  for (auto [i, named] : llvm::enumerate(carried))
-    if (!b.stopped() && named.sequence.has_value() != outputs[1 + i].sequence.has_value())
-      b.error("output " + Twine(1 + i) + " of graph " + quoted(body.name) + " is " +
-              (named.sequence ? "a tensor, expected a sequence" : "a sequence, expected a tensor") +
-              " as input " + Twine(2 + i));
-}
-
-void unrollLoop(NodeBuilder &b, const Graph &body, Value count, SmallVector<Named> carried) {
-  auto trips = static_cast<int64_t>(*b.number(count));
-  SmallVector<SmallVector<Value>> stacked(body.outputs.size() - 1 - carried.size());
-  for (int64_t i = 0; i < trips && !b.stopped(); ++i) {
-    SmallVector<Named> inputs{scalarInt(b, i), b.makeScalar(b.ops().getI1Type(), 1)};
-    llvm::append_range(inputs, carried);
-    SmallVector<Named> outputs = b.importNamed(body, inputs);
-    checkCarried(b, body, carried, outputs);
-    SmallVector<Value> slices = tensors(b, body, outputs, 1 + carried.size());
-    for (auto [j, named] : llvm::enumerate(carried))
-      named = outputs[1 + j];
-    for (auto [elements, slice] : llvm::zip_equal(stacked, slices))
-      elements.push_back(unsqueeze(b, slice, {0}));
-  }
-  if (b.stopped())
-    return;
-  for (auto [i, named] : llvm::enumerate(carried))
-    b.out(i, named);
-  for (auto [i, elements] : llvm::enumerate(stacked))
-    b.out(carried.size() + i,
-          elements.size() == 1 ? elements.front() : b.make<ConcatOp>(elements, 0));
-}
-
-/// What an iteration inserts into the sequence that it gets as `front`: one element, or with
-/// `several` a stack of them.
-Value insertedBy(NodeBuilder &b, const Sequence &sequence, const ValueInfo &front, bool &several) {
-  if (b.stopped())
-    return {};
-  if (sequence.front != &front || sequence.runs.empty()) {
-    b.unsupported("the body does other things with the sequence " + quoted(front.name) +
-                  " than to insert at its end");
-    return {};
-  }
-  several = sequence.runs.size() > 1 || sequence.runs.front().stacked;
-  return several ? stackElements(b, sequence) : sequence.runs.front().value;
-}
-
-/// The body has (iteration, condition, carried...) -> (condition, carried..., stacked...). What it
-/// inserts into a sequence that it carries is stacked, too.
-void upgradeLoop(NodeBuilder &b) {
-  OpBuilder &ops = b.ops();
-  const Graph *body = b.graphAttr("body");
-  LoopInputs loop;
-  loop.count = scalarOf(b, b.optional(0), ops.getI64Type(), "M");
-  loop.condition = scalarOf(b, b.optional(1), ops.getI1Type(), "cond");
-  SmallVector<Named> carried;
-  for (size_t i = 2; i < b.numInputs(); ++i) {
-    carried.push_back(b.isSequence(i) ? Named(b.sequence(i)) : Named(b.in(i)));
-    if (!carried.back().sequence)
-      loop.states.push_back(carried.back().value);
-  }
-  if (b.stopped())
-    return;
-  if (body->inputs.size() != 2 + carried.size() || body->outputs.size() < 1 + carried.size())
-    return b.error("attribute 'body' has " + Twine(body->inputs.size()) + " inputs and " +
-                   Twine(body->outputs.size()) + " outputs, expected " + Twine(2 + carried.size()) +
-                   " and at least " + Twine(1 + carried.size()));
-  if (isUnrolled(b, *body, loop.count, loop.condition))
-    return unrollLoop(b, *body, loop.count, carried);
-  size_t slices = body->outputs.size() - 1 - carried.size();
-  size_t sequences = carried.size() - loop.states.size();
-  auto isSequence = [](const Named &named) { return named.sequence.has_value(); };
-  // The first output that has as many elements as there are iterations.
-  size_t counted = llvm::find_if(carried, isSequence) - carried.begin();
-  bool isCounted = slices + sequences > 0;
-  bool known = !loop.count || b.analysis().scalar(loop.count).isKnown();
-  if (isCounted && !known)
-    return b.unsupported("output " + Twine(counted) +
-                         " has as many elements as the loop has iterations, which is known only "
-                         "when the model runs; a count that is an input is fixed by raptc --set");
-  // A condition that is false from the start is a count of 0.
-  if (std::optional<double> holds = loop.condition ? b.number(loop.condition) : 1.0;
-      holds && *holds == 0) {
-    loop.count = scalarInt(b, 0);
-    loop.condition = {};
-  }
-  loop.stackedReverse.assign(slices + sequences, false);
-  bool endless = !loop.count && !loop.condition;
-  SmallVector<bool> several(carried.size(), false);
-  SmallVector<Value> results =
-      makeLoop(b, loop, [&](Value iteration, ValueRange current, ValueRange) -> LoopStep {
-        // The body runs only where its condition holds.
-        SmallVector<Named> inputs{iteration, b.makeScalar(ops.getI1Type(), 1)};
-        for (auto [i, named] : llvm::enumerate(carried)) {
-          if (named.sequence) {
-            Sequence inside;
-            inside.front = &body->inputs[2 + i];
-            inputs.emplace_back(inside);
-          } else {
-            inputs.emplace_back(current.front());
-            current = current.drop_front();
-          }
-        }
-        SmallVector<Named> outputs = b.importNamed(*body, inputs);
-        checkCarried(b, *body, carried, outputs);
-        LoopStep step;
-        step.condition = scalarOf(b, outputs.front().value, ops.getI1Type(), "cond");
-        step.stacked = tensors(b, *body, outputs, 1 + carried.size());
-        for (auto [i, named] : llvm::enumerate(carried)) {
-          const Named &output = outputs[1 + i];
-          if (!named.sequence)
-            step.states.push_back(output.value);
-          else if (!b.stopped())
-            step.stacked.push_back(
-                insertedBy(b, *output.sequence, body->inputs[2 + i], several[i]));
-        }
-        std::optional<double> fixed = step.condition ? b.number(step.condition) : std::nullopt;
-        bool goesOn = fixed && *fixed != 0;
-        if (!b.stopped() && goesOn && endless)
-          b.error("has no trip count, and its condition is always true");
-        if (isCounted && !goesOn)
-          b.unsupported("output " + Twine(counted) +
-                        " has as many elements as the loop has iterations, which the condition "
-                        "says only when the model runs");
-        return step;
-      });
-  if (b.stopped())
-    return;
-  ArrayRef<Value> states = ArrayRef(results).take_front(loop.states.size());
-  ArrayRef<Value> stacked = ArrayRef(results).drop_front(loop.states.size());
-  ArrayRef<Value> inserted = stacked.drop_front(slices);
-  for (auto [i, named] : llvm::enumerate(carried)) {
-    if (!named.sequence) {
-      b.out(i, states.front());
-      states = states.drop_front();
-      continue;
-    }
-    Sequence grown = *named.sequence;
-    grown.runs.push_back(
-        {several[i] ? mergeDims(b, inserted.front(), 0) : inserted.front(), /*stacked=*/true});
-    inserted = inserted.drop_front();
-    b.out(i, grown);
-  }
-  for (auto [i, slice] : llvm::enumerate(stacked.take_front(slices)))
-    b.out(carried.size() + i, slice);
 }
 
 // --- Scan ----------------------------------------------------------------------------------------
@@ -418,10 +210,6 @@ void addControlFlow(std::vector<Operator> &table) {
           {"If", 7, all,
            "condition known, or branches of equal types and shapes, which are both computed",
            upgradeIf},
-          {"Loop", 7, all,
-           "states keep their shapes; sequences grow at their end; they and stacked outputs need "
-           "a trip count that follows from constants and input dims",
-           upgradeLoop},
           {"Scan", 8, all, "states keep their shapes; 8: no sequence_lens with a reverse direction",
            upgradeScan},
       });
