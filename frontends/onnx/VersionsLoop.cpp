@@ -1,7 +1,8 @@
 //===- VersionsLoop.cpp - Loop ---------------------------------------------------------------===//
 //
-// A Loop becomes onnx.Loop, a short one of constant length its iterations one after the other. What
-// it inserts into a sequence becomes one more stacked result.
+// A Loop becomes onnx.Loop, a short one of constant length its iterations one after the other. A
+// state keeps its shape there. What only grows, a sequence or a tensor, is no state: what
+// iterations add to it becomes one more stacked result.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -18,21 +19,59 @@ namespace {
 /// At most this many nodes come from running a loop when compiling.
 constexpr int64_t maxUnrolledNodes = 64;
 
+/// The node of the body that computes its value `name`; null for an input or a value from outside.
+const Node *producerOf(const Graph &body, StringRef name) {
+  auto makes = [&](const Node &node) { return llvm::is_contained(node.outputs, name); };
+  auto found = llvm::find_if(body.nodes, makes);
+  return found == body.nodes.end() ? nullptr : &*found;
+}
+
+/// What output `i` of the body is called before Identity nodes hand it on; each of its names.
+SmallVector<StringRef> namesOf(const Graph &body, size_t i) {
+  SmallVector<StringRef> names{body.outputs[i].name};
+  for (const Node *node = producerOf(body, names.back());
+       node && node->opType == "Identity" && node->domain.empty() && !node->inputs.empty() &&
+       names.size() <= body.nodes.size();
+       node = producerOf(body, names.back()))
+    names.push_back(node->inputs.front());
+  return names;
+}
+
 /// Whether the body hands its condition through, or says true itself.
 bool goesOn(const Graph &body) {
-  StringRef name = body.outputs.front().name;
-  for (const Node &node : llvm::reverse(body.nodes)) {
-    if (!llvm::is_contained(node.outputs, name))
-      continue;
-    if (node.opType == "Identity" && node.domain.empty() && !node.inputs.empty()) {
-      name = node.inputs.front();
-      continue;
-    }
-    const Attribute *value = node.opType == "Constant" ? node.find("value") : nullptr;
-    return value && value->type == AttributeType::Tensor && !value->t().bytes.empty() &&
-           llvm::all_of(value->t().bytes, [](uint8_t byte) { return byte != 0; });
+  StringRef name = namesOf(body, 0).back();
+  const Node *node = producerOf(body, name);
+  if (!node)
+    return name == body.inputs[1].name;
+  const Attribute *value = node->opType == "Constant" ? node->find("value") : nullptr;
+  return value && value->type == AttributeType::Tensor && !value->t().bytes.empty() &&
+         llvm::all_of(value->t().bytes, [](uint8_t byte) { return byte != 0; });
+}
+
+/// How often `name` is read: by nodes, by the graphs inside of them, and as an output.
+size_t countReads(const Graph &graph, StringRef name) {
+  size_t count =
+      llvm::count_if(graph.outputs, [&](const ValueInfo &output) { return output.name == name; });
+  for (const Node &node : graph.nodes) {
+    count += llvm::count(node.inputs, name);
+    for (const Attribute &attribute : node.attributes)
+      for (const Graph &inner : attribute.graphs)
+        count += countReads(inner, name);
   }
-  return name == body.inputs[1].name;
+  return count;
+}
+
+/// The Concat that makes of state `i` the next iteration's by something behind it, where nothing
+/// else reads either; or null.
+const Node *growthOf(const Graph &body, size_t i) {
+  auto isReadOnce = [&](StringRef name) { return countReads(body, name) == 1; };
+  StringRef before = body.inputs[2 + i].name;
+  SmallVector<StringRef> after = namesOf(body, 1 + i);
+  const Node *node = producerOf(body, after.back());
+  bool grows = node && node->opType == "Concat" && node->domain.empty() &&
+               node->inputs.size() > 1 && node->inputs.front() == before && node->find("axis") &&
+               isReadOnce(before) && llvm::all_of(after, isReadOnce);
+  return grows ? node : nullptr;
 }
 
 bool isUnrolled(NodeBuilder &b, const Graph &body, Value count, Value condition) {
@@ -92,42 +131,55 @@ void unrollLoop(NodeBuilder &b, const Graph &body, Value count, SmallVector<Name
 }
 
 /// A Loop that becomes one onnx.Loop. Its body has (iteration, condition, carried...) ->
-/// (condition, carried..., slices...); what is carried is a state or a sequence.
+/// (condition, carried..., slices...).
 class LoopImport {
 public:
   LoopImport(NodeBuilder &b, const Graph &body, Value count, Value condition,
-             ArrayRef<Named> carried)
-      : b(b), body(body), carried(carried), several(carried.size(), false),
-        slices(body.outputs.size() - 1 - carried.size()) {
-    loop.count = count;
-    loop.condition = condition;
-    for (const Named &named : carried)
-      if (!named.sequence)
-        loop.states.push_back(named.value);
-  }
+             ArrayRef<Named> carried);
 
   void run();
 
 private:
   /// Says that an output has as many elements as there are iterations, which `why`.
   void refuseCounted(const Twine &why) {
-    const Named *first =
-        llvm::find_if(carried, [](const Named &named) { return named.sequence.has_value(); });
-    b.unsupported("output " + Twine(first - carried.begin()) +
+    b.unsupported("output " + Twine(llvm::find(isState, false) - isState.begin()) +
                   " has as many elements as the loop has iterations, which " + why);
   }
   LoopStep importBody(Value iteration, ValueRange states);
   Value insertedBy(const Sequence &sequence, size_t i);
+  Named grown(size_t i, Value added);
   void giveOutputs(ArrayRef<Value> results);
 
   NodeBuilder &b;
-  const Graph &body;
+  Graph body; ///< Concat nodes that make a tensor grow have lost that operand
   ArrayRef<Named> carried;
+  SmallVector<bool> isState;        ///< of what is carried: it is handed on, and does not just grow
+  SmallVector<const Node *> growth; ///< in `body`, of tensors that grow; else null
   /// Of each sequence: whether an iteration inserts more than one element.
   SmallVector<bool> several;
   size_t slices;
   LoopInputs loop;
 };
+
+LoopImport::LoopImport(NodeBuilder &b, const Graph &given, Value count, Value condition,
+                       ArrayRef<Named> carried)
+    : b(b), body(given), carried(carried), several(carried.size(), false),
+      slices(given.outputs.size() - 1 - carried.size()) {
+  loop.count = count;
+  loop.condition = condition;
+  for (auto [i, named] : llvm::enumerate(carried)) {
+    const Node *concat = named.sequence ? nullptr : growthOf(given, i);
+    growth.push_back(concat);
+    if (concat) {
+      Node &own = body.nodes[concat - given.nodes.data()];
+      own.inputs.erase(own.inputs.begin());
+      growth.back() = &own;
+    }
+    isState.push_back(!named.sequence && !concat);
+    if (isState.back())
+      loop.states.push_back(named.value);
+  }
+}
 
 /// What an iteration inserts into the sequence that is carried at `i`: one element, or a stack.
 Value LoopImport::insertedBy(const Sequence &sequence, size_t i) {
@@ -146,13 +198,15 @@ LoopStep LoopImport::importBody(Value iteration, ValueRange states) {
   // The body runs only where its condition holds.
   SmallVector<Named> inputs{iteration, b.makeScalar(flag, 1)};
   for (auto [i, named] : llvm::enumerate(carried)) {
-    if (named.sequence) {
+    if (isState[i]) {
+      inputs.emplace_back(states.front());
+      states = states.drop_front();
+    } else if (named.sequence) {
       Sequence inside;
       inside.front = &body.inputs[2 + i];
       inputs.emplace_back(inside);
     } else {
-      inputs.emplace_back(states.front());
-      states = states.drop_front();
+      inputs.emplace_back(); // its Concat, the only reader, does without
     }
   }
   SmallVector<Named> outputs = b.importNamed(body, inputs);
@@ -166,7 +220,7 @@ LoopStep LoopImport::importBody(Value iteration, ValueRange states) {
     if (output.sequence)
       step.stacked.push_back(insertedBy(*output.sequence, i));
     else
-      step.states.push_back(output.value);
+      (isState[i] ? step.states : step.stacked).push_back(output.value);
   }
   std::optional<double> fixed = step.condition ? b.number(step.condition) : std::nullopt;
   bool goesOn = fixed && *fixed != 0;
@@ -177,21 +231,29 @@ LoopStep LoopImport::importBody(Value iteration, ValueRange states) {
   return step;
 }
 
+/// What is carried at `i` after the loop, which has added `added`, stacked.
+Named LoopImport::grown(size_t i, Value added) {
+  if (carried[i].sequence) {
+    Sequence sequence = *carried[i].sequence;
+    sequence.runs.push_back({several[i] ? mergeDims(b, added, 0) : added, /*stacked=*/true});
+    return sequence;
+  }
+  int64_t axis = b.normalized(growth[i]->find("axis")->i, b.rank(added) - 1);
+  Value joined = mergeDims(b, moveAxis(b, added, 0, axis), axis), before = carried[i].value;
+  if (b.stopped())
+    return {};
+  bool nothing = b.rank(before) == b.rank(joined) && b.dim(before, axis).is(0);
+  return nothing ? joined : b.make<ConcatOp>(ValueRange{before, joined}, axis);
+}
+
 void LoopImport::giveOutputs(ArrayRef<Value> results) {
   ArrayRef<Value> states = results.take_front(loop.states.size());
   ArrayRef<Value> stacked = results.slice(loop.states.size(), slices);
-  ArrayRef<Value> inserted = results.drop_front(loop.states.size() + slices);
-  for (auto [i, named] : llvm::enumerate(carried)) {
-    ArrayRef<Value> &from = named.sequence ? inserted : states;
-    Value value = from.front();
+  ArrayRef<Value> added = results.drop_front(loop.states.size() + slices);
+  for (size_t i = 0; i < carried.size(); ++i) {
+    ArrayRef<Value> &from = isState[i] ? states : added;
+    b.out(i, isState[i] ? Named(from.front()) : grown(i, from.front()));
     from = from.drop_front();
-    if (!named.sequence) {
-      b.out(i, value);
-      continue;
-    }
-    Sequence grown = *named.sequence;
-    grown.runs.push_back({several[i] ? mergeDims(b, value, 0) : value, /*stacked=*/true});
-    b.out(i, grown);
   }
   for (auto [i, slice] : llvm::enumerate(stacked))
     b.out(carried.size() + i, slice);
@@ -238,8 +300,9 @@ void upgradeLoop(NodeBuilder &b) {
 
 void addLoop(std::vector<Operator> &table) {
   table.push_back({"Loop", 7, "float, int, bool",
-                   "states keep their shapes; sequences grow at their end; they and stacked "
-                   "outputs need a trip count that follows from constants and input dims",
+                   "states keep their shapes or only grow by Concat, sequences grow at their end; "
+                   "these and stacked outputs need a trip count that follows from constants and "
+                   "input dims",
                    upgradeLoop});
 }
 
