@@ -1,9 +1,11 @@
-"""Steps of random graphs with graphs inside: If, Loop and Scan."""
+"""Steps of random graphs with graphs inside: If, Loop and Scan; lists."""
 
 import numpy as np
+import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from graphs import FLOATS
+from steps import plus, product
 
 INT, BOOL = TensorProto.INT64, TensorProto.BOOL
 
@@ -75,4 +77,43 @@ def scan(g):
     g.tensors[g.nodes[-1].output[1]].dims = stacked
 
 
-STEPS = {conditional: 1, loop: 1, scan: 1}
+def growing(g):
+    """A loop over the rows of a tensor that adds to a list or makes a tensor longer, by one or two elements."""
+    x = g.any(lambda y: y.rank > 1 and g.size(y.dims[0]) <= 40)
+    row, some = x.dims[1:], g.any(lambda y: y.dims == x.dims)
+    first, along = g.constant(np.array(0)), g.constant(np.array([0]))
+    extent = g.op("Shape", [x], [1], INT, True, start=0, end=1)
+    trips = g.op("Squeeze", [extent, along], [], INT, True)
+    start = g.op("Gather", [some, first], row, axis=0)
+    several, is_list = g.chance(0.4), g.chance(0.5)
+    axis = g.random.randrange(len(row) + 1 if is_list else len(row))
+    i, go, again, before, after, line, new = (g.fresh() for _ in range(7))
+    nodes = [helper.make_node("Gather", [x.name, i], [line]), helper.make_node(g.pick("Tanh", "Neg"), [line], [new]),
+             helper.make_node("Identity", [go], [again])]
+    added = [new, line] if several else [new]
+    g.used.add(x.name)
+    if is_list:
+        names = [before, *(g.fresh() for _ in added[1:]), after]
+        nodes += [helper.make_node("SequenceInsert", [old, one], [longer])
+                  for old, one, longer in zip(names, added, names[1:])]
+        lists = [onnx.ValueInfoProto(name=name) for name in (before, after)]
+        start = g.op("SequenceConstruct", [start], [0])
+    else:
+        nodes.append(helper.make_node("Concat", [before, *added], [after], axis=axis))
+        lists = [value(g, before), value(g, after)]
+    inside = body(g, nodes, [value(g, i, [], INT), value(g, go, [], BOOL), lists[0]],
+                  [value(g, again, [], BOOL), lists[1]])
+    count, dims = product([x.dims[0], len(added)]), list(row)
+    if is_list:
+        dims.insert(axis, plus(count, 1))
+    else:
+        dims[axis] = plus(product([count, row[axis]]), row[axis])
+    yes = g.constant(np.array(True))
+    grown = g.op("Loop", [trips, yes, start], [0] if is_list else dims, g.real, body=inside)
+    if is_list:
+        g.op("ConcatFromSequence", [grown], dims, axis=axis, new_axis=1)
+        for sequence in (start, grown):
+            del g.tensors[sequence.name]
+
+
+STEPS = {conditional: 1, loop: 1, scan: 1, growing: 1}
