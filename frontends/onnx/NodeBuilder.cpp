@@ -55,7 +55,8 @@ SmallVector<Value> NodeBuilder::allInputs() {
   if (inputs.empty())
     error("has no inputs, expected at least one");
   for (size_t i = 0; i < inputs.size(); ++i)
-    values.push_back(in(i));
+    if (!inputs[i].grows)
+      values.push_back(in(i));
   return values;
 }
 

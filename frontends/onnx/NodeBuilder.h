@@ -59,7 +59,7 @@ public:
   mlir::Value optional(size_t i);
   /// Error when it is omitted.
   mlir::Value in(size_t i);
-  /// All of them; error when there is none, or one is omitted.
+  /// All of them but one that grows; error when there is none, or one is omitted.
   llvm::SmallVector<mlir::Value> allInputs();
   bool isSequence(size_t i) const { return i < inputs.size() && inputs[i].sequence; }
   /// Error when it is omitted or a tensor; then it has no elements.

@@ -35,16 +35,19 @@ struct Sequence {
   }
 };
 
-/// What a name in a graph stands for: a value, a sequence, or neither, which is an omitted operand
+/// What a name in a graph stands for: a value, a sequence, or nothing, which is an omitted operand
 /// or what follows from a problem.
 struct Named {
   mlir::Value value;
   std::optional<Sequence> sequence;
+  /// In the body of a Loop: no value, but the tensor that it makes longer. The Concat that does so,
+  /// its only reader, becomes what it puts behind.
+  bool grows = false;
 
   Named() = default;
   Named(mlir::Value value) : value(value) {}
   Named(Sequence sequence) : sequence(std::move(sequence)) {}
-  explicit operator bool() const { return value || sequence; }
+  explicit operator bool() const { return value || sequence || grows; }
 };
 
 } // namespace rapt::onnx

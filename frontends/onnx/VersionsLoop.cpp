@@ -151,31 +151,25 @@ private:
   void giveOutputs(ArrayRef<Value> results);
 
   NodeBuilder &b;
-  Graph body; ///< Concat nodes that make a tensor grow have lost that operand
+  const Graph &body;
   ArrayRef<Named> carried;
-  SmallVector<bool> isState;        ///< of what is carried: it is handed on, and does not just grow
-  SmallVector<const Node *> growth; ///< in `body`, of tensors that grow; else null
-  /// Of each sequence: whether an iteration inserts more than one element.
-  SmallVector<bool> several;
+  // Of each that is carried:
+  SmallVector<bool> isState;        ///< it is handed on, and does not just grow
+  SmallVector<const Node *> growth; ///< the Concat of a tensor that grows; else null
+  SmallVector<bool> several;        ///< an iteration inserts more than one element
   size_t slices;
   LoopInputs loop;
 };
 
-LoopImport::LoopImport(NodeBuilder &b, const Graph &given, Value count, Value condition,
+LoopImport::LoopImport(NodeBuilder &b, const Graph &body, Value count, Value condition,
                        ArrayRef<Named> carried)
-    : b(b), body(given), carried(carried), several(carried.size(), false),
-      slices(given.outputs.size() - 1 - carried.size()) {
+    : b(b), body(body), carried(carried), several(carried.size(), false),
+      slices(body.outputs.size() - 1 - carried.size()) {
   loop.count = count;
   loop.condition = condition;
   for (auto [i, named] : llvm::enumerate(carried)) {
-    const Node *concat = named.sequence ? nullptr : growthOf(given, i);
-    growth.push_back(concat);
-    if (concat) {
-      Node &own = body.nodes[concat - given.nodes.data()];
-      own.inputs.erase(own.inputs.begin());
-      growth.back() = &own;
-    }
-    isState.push_back(!named.sequence && !concat);
+    growth.push_back(named.sequence ? nullptr : growthOf(body, i));
+    isState.push_back(!named.sequence && !growth.back());
     if (isState.back())
       loop.states.push_back(named.value);
   }
@@ -201,13 +195,13 @@ LoopStep LoopImport::importBody(Value iteration, ValueRange states) {
     if (isState[i]) {
       inputs.emplace_back(states.front());
       states = states.drop_front();
-    } else if (named.sequence) {
-      Sequence inside;
-      inside.front = &body.inputs[2 + i];
-      inputs.emplace_back(inside);
-    } else {
-      inputs.emplace_back(); // its Concat, the only reader, does without
+      continue;
     }
+    Named &front = inputs.emplace_back();
+    if (named.sequence)
+      front.sequence.emplace().front = &body.inputs[2 + i];
+    else
+      front.grows = true;
   }
   SmallVector<Named> outputs = b.importNamed(body, inputs);
   checkCarried(b, body, carried, outputs);
