@@ -152,6 +152,20 @@ Value where(NodeBuilder &b, Value condition, Value x, Value y) {
 }
 
 // --- Sequences ----------------------------------------------------------------------------------
+void insertRun(NodeBuilder &b, Sequence &sequence, Sequence::Run run, bool atFront) {
+  if (!sequence.carried) {
+    if (atFront && run.stacked && !b.stopped()) // each element before the last one
+      run.value = b.make<SliceOp>(run.value, b.makeInts({-1}), b.makeInts({-farDistance}),
+                                  ArrayRef<int64_t>{0}, ArrayRef<int64_t>{-1});
+    sequence.runs.insert(atFront ? sequence.runs.begin() : sequence.runs.end(), run);
+    return;
+  }
+  if (!sequence.runs.empty() && sequence.atFront != atFront)
+    return b.unsupported("a loop inserts at both ends of a sequence");
+  sequence.atFront = atFront;
+  sequence.runs.push_back(run);
+}
+
 Value stackElements(NodeBuilder &b, const Sequence &sequence) {
   SmallVector<Value> parts;
   for (const Sequence::Run &run : sequence.runs)

@@ -85,6 +85,8 @@ mlir::Value transpose(NodeBuilder &b, mlir::Value x, llvm::ArrayRef<int64_t> per
 mlir::Value where(NodeBuilder &b, mlir::Value condition, mlir::Value x, mlir::Value y);
 
 // --- Sequences ----------------------------------------------------------------------------------
+/// Inserts at the front or at the end. Unsupported for both in one iteration of a loop.
+void insertRun(NodeBuilder &b, Sequence &sequence, Sequence::Run run, bool atFront);
 /// The elements, of one shape, along a new dim 0; there is at least one run of them.
 mlir::Value stackElements(NodeBuilder &b, const Sequence &sequence);
 

@@ -26,12 +26,14 @@ struct Sequence {
   };
   llvm::SmallVector<Run> runs;
   /// In the body of a Loop that hands the sequence from one iteration to the next: the body's
-  /// input, whose elements come before `runs` and can not be read there.
-  const ValueInfo *front = nullptr;
+  /// input, whose elements can not be read there; `runs` are what comes to them, in this order.
+  const ValueInfo *carried = nullptr;
+  /// With `carried`: each run is inserted before all elements, else behind them.
+  bool atFront = false;
 
   /// Whether the number of elements is known.
   bool isCounted() const {
-    return !front && llvm::none_of(runs, [](const Run &run) { return run.stacked; });
+    return !carried && llvm::none_of(runs, [](const Run &run) { return run.stacked; });
   }
 };
 

@@ -11,6 +11,8 @@
 #include "frontends/onnx/LoopBuilder.h"
 #include "frontends/onnx/Versions.h"
 
+#include <cmath>
+
 using namespace mlir;
 
 namespace rapt::onnx {
@@ -82,6 +84,31 @@ bool isUnrolled(NodeBuilder &b, const Graph &body, Value count, Value condition)
   });
   return trips && *trips >= 1 && holds && *holds != 0 && flat && goesOn(body) &&
          *trips * std::max<size_t>(body.nodes.size(), 1) <= maxUnrolledNodes;
+}
+
+/// TorchScript counts the steps of a range in floats: ceil((end - begin) / step). `count` in
+/// integers, where it is such a number; else itself.
+Value countInIntegers(NodeBuilder &b, Value count) {
+  auto before = [](Value value, auto isa) -> Value {
+    Operation *op = value ? value.getDefiningOp() : nullptr;
+    return op && isa(op) ? op->getOperand(0) : Value();
+  };
+  auto isCast = [](Operation *op) { return isa<CastOp>(op); };
+  Value quotient = before(before(count, isCast), [](Operation *op) { return isa<CeilOp>(op); });
+  auto division = quotient ? quotient.getDefiningOp<DivOp>() : DivOp();
+  Value distance = division ? before(division->getOperand(0), isCast) : Value();
+  std::optional<double> given = division ? b.number(division->getOperand(1)) : std::nullopt;
+  constexpr double most = 1 << 24; // to which all integers are floats
+  if (!distance || !isa<IntegerType>(b.elementType(distance)) || !given ||
+      *given != std::trunc(*given) || *given == 0 || std::abs(*given) > most)
+    return count;
+  auto step = static_cast<int64_t>(std::abs(*given));
+  distance = castTo(b, distance, b.ops().getI64Type());
+  if (*given < 0)
+    distance = unary<NegOp>(b, distance);
+  // A distance below 0 stays so, and is no iteration.
+  return step == 1 ? distance
+                   : withScalar<DivOp>(b, withScalar<AddOp>(b, distance, step - 1), step);
 }
 
 /// The body's outputs from `first` on, which are tensors.
@@ -157,13 +184,14 @@ private:
   SmallVector<bool> isState;        ///< it is handed on, and does not just grow
   SmallVector<const Node *> growth; ///< the Concat of a tensor that grows; else null
   SmallVector<bool> several;        ///< an iteration inserts more than one element
+  SmallVector<bool> atFront;        ///< and that before all others
   size_t slices;
   LoopInputs loop;
 };
 
 LoopImport::LoopImport(NodeBuilder &b, const Graph &body, Value count, Value condition,
                        ArrayRef<Named> carried)
-    : b(b), body(body), carried(carried), several(carried.size(), false),
+    : b(b), body(body), carried(carried), several(carried.size()), atFront(carried.size()),
       slices(body.outputs.size() - 1 - carried.size()) {
   loop.count = count;
   loop.condition = condition;
@@ -178,12 +206,13 @@ LoopImport::LoopImport(NodeBuilder &b, const Graph &body, Value count, Value con
 /// What an iteration inserts into the sequence that is carried at `i`: one element, or a stack.
 Value LoopImport::insertedBy(const Sequence &sequence, size_t i) {
   const ValueInfo &front = body.inputs[2 + i];
-  if (sequence.front != &front || sequence.runs.empty()) {
+  if (sequence.carried != &front || sequence.runs.empty()) {
     b.unsupported("the body does other things with the sequence " + quoted(front.name) +
-                  " than to insert at its end");
+                  " than to insert at one of its ends");
     return {};
   }
   several[i] = sequence.runs.size() > 1 || sequence.runs.front().stacked;
+  atFront[i] = sequence.atFront;
   return several[i] ? stackElements(b, sequence) : sequence.runs.front().value;
 }
 
@@ -199,7 +228,7 @@ LoopStep LoopImport::importBody(Value iteration, ValueRange states) {
     }
     Named &front = inputs.emplace_back();
     if (named.sequence)
-      front.sequence.emplace().front = &body.inputs[2 + i];
+      front.sequence.emplace().carried = &body.inputs[2 + i];
     else
       front.grows = true;
   }
@@ -229,7 +258,8 @@ LoopStep LoopImport::importBody(Value iteration, ValueRange states) {
 Named LoopImport::grown(size_t i, Value added) {
   if (carried[i].sequence) {
     Sequence sequence = *carried[i].sequence;
-    sequence.runs.push_back({several[i] ? mergeDims(b, added, 0) : added, /*stacked=*/true});
+    Sequence::Run run{several[i] ? mergeDims(b, added, 0) : added, /*stacked=*/true};
+    insertRun(b, sequence, run, atFront[i]);
     return sequence;
   }
   int64_t axis = b.normalized(growth[i]->find("axis")->i, b.rank(added) - 1);
@@ -276,6 +306,8 @@ void LoopImport::run() {
 void upgradeLoop(NodeBuilder &b) {
   const Graph *body = b.graphAttr("body");
   Value count = scalarOf(b, b.optional(0), b.ops().getI64Type(), "M");
+  if (!b.stopped() && count && !b.analysis().scalar(count).isKnown())
+    count = countInIntegers(b, count);
   Value condition = scalarOf(b, b.optional(1), b.ops().getI1Type(), "cond");
   SmallVector<Named> carried;
   for (size_t i = 2; i < b.numInputs(); ++i)
@@ -294,7 +326,7 @@ void upgradeLoop(NodeBuilder &b) {
 
 void addLoop(std::vector<Operator> &table) {
   table.push_back({"Loop", 7, "float, int, bool",
-                   "states keep their shapes or only grow by Concat, sequences grow at their end; "
+                   "states keep their shapes or only grow by Concat, sequences grow at one end; "
                    "these and stacked outputs need a trip count that follows from constants and "
                    "input dims",
                    upgradeLoop});

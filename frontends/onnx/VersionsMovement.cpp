@@ -135,6 +135,53 @@ void upgradeSplit(NodeBuilder &b) {
     b.out(i, result);
 }
 
+/// A value of one element as one that it is computed from and a constant that is added to that.
+std::pair<Value, int64_t> withoutOffset(NodeBuilder &b, Value value) {
+  constexpr int deepest = 16;
+  int64_t offset = 0;
+  for (int depth = 0; depth < deepest; ++depth) {
+    Operation *op = value.getDefiningOp();
+    if (!op)
+      break;
+    if (isa<UnsqueezeOp, SqueezeOp, ReshapeOp, IdentityOp>(op)) {
+      value = op->getOperand(0);
+      continue;
+    }
+    if (!isa<AddOp, SubOp>(op))
+      break;
+    auto left = b.expression(op->getOperand(0)).constant();
+    auto right = b.expression(op->getOperand(1)).constant();
+    if (right)
+      offset += clampDistance(*right) * (isa<AddOp>(op) ? 1 : -1);
+    else if (left && isa<AddOp>(op))
+      offset += clampDistance(*left);
+    else
+      break;
+    value = op->getOperand(right ? 0 : 1);
+  }
+  return {value, offset};
+}
+
+/// A slice from data on, of constant length: x[:, t:t + 1]. The places that it reads must exist,
+/// which Gather checks; null where it is none.
+Value sliceFromData(NodeBuilder &b, Value x, Value starts, Value ends, int64_t axis) {
+  constexpr int64_t longest = 4096;
+  if (b.analysis().content(starts).isComplete())
+    return {};
+  auto [from, before] = withoutOffset(b, starts);
+  auto [to, behind] = withoutOffset(b, ends);
+  int64_t length = behind - before;
+  if (from != to || length < 1 || length > longest)
+    return {};
+  Value first = castTo(b, starts, b.ops().getI64Type());
+  // Counted from the end, a slice that ends at 0 has no elements.
+  Value isNegative = withScalar<LessOp>(b, first, 0);
+  Value nowhere = b.makeInts({farDistance});
+  auto steps = llvm::to_vector(llvm::seq<int64_t>(0, length));
+  Value places = binary<AddOp>(b, where(b, isNegative, nowhere, first), b.makeInts(steps));
+  return places ? b.make<GatherOp>(x, places, axis) : Value();
+}
+
 /// Bounds are attributes below opset 10 and operands since; axes and steps must be constant.
 void upgradeSlice(NodeBuilder &b) {
   Value x = b.in(0), starts, ends;
@@ -170,6 +217,9 @@ void upgradeSlice(NodeBuilder &b) {
   llvm::transform(*steps, steps->begin(), clampDistance);
   for (int64_t &axis : *axes)
     axis = b.normalized(axis, b.rank(x));
+  if (!b.stopped() && *steps == ArrayRef<int64_t>{1} && axes->size() == 1)
+    if (Value slice = sliceFromData(b, x, starts, ends, axes->front()))
+      return b.out(0, slice);
   if (!b.stopped())
     b.out(0, b.make<SliceOp>(x, starts, ends, *axes, *steps));
 }
@@ -203,7 +253,8 @@ void addMovement(std::vector<Operator> &table) {
           {"GatherND", 11, all, "", upgradeGatherND},
           {"Reshape", 7, all, shape, upgradeReshape},
           {"Slice", 7, all,
-           "bounds are attributes below 10; they must follow from constants and input dims",
+           "bounds are attributes below 10; they must follow from constants and input dims, or "
+           "be x and x + constant, both within the dim",
            upgradeSlice},
           {"Split", 7, all, "sizes are an attribute below 13, a constant operand since",
            upgradeSplit},

@@ -17,7 +17,7 @@ namespace {
 /// Operand 0; unsupported where its first elements are not known.
 Sequence wholeSequence(NodeBuilder &b) {
   Sequence sequence = b.sequence(0);
-  if (sequence.front)
+  if (sequence.carried)
     b.unsupported("it reads a sequence in the body of the loop that inserts into it");
   return sequence;
 }
@@ -48,17 +48,22 @@ void upgradeSequenceEmpty(NodeBuilder &b) {
 /// At the end without a position.
 void upgradeSequenceInsert(NodeBuilder &b) {
   Sequence sequence = b.sequence(0);
-  Value element = b.in(1);
-  size_t position = sequence.runs.size();
-  if (b.optional(2)) {
-    if (!sequence.isCounted())
-      return b.unsupported("it has a position, and a loop inserts into the sequence");
-    position = positionOf(b, 2, sequence.runs.size(), /*orEnd=*/true);
-  }
+  Sequence::Run element{b.in(1)};
+  Value position = b.optional(2);
   if (b.stopped())
     return;
-  sequence.runs.insert(sequence.runs.begin() + position, {element});
-  b.out(0, sequence);
+  bool isFirst = position && b.expression(position).is(0);
+  if (!position || isFirst) {
+    insertRun(b, sequence, element, isFirst);
+  } else if (!sequence.isCounted()) {
+    b.unsupported("a loop inserts into the sequence, and the position is neither 0 nor left out");
+  } else {
+    size_t at = positionOf(b, 2, sequence.runs.size(), /*orEnd=*/true);
+    if (!b.stopped())
+      sequence.runs.insert(sequence.runs.begin() + at, element);
+  }
+  if (!b.stopped())
+    b.out(0, sequence);
 }
 
 /// The last element without a position.
@@ -125,21 +130,33 @@ void upgradeConcatFromSequence(NodeBuilder &b) {
     b.out(0, parts.size() == 1 ? parts.front() : b.make<ConcatOp>(parts, place));
 }
 
-/// Without `split` every part has size 1; a scalar is
-/// the size of every part but the last, and a vector holds all sizes.
+/// The elements along `axis` of `x`, whose number is open, as the parts.
+Sequence singleParts(NodeBuilder &b, Value x, int64_t axis, bool keepDims) {
+  Value stacked = moveAxis(b, x, axis, 0);
+  Sequence sequence;
+  sequence.runs.push_back(
+      {keepDims ? unsqueeze(b, stacked, {axis + 1}) : stacked, /*stacked=*/true});
+  return sequence;
+}
+
+/// Without `split` every part has size 1; a scalar is the size of every part but the last, and a
+/// vector holds all sizes. ONNX ignores keepdims where there is a `split`; TorchScript writes
+/// x.unbind() with both, the scalar 1, and onnxruntime drops the dim then.
 void upgradeSplitToSequence(NodeBuilder &b) {
   constexpr int64_t maxParts = 1024;
   Value x = b.in(0);
   int64_t axis = b.normalized(b.intAttr("axis", 0), b.rank(x));
-  bool keepDims = b.flagAttr("keepdims", true) || b.optional(1);
   SmallVector<int64_t> sizes = b.optional(1) ? b.constants(1, "split") : SmallVector<int64_t>{1};
   if (b.stopped())
     return;
-  bool isVector = b.optional(1) && cast<RankedTensorType>(b.optional(1).getType()).getRank() == 1;
+  bool isVector = b.optional(1) && b.rank(b.optional(1)) == 1;
+  bool keepDims = b.flagAttr("keepdims", true) || isVector || sizes.front() != 1;
   if (!isVector) {
     int64_t total = cast<RankedTensorType>(x.getType()).getDimSize(axis), size = sizes.front();
     if (size < 1)
       return b.error("input 'split' is " + Twine(size) + ", expected at least 1");
+    if (size == 1 && (ShapedType::isDynamic(total) || total > maxParts))
+      return b.out(0, singleParts(b, x, axis, keepDims));
     if (ShapedType::isDynamic(total))
       return b.unsupported("it splits a dim: " + openDimText(b, axis));
     if (total < 1 || (total - 1) / size >= maxParts)
@@ -179,10 +196,12 @@ void addSequences(std::vector<Operator> &table) {
           {"SequenceErase", 11, all, "the position must be constant, and no loop inserts before",
            upgradeSequenceErase},
           {"SequenceInsert", 11, all,
-           "elsewhere than at the end: the position must be constant, and no loop inserts before",
+           "elsewhere than at the end or front: the position must be constant, and no loop "
+           "inserts before",
            upgradeSequenceInsert},
           {"SequenceLength", 11, all, "", upgradeSequenceLength},
-          {"SplitToSequence", 11, all, "sizes and the dim must be constant, at most 1024 parts",
+          {"SplitToSequence", 11, all,
+           "parts of more than one element: sizes and the dim must be constant, at most 1024",
            upgradeSplitToSequence},
       });
 }
