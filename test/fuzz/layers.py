@@ -102,6 +102,8 @@ def window(g, sizes):
     kernel, strides, dilations, low, high = [], [], [], [], []
     for dim in sizes:
         size = least(g, dim)
+        if size == 0:
+            raise NotApplicable
         kernel.append(g.random.randint(1, min(3, size)))
         strides.append(g.pick(1, 1, 2, 3))
         dilations.append(g.pick(1, 1, 2) if (kernel[-1] - 1) * 2 < size else 1)
