@@ -57,6 +57,10 @@ private:
     bool least = !llvm::is_contained(maybeEmpty, builder.getStringAttr(name));
     return SymbolicExpr::symbol(name, least);
   }
+  /// Error when a size that the file or an option gives is negative.
+  LogicalResult checkDim(const std::string &what, size_t i, int64_t size);
+  /// Error when a tensor is too large for 64 bits, its open dims being 1.
+  LogicalResult checkBytes(const std::string &what, ArrayRef<int64_t> sizes, Type elementType);
   LogicalResult importInput(const ValueInfo &input);
   /// Makes a constant of an input whose elements are given by the options.
   LogicalResult fixInput(const ValueInfo &input, Type elementType);
@@ -107,6 +111,21 @@ private:
   func::FuncOp function;
 };
 
+LogicalResult Importer::checkDim(const std::string &what, size_t i, int64_t size) {
+  if (size >= 0)
+    return success();
+  return refuse(what + " dim " + Twine(i) + " is " + Twine(size) + ", expected at least 0");
+}
+
+LogicalResult Importer::checkBytes(const std::string &what, ArrayRef<int64_t> sizes,
+                                   Type elementType) {
+  __int128 bits = elementType.getIntOrFloatBitWidth();
+  for (int64_t size : sizes)
+    if (bits *= std::max<int64_t>(size, 1); bits > std::numeric_limits<int64_t>::max())
+      return refuse(what + " has more bytes than fit 64 bits");
+  return success();
+}
+
 LogicalResult Importer::importInput(const ValueInfo &input) {
   std::string what = "input " + quoted(input.name);
   if (input.kind != ValueInfo::Tensor)
@@ -124,9 +143,8 @@ LogicalResult Importer::importInput(const ValueInfo &input) {
   SmallVector<int64_t> sizes;
   for (auto [i, dim] : llvm::enumerate(input.tensor.dims)) {
     if (dim.kind == Dim::Value) {
-      if (dim.value < 0)
-        return refuse(what + " dim " + Twine(i) + " is " + Twine(dim.value) +
-                      ", expected at least 0");
+      if (failed(checkDim(what, i, dim.value)))
+        return failure();
       result.shape.push_back(SymbolicExpr(dim.value));
       dims.push_back(builder.getI64IntegerAttr(dim.value));
       sizes.push_back(dim.value);
@@ -148,10 +166,8 @@ LogicalResult Importer::importInput(const ValueInfo &input) {
     dims.push_back(symbol);
     sizes.push_back(ShapedType::kDynamic);
   }
-  __int128 bytes = elementType.getIntOrFloatBitWidth();
-  for (int64_t size : sizes)
-    if (bytes *= std::max<int64_t>(size, 1); bytes > std::numeric_limits<int64_t>::max())
-      return refuse(what + " has more bytes than fit 64 bits");
+  if (failed(checkBytes(what, sizes, elementType)))
+    return failure();
   result.type = RankedTensorType::get(sizes, elementType);
   result.dims = builder.getArrayAttr(dims);
   inputs.push_back(std::move(result));
@@ -160,26 +176,31 @@ LogicalResult Importer::importInput(const ValueInfo &input) {
 
 LogicalResult Importer::fixInput(const ValueInfo &input, Type elementType) {
   SmallVector<int64_t> sizes;
-  std::string dims; // those given by an option, for an error
+  std::string what = "input " + quoted(input.name), dims; // the latter given by an option
   for (auto [i, dim] : llvm::enumerate(input.tensor.dims)) {
     if (dim.kind == Dim::Value) {
+      if (failed(checkDim(what, i, dim.value)))
+        return failure();
       sizes.push_back(dim.value);
       continue;
     }
     std::string name = dimName(input, i);
     auto given = options.dims.find(name);
     if (given == options.dims.end())
-      return refuse("input " + quoted(input.name) + " is given, but its dim " + Twine(i) +
-                    " is not: expected --dim " + name + "=size, too");
+      return refuse(what + " is given, but its dim " + Twine(i) + " is not: expected --dim " +
+                    name + "=size, too");
     specialised.insert(name);
+    if (failed(checkDim(what, i, given->second)))
+      return failure();
     sizes.push_back(given->second);
     dims += (dims.empty() ? " with dim '" : ", '") + name + "' = " + std::to_string(given->second);
   }
+  if (failed(checkBytes(what, sizes, elementType)))
+    return failure();
   auto elements =
       parseElements(RankedTensorType::get(sizes, elementType), options.values.at(input.name.str()));
   if (!elements)
-    return refuse("input " + quoted(input.name) + " is given as " +
-                  llvm::toString(elements.takeError()) + dims);
+    return refuse(what + " is given as " + llvm::toString(elements.takeError()) + dims);
   fixedInputs[input.name] = *elements;
   return success();
 }

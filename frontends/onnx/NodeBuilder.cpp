@@ -66,8 +66,8 @@ SmallVector<int64_t> NodeBuilder::constants(size_t i, StringRef name) {
     return {};
   const Content &content = shapes.content(value);
   if (!isa<IntegerType>(elementType(value)) || rank(value) > 1) {
-    error("input '" + name + "' has rank " + Twine(rank(value)) +
-          " or no integers, expected integers of rank 0 or 1");
+    error("input '" + name + "' is " + typeText(shapes, value) +
+          ", expected integers of rank 0 or 1");
     return {};
   }
   if (!content.isConstant()) {
@@ -219,21 +219,21 @@ const Tensor *NodeBuilder::tensorAttr(StringRef name) {
   return found ? &found->t() : nullptr;
 }
 
-int64_t NodeBuilder::normalized(int64_t axis, int64_t rank, bool orEnd) {
+int64_t NodeBuilder::normalized(int64_t axis, int64_t rank, StringRef name, bool orEnd) {
   if (stopped())
     return 0;
   if (axis < -rank || axis >= rank + (orEnd ? 1 : 0)) {
-    error("axis is " + Twine(axis) + ", expected " + Twine(-rank) + " to " +
+    error(name + " is " + Twine(axis) + ", expected " + Twine(-rank) + " to " +
           Twine(orEnd ? rank : rank - 1) + " for rank " + Twine(rank));
     return 0;
   }
   return axis < 0 ? axis + rank : axis;
 }
 
-SmallVector<int64_t> NodeBuilder::normalized(ArrayRef<int64_t> axes, int64_t rank) {
+SmallVector<int64_t> NodeBuilder::normalized(ArrayRef<int64_t> axes, int64_t rank, StringRef name) {
   SmallVector<int64_t> result;
-  for (int64_t axis : axes)
-    result.push_back(normalized(axis, rank));
+  for (auto [i, axis] : llvm::enumerate(axes))
+    result.push_back(normalized(axis, rank, (name + "[" + Twine(i) + "]").str()));
   llvm::sort(result);
   return result;
 }

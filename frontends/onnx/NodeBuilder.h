@@ -109,10 +109,12 @@ public:
   void ignoreAttr(llvm::StringRef name) { seen.insert(name); }
   int64_t requiredInt(llvm::StringRef name);
 
-  /// `axis` counted from 0; error unless -rank <= axis < rank (<= rank with `orEnd`).
-  int64_t normalized(int64_t axis, int64_t rank, bool orEnd = false);
+  /// `axis`, which is called `name`, counted from 0; error unless -rank <= axis < rank (<= rank
+  /// with `orEnd`).
+  int64_t normalized(int64_t axis, int64_t rank, llvm::StringRef name = "axis", bool orEnd = false);
   /// The same for all, and sorted.
-  llvm::SmallVector<int64_t> normalized(llvm::ArrayRef<int64_t> axes, int64_t rank);
+  llvm::SmallVector<int64_t> normalized(llvm::ArrayRef<int64_t> axes, int64_t rank,
+                                        llvm::StringRef name = "axes");
 
   // --- Results -----------------------------------------------------------------------------------
   /// Builds an operation with one result of inferred type; null operands that an operation needs

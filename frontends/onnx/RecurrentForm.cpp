@@ -172,7 +172,8 @@ void RecurrentForm::checkShapes(NodeBuilder &b) {
       b.error("input '" + name + "' has rank " + Twine(b.rank(value)) + ", expected " +
               Twine(rank));
     if (value && !b.stopped() && name != "sequence_lens" && b.elementType(value) != type)
-      b.error("input '" + name + "' has another element type than input 'X'");
+      b.error("input '" + name + "' has element type " + typeName(b.elementType(value)) +
+              ", expected " + typeName(type) + " as input 'X'");
   };
   expectRank(x, 3, "X");
   expectRank(w, 3, "W");

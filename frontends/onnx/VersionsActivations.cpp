@@ -135,8 +135,13 @@ void upgradePRelu(NodeBuilder &b) {
   Type wide = isFloat ? wideType(b, x) : b.elementType(x);
   Value from = castTo(b, x, wide);
   Value y = where(b, isBelow(b, from, 0), binary<MulOp>(b, from, castTo(b, slope, wide)), from);
-  if (!b.stopped())
-    b.out(0, castTo(b, y, b.elementType(x)));
+  if (b.stopped())
+    return;
+  for (int64_t axis = 0; axis < b.rank(x); ++axis)
+    if (!(b.dim(y, axis) == b.dim(x, axis)))
+      return b.error("input 'slope' makes of dim " + Twine(axis) + " of input 'X' " +
+                     b.dim(y, axis).str() + ", expected " + b.dim(x, axis).str() + " as it is");
+  b.out(0, castTo(b, y, b.elementType(x)));
 }
 
 /// x + bias below -lambd, x - bias above lambd, else 0; integers too, though the attributes are

@@ -29,6 +29,37 @@ bool areAlike(NodeBuilder &b, Value x, Value y) {
   return true;
 }
 
+/// Imports a branch, taken where the condition is `when`, that is computed anyway. Its loops run as
+/// long as their data say, which may be for ever where the branch is not taken: then they do not
+/// begin.
+SmallVector<Value> importBranch(NodeBuilder &b, const Graph &branch, Value condition, bool when) {
+  OpBuilder &ops = b.ops();
+  Block *block = ops.getInsertionBlock();
+  bool isFirst = block->begin() == ops.getInsertionPoint();
+  Block::iterator before = isFirst ? block->end() : std::prev(ops.getInsertionPoint());
+  SmallVector<Value> results = b.importGraph(branch, {});
+  if (b.stopped())
+    return results;
+  SmallVector<LoopOp> loops;
+  Block::iterator begin = isFirst ? block->begin() : std::next(before);
+  for (Operation &op : llvm::make_range(begin, ops.getInsertionPoint()))
+    op.walk([&](LoopOp loop) { loops.push_back(loop); });
+  OpBuilder::InsertionGuard guard(ops);
+  for (LoopOp loop : loops) {
+    ops.setInsertionPoint(loop);
+    Value count = loop.getCount(), goesOn = loop.getCondition();
+    bool countsData = count && !b.analysis().scalar(count).isKnown();
+    if (!goesOn && !countsData)
+      continue;
+    Value isTaken = when ? condition : unary<NotOp>(b, condition);
+    if (goesOn)
+      loop.getConditionMutable().assign(binary<AndOp>(b, isTaken, goesOn));
+    if (countsData)
+      loop.getCountMutable().assign(where(b, isTaken, count, scalarInt(b, 0)));
+  }
+  return results;
+}
+
 void upgradeIf(NodeBuilder &b) {
   Value condition = scalarOf(b, b.in(0), b.ops().getI1Type(), "cond");
   const Graph *then = b.graphAttr("then_branch"), *otherwise = b.graphAttr("else_branch");
@@ -44,7 +75,8 @@ void upgradeIf(NodeBuilder &b) {
       b.out(i, results[i]);
     return;
   }
-  SmallVector<Value> whenTrue = b.importGraph(*then, {}), whenFalse = b.importGraph(*otherwise, {});
+  SmallVector<Value> whenTrue = importBranch(b, *then, condition, true),
+                     whenFalse = importBranch(b, *otherwise, condition, false);
   for (size_t i = 0; i < b.numOutputs() && !b.stopped(); ++i) {
     if (!areAlike(b, whenTrue[i], whenFalse[i]))
       return b.unsupported("the condition is known only when the model runs, and output " +
@@ -184,7 +216,8 @@ void upgradeScan(NodeBuilder &b) {
       loop.states.push_back(input);
       continue;
     }
-    int64_t axis = b.normalized(form.inputAxes[i - form.states], b.rank(input));
+    int64_t axis = b.normalized(form.inputAxes[i - form.states], b.rank(input),
+                                "scan_input_axes[" + std::to_string(i - form.states) + "]");
     loop.scanned.push_back(moveAxis(b, input, axis, 0));
   }
   loop.scannedReverse = form.inputReverse;
@@ -196,7 +229,9 @@ void upgradeScan(NodeBuilder &b) {
   for (auto [i, result] : llvm::enumerate(results)) {
     int64_t number = static_cast<int64_t>(i) - form.states;
     if (number >= 0)
-      result = moveAxis(b, result, 0, b.normalized(form.outputAxes[number], b.rank(result)));
+      result = moveAxis(b, result, 0,
+                        b.normalized(form.outputAxes[number], b.rank(result),
+                                     "scan_output_axes[" + std::to_string(number) + "]"));
     b.out(i, result);
   }
 }

@@ -53,7 +53,8 @@ Value sum(NodeBuilder &b, ArrayRef<Value> values) {
 void expectSameTypes(NodeBuilder &b, ArrayRef<Value> values) {
   for (auto [i, value] : llvm::enumerate(values))
     if (b.elementType(value) != b.elementType(values.front()))
-      return b.error("input " + Twine(i) + " has another element type than input 0");
+      return b.error("input " + Twine(i) + " has element type " + typeName(b.elementType(value)) +
+                     ", expected " + typeName(b.elementType(values.front())) + " as input 0");
 }
 
 template <bool isMean> void upgradeSum(NodeBuilder &b) {
@@ -108,9 +109,10 @@ void upgradeWhere(NodeBuilder &b) {
 
 /// Bounds are attributes below opset 11 and operands since.
 void upgradeClip(NodeBuilder &b) {
-  Value x = b.in(0), low = b.optional(1), high = b.optional(2);
-  if (b.opset() < 11) {
-    low = high = {};
+  Value x = b.in(0), low, high;
+  if (b.opset() >= 11) {
+    low = b.optional(1), high = b.optional(2);
+  } else {
     Type type = b.elementType(x);
     if (b.has("min"))
       low = b.makeScalar(type, b.floatAttr("min", 0));
@@ -175,7 +177,7 @@ void upgradeDropout(NodeBuilder &b) {
   Value x = b.in(0);
   double ratio = b.floatAttr("ratio", 0.5f);
   b.ignoreAttr("seed");
-  if (b.optional(2) && b.constant(2, "training_mode") != 0) {
+  if (b.opset() >= 12 && b.optional(2) && b.constant(2, "training_mode") != 0) {
     if (Value given = b.optional(1))
       ratio = b.number(given).value_or(1);
     if (ratio != 0)

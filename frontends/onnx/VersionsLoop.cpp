@@ -21,68 +21,99 @@ namespace {
 /// At most this many nodes come from running a loop when compiling.
 constexpr int64_t maxUnrolledNodes = 64;
 
-/// The node of the body that computes its value `name`; null for an input or a value from outside.
-const Node *producerOf(const Graph &body, StringRef name) {
-  auto makes = [&](const Node &node) { return llvm::is_contained(node.outputs, name); };
-  auto found = llvm::find_if(body.nodes, makes);
-  return found == body.nodes.end() ? nullptr : &*found;
+/// What the names in the body of a loop stand for. Made once: bodies may be long, and so may chains
+/// of Identity nodes that hand on every state.
+class BodyNames {
+public:
+  explicit BodyNames(const Graph &body);
+
+  /// The node that computes output `i`, before Identity nodes hand it on; null for an input or a
+  /// value from outside.
+  const Node *producerOf(size_t i) const { return producers.lookup(sourceOf(i)); }
+  /// What output `i` is called there.
+  StringRef sourceOf(size_t i) const { return names.lookup(body.outputs[i].name).source; }
+  /// Whether nothing but the next Identity node, or the output, reads it under any of its names.
+  bool isReadOnce(size_t i) const { return names.lookup(body.outputs[i].name).readOnce; }
+  bool isReadOnce(StringRef name) const { return reads.lookup(name) == 1; }
+
+private:
+  struct Name {
+    StringRef source;
+    bool readOnce = false;
+  };
+  void countReads(const Graph &graph);
+  Name nameOf(StringRef name) const;
+
+  const Graph &body;
+  llvm::StringMap<const Node *> producers;
+  llvm::StringMap<size_t> reads; ///< by nodes, by the graphs inside of them, and as an output
+  llvm::StringMap<Name> names;   ///< of what nodes of the body compute, and of its outputs
+};
+
+BodyNames::BodyNames(const Graph &body) : body(body) {
+  countReads(body);
+  for (const Node &node : body.nodes) {
+    bool handsOn = node.opType == "Identity" && node.domain.empty() && !node.inputs.empty();
+    for (StringRef output : node.outputs) {
+      producers[output] = &node;
+      names[output] = {output, isReadOnce(output)};
+    }
+    if (!handsOn || node.outputs.empty())
+      continue;
+    Name before = nameOf(node.inputs.front());
+    Name &after = names[node.outputs.front()];
+    after = {before.source, after.readOnce && before.readOnce};
+  }
+  for (const ValueInfo &output : body.outputs)
+    names.try_emplace(output.name, nameOf(output.name));
 }
 
-/// What output `i` of the body is called before Identity nodes hand it on; each of its names.
-SmallVector<StringRef> namesOf(const Graph &body, size_t i) {
-  SmallVector<StringRef> names{body.outputs[i].name};
-  for (const Node *node = producerOf(body, names.back());
-       node && node->opType == "Identity" && node->domain.empty() && !node->inputs.empty() &&
-       names.size() <= body.nodes.size();
-       node = producerOf(body, names.back()))
-    names.push_back(node->inputs.front());
-  return names;
+BodyNames::Name BodyNames::nameOf(StringRef name) const {
+  auto found = names.find(name);
+  return found == names.end() ? Name{name, isReadOnce(name)} : found->second;
+}
+
+void BodyNames::countReads(const Graph &graph) {
+  for (const ValueInfo &output : graph.outputs)
+    ++reads[output.name];
+  for (const Node &node : graph.nodes) {
+    for (StringRef input : node.inputs)
+      ++reads[input];
+    for (const Attribute &attribute : node.attributes)
+      for (const Graph &inner : attribute.graphs)
+        countReads(inner);
+  }
 }
 
 /// Whether the body hands its condition through, or says true itself.
-bool goesOn(const Graph &body) {
-  StringRef name = namesOf(body, 0).back();
-  const Node *node = producerOf(body, name);
+bool goesOn(const Graph &body, const BodyNames &names) {
+  const Node *node = names.producerOf(0);
   if (!node)
-    return name == body.inputs[1].name;
+    return names.sourceOf(0) == body.inputs[1].name;
   const Attribute *value = node->opType == "Constant" ? node->find("value") : nullptr;
   return value && value->type == AttributeType::Tensor && !value->t().bytes.empty() &&
          llvm::all_of(value->t().bytes, [](uint8_t byte) { return byte != 0; });
 }
 
-/// How often `name` is read: by nodes, by the graphs inside of them, and as an output.
-size_t countReads(const Graph &graph, StringRef name) {
-  size_t count =
-      llvm::count_if(graph.outputs, [&](const ValueInfo &output) { return output.name == name; });
-  for (const Node &node : graph.nodes) {
-    count += llvm::count(node.inputs, name);
-    for (const Attribute &attribute : node.attributes)
-      for (const Graph &inner : attribute.graphs)
-        count += countReads(inner, name);
-  }
-  return count;
-}
-
 /// The Concat that makes of state `i` the next iteration's by something behind it, where nothing
 /// else reads either; or null.
-const Node *growthOf(const Graph &body, size_t i) {
-  auto isReadOnce = [&](StringRef name) { return countReads(body, name) == 1; };
+const Node *growthOf(const Graph &body, const BodyNames &names, size_t i) {
   StringRef before = body.inputs[2 + i].name;
-  SmallVector<StringRef> after = namesOf(body, 1 + i);
-  const Node *node = producerOf(body, after.back());
+  const Node *node = names.producerOf(1 + i);
   bool grows = node && node->opType == "Concat" && node->domain.empty() &&
                node->inputs.size() > 1 && node->inputs.front() == before && node->find("axis") &&
-               isReadOnce(before) && llvm::all_of(after, isReadOnce);
+               names.isReadOnce(before) && names.isReadOnce(1 + i);
   return grows ? node : nullptr;
 }
 
-bool isUnrolled(NodeBuilder &b, const Graph &body, Value count, Value condition) {
+bool isUnrolled(NodeBuilder &b, const Graph &body, const BodyNames &names, Value count,
+                Value condition) {
   std::optional<double> trips = count ? b.number(count) : std::nullopt;
   std::optional<double> holds = condition ? b.number(condition) : 1.0;
   bool flat = llvm::none_of(body.nodes, [](const Node &node) {
     return llvm::any_of(node.attributes, [](const Attribute &a) { return !a.graphs.empty(); });
   });
-  return trips && *trips >= 1 && holds && *holds != 0 && flat && goesOn(body) &&
+  return trips && *trips >= 1 && holds && *holds != 0 && flat && goesOn(body, names) &&
          *trips * std::max<size_t>(body.nodes.size(), 1) <= maxUnrolledNodes;
 }
 
@@ -161,8 +192,8 @@ void unrollLoop(NodeBuilder &b, const Graph &body, Value count, SmallVector<Name
 /// (condition, carried..., slices...).
 class LoopImport {
 public:
-  LoopImport(NodeBuilder &b, const Graph &body, Value count, Value condition,
-             ArrayRef<Named> carried);
+  LoopImport(NodeBuilder &b, const Graph &body, const BodyNames &names, Value count,
+             Value condition, ArrayRef<Named> carried);
 
   void run();
 
@@ -189,14 +220,14 @@ private:
   LoopInputs loop;
 };
 
-LoopImport::LoopImport(NodeBuilder &b, const Graph &body, Value count, Value condition,
-                       ArrayRef<Named> carried)
+LoopImport::LoopImport(NodeBuilder &b, const Graph &body, const BodyNames &names, Value count,
+                       Value condition, ArrayRef<Named> carried)
     : b(b), body(body), carried(carried), several(carried.size()), atFront(carried.size()),
       slices(body.outputs.size() - 1 - carried.size()) {
   loop.count = count;
   loop.condition = condition;
   for (auto [i, named] : llvm::enumerate(carried)) {
-    growth.push_back(named.sequence ? nullptr : growthOf(body, i));
+    growth.push_back(named.sequence ? nullptr : growthOf(body, names, i));
     isState.push_back(!named.sequence && !growth.back());
     if (isState.back())
       loop.states.push_back(named.value);
@@ -318,9 +349,10 @@ void upgradeLoop(NodeBuilder &b) {
     return b.error("attribute 'body' has " + Twine(body->inputs.size()) + " inputs and " +
                    Twine(body->outputs.size()) + " outputs, expected " + Twine(2 + carried.size()) +
                    " and at least " + Twine(1 + carried.size()));
-  if (isUnrolled(b, *body, count, condition))
+  BodyNames names(*body);
+  if (isUnrolled(b, *body, names, count, condition))
     return unrollLoop(b, *body, count, carried);
-  LoopImport(b, *body, count, condition, carried).run();
+  LoopImport(b, *body, names, count, condition, carried).run();
 }
 } // namespace
 

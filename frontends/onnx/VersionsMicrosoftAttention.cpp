@@ -240,6 +240,9 @@ void upgradeRotaryEmbedding(NodeBuilder &b) {
   int64_t half = staticDim(cosine, 1), width = staticDim(x, rank - 1);
   if (ShapedType::isDynamic(half) || ShapedType::isDynamic(width))
     return b.unsupported("the head size is not static");
+  if (dim != 0 && dim != 2 * half)
+    return b.error("attribute 'rotary_embedding_dim' is " + Twine(dim) + ", expected " +
+                   Twine(2 * half) + ", twice what a row of cos_cache has");
   if (rank == 3) {
     if (heads == 0 && dim == 0)
       heads = half > 0 ? width / (2 * half) : 0;

@@ -52,15 +52,24 @@ void upgradeSqueeze(NodeBuilder &b) {
   std::optional<SmallVector<int64_t>> axes = axesOf(b);
   if (b.stopped())
     return;
+  SmallVector<std::pair<int64_t, SymbolicExpr>> open;
   if (!axes) { // all dims of size one
     axes.emplace();
-    for (auto [i, dim] : llvm::enumerate(cast<RankedTensorType>(x.getType()).getShape()))
-      if (dim == 1)
+    for (auto [i, dim] : llvm::enumerate(b.analysis().shapeOf(x)))
+      if (dim.is(1))
         axes->push_back(i);
+      else if (!dim.constant() && !b.analysis().atMost(SymbolicExpr(2), dim))
+        open.emplace_back(i, dim);
   }
   SmallVector<int64_t> normal = b.normalized(*axes, b.rank(x));
-  if (!b.stopped())
-    b.out(0, b.make<SqueezeOp>(x, normal));
+  Value y = b.stopped() ? Value() : b.make<SqueezeOp>(x, normal);
+  if (!y)
+    return;
+  // The rank of the result is known here, whatever sizes dims have when the model runs.
+  for (const auto &[axis, dim] : open)
+    requireDims(b, y.getDefiningOp(), SymbolicExpr(2), dim, /*equal=*/false,
+                "no dim of size 1 where no axes are given, dim " + Twine(axis));
+  b.out(0, y);
 }
 
 void upgradeUnsqueeze(NodeBuilder &b) {
@@ -77,7 +86,7 @@ void upgradeUnsqueeze(NodeBuilder &b) {
 
 void upgradeFlatten(NodeBuilder &b) {
   Value x = b.in(0);
-  int64_t axis = b.normalized(b.intAttr("axis", 1), b.rank(x), /*orEnd=*/true);
+  int64_t axis = b.normalized(b.intAttr("axis", 1), b.rank(x), "axis", /*orEnd=*/true);
   if (!b.stopped())
     b.out(0, b.make<FlattenOp>(x, axis));
 }
@@ -216,7 +225,7 @@ void upgradeSlice(NodeBuilder &b) {
     steps = SmallVector<int64_t>(count, 1);
   llvm::transform(*steps, steps->begin(), clampDistance);
   for (int64_t &axis : *axes)
-    axis = b.normalized(axis, b.rank(x));
+    axis = b.normalized(axis, b.rank(x), "axes");
   if (!b.stopped() && *steps == ArrayRef<int64_t>{1} && axes->size() == 1)
     if (Value slice = sliceFromData(b, x, starts, ends, axes->front()))
       return b.out(0, slice);

@@ -4,6 +4,7 @@
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "dialects/Onnx/ShapeText.h"
 #include "frontends/onnx/Compose.h"
 #include "frontends/onnx/Constants.h"
 #include "frontends/onnx/Errors.h"
@@ -104,8 +105,8 @@ void upgradeTrilu(NodeBuilder &b) {
 /// The first seq_lens[b] elements along the time axis in reverse order, the rest as it is.
 void upgradeReverseSequence(NodeBuilder &b) {
   Value x = b.in(0), lengths = b.in(1);
-  int64_t rank = b.rank(x), batch = b.normalized(b.intAttr("batch_axis", 1), rank),
-          time = b.normalized(b.intAttr("time_axis", 0), rank);
+  int64_t rank = b.rank(x), batch = b.normalized(b.intAttr("batch_axis", 1), rank, "batch_axis"),
+          time = b.normalized(b.intAttr("time_axis", 0), rank, "time_axis");
   if (batch == time)
     b.error("attributes 'batch_axis' and 'time_axis' are both " + Twine(time) +
             ", expected two axes");
@@ -262,13 +263,13 @@ void upgradeCenterCropPad(NodeBuilder &b) {
   if (std::optional<SmallVector<int64_t>> given = b.intsAttr("axes")) {
     axes = *given;
     for (int64_t &axis : axes)
-      axis = b.normalized(axis, rank);
+      axis = b.normalized(axis, rank, "axes");
   }
   auto shapeType = shape ? cast<RankedTensorType>(shape.getType()) : RankedTensorType();
   if (shapeType &&
       (shapeType.getRank() != 1 || shapeType.getDimSize(0) != static_cast<int64_t>(axes.size())))
-    b.error("input 'shape' has rank " + Twine(shapeType.getRank()) + " or another size than " +
-            Twine(axes.size()) + ", the number of axes");
+    b.error("input 'shape' is " + typeText(b.analysis(), shape) + ", expected " +
+            Twine(axes.size()) + " numbers, one for each axis");
   if (b.stopped())
     return;
   SmallVector<int64_t> sizes, fixedAxes, fixedSizes;
@@ -300,8 +301,7 @@ void upgradeAffineGrid(NodeBuilder &b) {
   auto sizeType = size ? cast<RankedTensorType>(size.getType()) : RankedTensorType();
   if (sizeType &&
       (sizeType.getRank() != 1 || (sizeType.getDimSize(0) != 4 && sizeType.getDimSize(0) != 5)))
-    b.error("input 'size' has rank " + Twine(sizeType.getRank()) +
-            " or another size, expected 4 or 5 numbers");
+    b.error("input 'size' is " + typeText(b.analysis(), size) + ", expected 4 or 5 numbers");
   if (b.rank(theta) != 3)
     b.error("input 'theta' has rank " + Twine(b.rank(theta)) + ", expected 3");
   if (b.stopped())

@@ -117,7 +117,8 @@ void upgradeAlongAxis(NodeBuilder &b, function_ref<Value(Value, int64_t)> functi
   Value x = b.in(0);
   int64_t rank = b.rank(x);
   bool asMatrix = b.opset() < 13;
-  int64_t axis = b.normalized(b.intAttr("axis", asMatrix ? 1 : -1), rank, /*orEnd=*/asMatrix);
+  int64_t axis =
+      b.normalized(b.intAttr("axis", asMatrix ? 1 : -1), rank, "axis", /*orEnd=*/asMatrix);
   expectFloat(b, x, "input");
   if (b.stopped())
     return;

@@ -34,8 +34,13 @@ Value cropped(NodeBuilder &b, Value x, Value &pads, ArrayRef<int64_t> axes) {
     left.push_back(*element.expr.constant());
   constexpr int64_t end = std::numeric_limits<int64_t>::max();
   for (auto [i, axis] : llvm::enumerate(axes)) {
-    int64_t first = std::max<int64_t>(-left[i], 0),
-            last = std::min<int64_t>(left[axes.size() + i], 0);
+    int64_t first = -clampDistance(std::min<int64_t>(left[i], 0)),
+            last = clampDistance(std::min<int64_t>(left[axes.size() + i], 0));
+    if (std::optional<int64_t> size = b.dim(x, axis).constant(); size && first - last > *size) {
+      b.error("'pads' take " + Twine(first) + " and " + Twine(-last) + " elements off axis " +
+              Twine(axis) + ", which has " + Twine(*size));
+      return {};
+    }
     if (first > 0 || last < 0)
       x = slice(b, x, axis, first, last < 0 ? last : end);
   }
@@ -72,9 +77,12 @@ void upgradePad(NodeBuilder &b) {
     if (b.opset() >= 18 && b.optional(3))
       axes = b.constants(3, "axes");
     for (int64_t &axis : axes)
-      axis = b.normalized(axis, rank);
+      axis = b.normalized(axis, rank, "axes");
     if (b.stopped())
       return;
+    if (!b.elementType(pads).isInteger(64))
+      return b.error("input 'pads' has element type " + typeName(b.elementType(pads)) +
+                     ", expected i64");
     auto type = cast<RankedTensorType>(pads.getType());
     if (type.getRank() != 1 || type.isDynamicDim(0))
       return b.error("input 'pads' has rank " + Twine(type.getRank()) +
@@ -293,17 +301,21 @@ void upgradeResize(NodeBuilder &b) {
     if (auto axes = b.intsAttr("axes"))
       form.axes = *axes;
   }
-  if (!llvm::is_contained({"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel",
+  bool isSymmetric = form.transformation == "half_pixel_symmetric";
+  if (form.transformation == "tf_half_pixel_for_nn" && b.opset() < 13)
+    return b.unsupported("attribute 'coordinate_transformation_mode' is tf_half_pixel_for_nn");
+  if ((isSymmetric && b.opset() < 19) ||
+      !llvm::is_contained({"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel",
                            "align_corners", "asymmetric", "tf_crop_and_resize"},
                           form.transformation))
     b.error("attribute 'coordinate_transformation_mode' is " + quoted(form.transformation) +
-            ", expected half_pixel, half_pixel_symmetric, pytorch_half_pixel, align_corners, "
-            "asymmetric or tf_crop_and_resize");
+            ", expected half_pixel, " + (b.opset() < 19 ? "" : "half_pixel_symmetric, ") +
+            "pytorch_half_pixel, align_corners, asymmetric or tf_crop_and_resize");
   if (!llvm::is_contained({"stretch", "not_larger", "not_smaller"}, policy))
     b.error("attribute 'keep_aspect_ratio_policy' is '" + policy +
             "', expected stretch, not_larger or not_smaller");
   for (int64_t &axis : form.axes)
-    axis = b.normalized(axis, b.rank(x));
+    axis = b.normalized(axis, b.rank(x), "axes");
   size_t scales = old ? 1 : 2;
   bool byScales = isGiven(b, scales), bySizes = !old && isGiven(b, 3);
   if (byScales == bySizes)

@@ -7,6 +7,7 @@
 //
 //===-------------------------------------------------------------------------------------===//
 
+#include "dialects/Onnx/ShapeText.h"
 #include "frontends/onnx/AttentionForm.h"
 #include "frontends/onnx/Constants.h"
 #include "frontends/onnx/Slice.h"
@@ -217,13 +218,21 @@ void upgradeCol2Im(NodeBuilder &b) {
   int64_t elements = 1;
   SmallVector<int64_t> blocks, extra;
   for (size_t i = 0; i < spatial; ++i) {
-    if (image[i] < 1 || image[i] > INT32_MAX || block[i] < 1 || block[i] > kMaxBlock ||
-        strides[i] < 1 || strides[i] > INT32_MAX || dilations[i] < 1 || dilations[i] > INT32_MAX ||
-        pads[i] < 0 || pads[i] > INT32_MAX || pads[spatial + i] < 0 ||
-        pads[spatial + i] > INT32_MAX || (elements *= block[i]) > kMaxBlock)
-      return b.error("image_shape, block_shape, strides, dilations or pads of dim " + Twine(i) +
-                     " are out of range, expected positive numbers and blocks of up to " +
-                     Twine(kMaxBlock) + " elements");
+    auto expect = [&](StringRef name, int64_t value, int64_t least, int64_t most) {
+      if (!b.stopped() && (value < least || value > most))
+        b.error("'" + name + "' of dim " + Twine(i) + " is " + Twine(value) + ", expected " +
+                Twine(least) + " to " + Twine(most));
+    };
+    expect("image_shape", image[i], 1, INT32_MAX);
+    expect("block_shape", block[i], 1, kMaxBlock);
+    expect("strides", strides[i], 1, INT32_MAX);
+    expect("dilations", dilations[i], 1, INT32_MAX);
+    expect("pads", pads[i], 0, INT32_MAX);
+    expect("pads", pads[spatial + i], 0, INT32_MAX);
+    if (b.stopped())
+      return;
+    if ((elements *= block[i]) > kMaxBlock)
+      return b.error("'block_shape' has more than " + Twine(kMaxBlock) + " elements");
     int64_t room = image[i] + pads[i] + pads[spatial + i] - (dilations[i] * (block[i] - 1) + 1);
     if (room < 0)
       return b.error("image_shape of dim " + Twine(i) + " is " + Twine(image[i]) +
@@ -283,8 +292,8 @@ void upgradeMaxUnpool(NodeBuilder &b) {
     return;
   auto type = cast<RankedTensorType>(shape.getType());
   if (type.getRank() != 1 || type.getDimSize(0) != rank)
-    return b.error("output_shape has the wrong shape, expected [" + Twine(rank) +
-                   "], a number for each dim of the input");
+    return b.error("input 'output_shape' is " + typeText(b.analysis(), shape) + ", expected " +
+                   Twine(rank) + " numbers, one for each dim of the input");
   auto filler = DenseElementsAttr::get(RankedTensorType::get({1}, b.elementType(x)),
                                        b.ops().getZeroAttr(b.elementType(x)));
   if (b.stopped())

@@ -201,7 +201,8 @@ void addSequences(std::vector<Operator> &table) {
            upgradeSequenceInsert},
           {"SequenceLength", 11, all, "", upgradeSequenceLength},
           {"SplitToSequence", 11, all,
-           "parts of more than one element: sizes and the dim must be constant, at most 1024",
+           "parts of more than one element: sizes and the dim must be constant, at most 1024; "
+           "keepdims = 0 counts beside a scalar split of 1, too, as in onnxruntime",
            upgradeSplitToSequence},
       });
 }
