@@ -39,8 +39,10 @@ static double tileCost(int rows, int vectors) {
 /// The height of all register tiles, and the width of those of the weighted sums, of which there
 /// are `valueVectors`. Registers hold a tile, a row of its right operand and a broadcast. Where
 /// lengths are known, few rows are padding, and the keys behind the tiles of `scoreVectors` count.
+/// Where each query has scores of its own, blocks that end where a panel of keys ends are better:
+/// others see half a panel more, of some hundred keys.
 static Tiles chooseTiles(const AttentionStage &attention, int scoreVectors, int valueVectors,
-                         int lanes, int registers) {
+                         int lanes, int registers, bool differByQuery) {
   Tiles best;
   for (int rows : {8, 6, 5, 4}) {
     auto fits = [&](int vectors) { return (rows + 1) * vectors + 1 <= registers; };
@@ -61,6 +63,9 @@ static Tiles chooseTiles(const AttentionStage &attention, int scoreVectors, int 
       scoreCost = sum / double(keyVectors);
     }
     tiles.cost = scoreCost + tileCost(rows, tiles.valueVectors);
+    int panel = 2 * lanes;
+    if (differByQuery && panel % rows != 0)
+      tiles.cost *= 1 + panel / 512.0;
     if (attention.queries.isStatic())
       tiles.cost *= double((attention.queries.factor + rows - 1) / rows * rows);
     if (best.rows == 0 || tiles.cost < best.cost)
@@ -81,7 +86,10 @@ AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &atten
   valueDim = static_cast<int>(attention.valueDim);
   int vectors = (valueDim + lanes - 1) / lanes;
   paddedValue = vectors * lanes;
-  Tiles tiles = chooseTiles(attention, 2 * tilePanels, vectors, lanes, registers);
+  hasTileList = attention.mask && usesLoop(attention.mask, 2);
+  skipsTiles = hasTileList || attention.causalOffset || attention.windowOffset;
+  bool differByQuery = skipsTiles || (attention.bias && usesLoop(attention.bias, 2));
+  Tiles tiles = chooseTiles(attention, 2 * tilePanels, vectors, lanes, registers, differByQuery);
   rows = tiles.rows;
   valueTile = tiles.valueVectors * lanes;
   block = std::max(1, static_cast<int>(lowering.schedule.blockQuery) / rows) * rows;
@@ -102,14 +110,14 @@ AttentionKernel::AttentionKernel(Lowering &lowering, const AttentionStage &atten
   // Values with a short last vector are copied and padded.
   packValues = valueDim % lanes != 0 || !readsRows(lowering, attention.value, 3) || longKeys;
   canBeEmpty = excludesKeys(attention);
-  hasTileList = attention.mask && usesLoop(attention.mask, 2);
-  skipsTiles = hasTileList || attention.causalOffset || attention.windowOffset;
   fullPanels = H::Internal::simplify((keys + panel - lanes - 1) / panel);
   hasRest = !H::Internal::is_const_zero(H::Internal::simplify(keys % panel));
   hasHalf = !H::Internal::is_const_zero(H::Internal::simplify(panels - fullPanels));
-  hasSingle =
-      tilePanels > 1 &&
-      (skipsTiles || !H::Internal::is_const_zero(H::Internal::simplify(fullPanels % tilePanels)));
+  // Keys that only some queries see are loaded as vectors, whole panels of them.
+  pairs = H::Internal::simplify((skipsTiles ? keys / panel : fullPanels) / tilePanels);
+  hasSingle = skipsTiles
+                  ? tilePanels > 1 || hasRest
+                  : !H::Internal::is_const_zero(H::Internal::simplify(fullPanels % tilePanels));
   needsMean = skipsTiles && attention.emptyRow == AttentionStage::EmptyRow::Mean;
   needsHidden = ranksHidden(attention);
 }
@@ -211,29 +219,31 @@ void AttentionKernel::defineProduct(H::Func product, const std::vector<H::Var> &
 /// The scores of the panels that a block sees, slot by slot.
 void AttentionKernel::defineScores() {
   H::Expr full = slotsBelow(fullPanels), whole = slotsBelow(keys / panel),
-          tiles = H::Internal::simplify(full / tilePanels);
-  auto scoresOf = [&](const H::Expr &tile, const H::Expr &slot) {
-    H::Expr at = panelAt(slot) * panel + ji, key = H::min(H::likely(at), keys - 1);
-    if (skipsTiles) { // in whole panels only the first key is clamped: they are loaded as vectors
-      H::Expr first = H::clamp(panelAt(slot) * panel, 0, H::max(keys - panel, 0));
-      key = H::select(H::likely(slot < whole), first + ji, H::min(at, keys - 1));
-    }
-    return scoreAt(tile, at, key);
-  };
-  byTile = H::RDom(0, tilePanels, 0, H::Internal::simplify(fullPanels / tilePanels), "by_tile");
+          tiles = H::Internal::simplify((skipsTiles ? whole : full) / tilePanels);
+  byTile = H::RDom(0, tilePanels, 0, pairs, "by_tile");
   if (skipsTiles)
     byTile.where(byTile.y < tiles);
   defineProduct(product, {ji, jp, r, jo, t, h, b}, panelAt(jo * tilePanels + jp), jo < tiles);
   scores(ji, jo, r, t, h, b) = H::undef<float>();
-  H::Expr slot = byTile.y * tilePanels + byTile.x;
-  scores(ji, slot, r, t, h, b) = scoresOf(product(ji, byTile.x, r, byTile.y, t, h, b), slot);
+  H::Expr slot = byTile.y * tilePanels + byTile.x, at = panelAt(slot) * panel + ji;
+  H::Expr key = H::min(H::likely(at), keys - 1);
+  if (skipsTiles) // only the first of a whole panel is clamped, so that the others are its vector
+    key = H::clamp(panelAt(slot) * panel, 0, H::max(keys - panel, 0)) + ji;
+  scores(ji, slot, r, t, h, b) = scoreAt(product(ji, byTile.x, r, byTile.y, t, h, b), at, key);
   if (hasSingle) {
-    H::Expr isThere = full % tilePanels != 0;
-    single = H::RDom(0, 1, "single");
-    single.where(isThere);
-    slot = H::unsafe_promise_clamped(H::max(full - 1, 0), 0, panels - 1);
-    defineProduct(singleProduct, {ji, r, t, h, b}, panelAt(slot), isThere);
-    scores(ji, slot + single, r, t, h, b) = scoresOf(singleProduct(ji, r, t, h, b), slot);
+    H::Expr done = tiles * tilePanels, left = full - done;
+    single = H::RDom(0, skipsTiles && hasRest ? 2 : 1, "single");
+    single.where(single < left);
+    auto slotOf = [&](const H::Expr &i) {
+      return H::unsafe_promise_clamped(H::max(done + i, 0), 0, panels - 1);
+    };
+    defineProduct(singleProduct, {ji, r, jo, t, h, b}, panelAt(slotOf(jo)), jo < left);
+    slot = slotOf(single), at = panelAt(slot) * panel + ji, key = H::min(H::likely(at), keys - 1);
+    if (skipsTiles) {
+      H::Expr first = H::clamp(panelAt(slot) * panel, 0, H::max(keys - panel, 0));
+      key = H::select(H::likely(slot < whole), first + ji, H::min(at, keys - 1));
+    }
+    scores(ji, slot, r, t, h, b) = scoreAt(singleProduct(ji, r, single, t, h, b), at, key);
   }
   if (!hasHalf)
     return;
@@ -241,7 +251,8 @@ void AttentionKernel::defineScores() {
   if (skipsTiles)
     half.where(full + half.y < slotsBelow(panels));
   slot = H::unsafe_promise_clamped(full + half.y, 0, panels - 1);
-  H::Expr last = H::min(fullPanels, panels - 1), at = last * panel + half.x;
+  H::Expr last = H::min(fullPanels, panels - 1);
+  at = last * panel + half.x;
   defineProduct(halfProduct, {ji, r, t, h, b}, last, full < slotsBelow(panels));
   scores(half.x, slot, r, t, h, b) =
       scoreAt(halfProduct(half.x, r, t, h, b), at, H::min(at, keys - 1));

@@ -46,11 +46,12 @@ private:
   int valueTile;  ///< columns of a register tile of weighted sums
   Halide::Expr queries, keys, panels, taskBlocks;
   Halide::Expr fullPanels; ///< panels that are computed in whole; a last one may be half empty
+  Halide::Expr pairs;      ///< of `tilePanels` panels, computed together; others are single
   bool strip, packValues, canBeEmpty;
   bool skipsTiles;  ///< tiles of excluded scores are left out
   bool hasTileList; ///< the mask says which, by `seenTiles`
   bool hasRest;     ///< a last panel may be short
-  bool hasSingle;   ///< a full panel may be left over when tiles take several
+  bool hasSingle;   ///< full panels may be left over when tiles take several
   bool hasHalf;     ///< a last panel may be half empty
   bool needsMean;   ///< of all values, beside the sum over the tiles that are computed
   bool needsHidden; ///< the mean of some values, for each row
@@ -60,7 +61,7 @@ private:
   Halide::RDom over{0, 1};   ///< the keys of a block as (in a panel, panel)
   Halide::RDom rest{0, 1};   ///< the keys of a short panel
   Halide::RDom byTile{0, 1}; ///< panels as (in a tile, tile)
-  Halide::RDom single{0, 1}; ///< the panel that is left over
+  Halide::RDom single{0, 1}; ///< the panels that are left over
   Halide::RDom half{0, 1};   ///< the keys of a last panel that is half empty
   Halide::RDom allSlots{0, 1}, byTaskPanel{0, 1},
       byTaskKey{0, 1}; ///< what is computed when tiles are skipped
@@ -105,7 +106,11 @@ private:
   void scheduleProduct(Halide::Func product, int width, int stage,
                        const std::vector<Halide::VarOrRVar> &vars);
   void scheduleTiles(const Place &perHead);
-  void fetchRows();
+  Halide::Expr indexOf(const ExprRef &load, const Halide::Expr &batch, const Halide::Expr &head,
+                       const Halide::Expr &row, const Halide::Expr &last) const;
+  void fetchAhead();
+  void fetchRows(RowPrefetch &pass);
+  void fetchBias(RowPrefetch &pass);
 };
 
 } // namespace rapt::kernels::halide

@@ -5,7 +5,8 @@
 // in register tiles: 6 rows x 4 vectors with 32 registers (two panels of keys), 6 x 2 with 16. A
 // panel that is left over gets a tile of its own width, and so does a last one with keys for one
 // vector only. Where heads are more than caches hold, the next rows of the operands are fetched
-// meanwhile: a head's rows lie apart, which hardware does not follow.
+// meanwhile, and so is a bias of every query and key: their rows lie apart, which hardware does
+// not follow.
 // Unfused: the same Funcs, each stage for all heads at once through memory. The baseline, which the
 // strip beats by more the more keys there are.
 //
@@ -13,6 +14,8 @@
 #include "compiler/Kernels/halide/AttentionKernel.h"
 
 #include "compiler/Kernels/halide/AttentionScores.h"
+
+#include <memory>
 
 namespace rapt::kernels::halide {
 
@@ -130,44 +133,62 @@ void AttentionKernel::scheduleProduct(H::Func product, int width, int stage,
   }
 }
 
-/// Before each register tile of scores, fetches a share of the next block's queries and of the next
-/// task's keys and values. Shares are even, as a burst of fetches is no faster than the loads.
-/// Where tiles are skipped, so are their shares.
-void AttentionKernel::fetchRows() {
-  using namespace H::Internal;
+/// Where the element of a loaded operand lies that belongs to this query and key or dim.
+H::Expr AttentionKernel::indexOf(const ExprRef &load, const H::Expr &batch, const H::Expr &head,
+                                 const H::Expr &row, const H::Expr &last) const {
+  H::Expr read = lowering.translate(load, {batch, head, row, last}), index = 0;
+  Extent stride;
+  const std::vector<Extent> &shape = lowering.spec.tensors[load->integer].shape;
+  const H::Internal::Call *call = read.as<H::Internal::Call>();
+  for (size_t i = 0; call && i < shape.size(); ++i) {
+    index += call->args[i] * lowering.extent(stride);
+    stride = stride * shape[shape.size() - 1 - i];
+  }
+  return index;
+}
+
+/// A loop of the kernel, as RowPrefetch names it.
+static H::Expr loopVariable(const std::string &name) {
+  return H::Internal::Variable::make(H::Int(32), name);
+}
+
+/// Before each register tile of scores, fetches what hardware does not follow. Where tiles are
+/// skipped, so are their fetches.
+void AttentionKernel::fetchAhead() {
+  // Of one tile no loop is left to stand before.
+  if (!strip || !lowering.schedule.parallel || headDim == 1 || is_const_zero(pairs))
+    return;
+  auto pass = std::make_unique<RowPrefetch>();
+  pass->accumulator =
+      product.name() + ".s" + std::to_string(product.num_update_definitions()) + ".";
+  pass->mayBeGone = skipsTiles;
+  fetchRows(*pass);
+  fetchBias(*pass);
+  if (!pass->rows.empty())
+    recipe.pass = pass.release();
+}
+
+/// A share of the next block's queries and of the next task's keys and values. Shares are even, as
+/// a burst of fetches is no faster than the loads.
+void AttentionKernel::fetchRows(RowPrefetch &pass) {
   constexpr int most = 1 << 19, fewest = 1 << 20; // bytes of one head, and of all
-  // Of one tile or one dim no loop is left to stand before. Few keys, whose values are read where
-  // they are, are in the caches.
-  if (!strip || !lowering.schedule.parallel || !packValues || headDim == 1 ||
-      is_const_zero(H::Internal::simplify(fullPanels / tilePanels)))
+  // Few keys, whose values are read where they are, are in the caches.
+  if (!packValues)
     return;
   for (const ExprRef &operand : {attention.query, attention.key, attention.value})
     if (!readsRows(lowering, operand, 3) ||
         lowering.spec.tensors[operand->integer].type != ScalarType::F32)
       return;
-  auto *pass = new RowPrefetch;
-  recipe.pass = pass;
-  pass->accumulator =
-      product.name() + ".s" + std::to_string(product.num_update_definitions()) + ".";
-  auto variable = [](const std::string &name) { return Variable::make(H::Int(32), name); };
   auto fetch = [&](const ExprRef &operand, const H::Expr &head, const H::Expr &batch,
                    const H::Expr &begin, const H::Expr &count, int width) {
-    H::Expr read =
-        lowering.translate(operand, {batch, head, variable(RowPrefetch::row), H::Expr(0)});
-    H::Expr index = 0;
-    Extent stride;
-    const std::vector<Extent> &shape = lowering.spec.tensors[operand->integer].shape;
-    const Call *load = read.as<Call>();
-    for (size_t i = 0; load && i < shape.size(); ++i) {
-      index += load->args[i] * lowering.extent(stride);
-      stride = stride * shape[shape.size() - 1 - i];
-    }
-    pass->rows.push_back({lowering.inputs[operand->integer].name(), index, begin, count, width});
+    pass.rows.push_back({lowering.inputs[operand->integer].name(),
+                         indexOf(operand, batch, head, loopVariable(RowPrefetch::row), 0), begin,
+                         count, width});
   };
   int heads = static_cast<int>(attention.heads), kvHeads = static_cast<int>(attention.kvHeads);
-  H::Expr steps = H::max(fullPanels / tilePanels, 1) * (block / rows); // of a block
-  H::Expr task = variable(RowPrefetch::task), blockInTask = variable("block"),
-          step = variable(byTile.y.name()) * (block / rows) + variable(it.name());
+  H::Expr steps = H::max(pairs, 1) * (block / rows); // of a block
+  H::Expr task = loopVariable(RowPrefetch::task), blockInTask = loopVariable("block"),
+          step = loopVariable(byTile.y.name()) * (block / rows) + loopVariable(it.name());
   H::Expr tasks = (queries + block * taskBlocks - 1) / (block * taskBlocks);
   H::Expr headBytes = H::cast<int64_t>(keys) * ((headDim + valueDim) * 4);
   H::Expr isCold =
@@ -183,6 +204,46 @@ void AttentionKernel::fetchRows() {
   H::Expr nextBlock = task % tasks * taskBlocks + blockInTask + 1;
   fetch(attention.query, task / tasks % heads, task / tasks / heads,
         nextBlock * block + step * queryShare, H::select(isCold, queryShare, 0), headDim);
+}
+
+/// The biases of the next tile, below or of the next keys or block, and of the tile of the next
+/// keys in these rows. The later ones, tiles before they are read, leave memory; where rows lie a
+/// multiple of 4 KB apart they may leave the nearest cache again, for which the earlier ones are.
+void AttentionKernel::fetchBias(RowPrefetch &pass) {
+  constexpr int fewest = 1 << 20; // bytes; fewer are in the caches
+  if (!attention.bias || hasTileList || attention.windowOffset)
+    return;
+  H::Expr tasks = (queries + block * taskBlocks - 1) / (block * taskBlocks);
+  H::Expr task = loopVariable(RowPrefetch::task), tile = loopVariable(byTile.y.name()),
+          rowTile = loopVariable(it.name());
+  H::Expr isLast = tile + 1 >= pairs, isLowest = rowTile + 1 >= block / rows;
+  int heads = static_cast<int>(attention.heads), width = tilePanels * panel;
+  H::Expr first = (task % tasks * taskBlocks + loopVariable("block")) * block;
+  H::Expr nextKeys = H::select(isLast, 0, (tile + 1) * width),
+          nextBlock = H::select(isLast, block, 0);
+  const std::pair<H::Expr, H::Expr> corners[] = {
+      {first + H::select(isLowest, nextBlock, (rowTile + 1) * rows),
+       H::select(isLowest, nextKeys, tile * width)},
+      {first + rowTile * rows + nextBlock, nextKeys}};
+  auto visit = [&](auto &self, const ExprRef &expr) -> void {
+    if (expr->kind != Expr::Kind::Load) {
+      for (const ExprRef &operand : expr->operands)
+        self(self, operand);
+      return;
+    }
+    if (expr->type != ScalarType::F32 || !lowering.isInput(static_cast<int>(expr->integer)) ||
+        expr->operands.empty() || !usesLoop(expr, 2) || !isLoop(expr->operands.back(), 3))
+      return;
+    H::Expr bytes = H::cast<int64_t>(4);
+    for (const Extent &dim : lowering.spec.tensors[expr->integer].shape)
+      bytes *= lowering.extent(dim);
+    for (const auto &[row, key] : corners)
+      pass.rows.push_back({lowering.inputs[expr->integer].name(),
+                           indexOf(expr, task / tasks / heads, task / tasks % heads,
+                                   loopVariable(RowPrefetch::row), key),
+                           row, H::select(bytes >= fewest, rows, 0), width});
+  };
+  visit(visit, attention.bias);
 }
 
 void AttentionKernel::schedule(H::Func out, H::Var task, H::Var blockLoop) {
@@ -247,7 +308,7 @@ void AttentionKernel::schedule(H::Func out, H::Var task, H::Var blockLoop) {
     meanValue.update().reorder(d, meanValue.rvars()[0]).vectorize(d, lanes, roundUp);
   }
 
-  fetchRows();
+  fetchAhead();
   result.compute_at(out, blockLoop);
   result.split(d, dt, di, valueTile, roundUp)
       .split(r, it, ii, rows, roundUp)

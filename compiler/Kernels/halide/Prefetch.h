@@ -64,8 +64,9 @@ public:
   };
   std::vector<Rows> rows;
   std::string accumulator; ///< what the name of its reduction loop begins with
+  bool mayBeGone = false;  ///< Halide may prove that no tile is computed
 
-  bool foundAny() const override { return hits > 0; }
+  bool foundAny() const override { return hits > 0 || mayBeGone; }
 
 protected:
   using IRMutator::visit;
