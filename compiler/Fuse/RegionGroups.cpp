@@ -278,13 +278,23 @@ void RegionGroups::extend(Group *group, llvm::function_ref<bool(Operation *)> fi
   }
 }
 
+/// Of reshapes behind one another in a kernel: each makes two expressions, a quotient and a rest,
+/// of an index.
+static constexpr int kMostReshapes = 8;
+
+static bool isReshape(Operation *op) {
+  return isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(op);
+}
+
 /// Adds ungrouped producers that only the group uses, last first.
 void RegionGroups::absorbProducers(Group *group, llvm::function_ref<bool(Operation *)> fits) {
   // The time to compile a kernel grows with the cube of its operations.
   constexpr size_t kMostMembers = 128;
-  SmallVector<Operation *> work(group->members);
+  SmallVector<std::pair<Operation *, int>> work; // with the reshapes behind it
+  for (Operation *member : group->members)
+    work.emplace_back(member, 0);
   while (!work.empty() && group->members.size() < kMostMembers) {
-    Operation *reader = work.pop_back_val();
+    auto [reader, reshapes] = work.pop_back_val();
     for (Value tensor : tensorsRead(reader)) {
       Operation *producer = tensor.getDefiningOp();
       // A view goes in together with the operation that it is a view of, else it stays an alias
@@ -300,28 +310,36 @@ void RegionGroups::absorbProducers(Group *group, llvm::function_ref<bool(Operati
         chain.push_back(source);
         source = source->getOperand(0).getDefiningOp();
       }
+      int reshaped = reshapes + static_cast<int>(llvm::count_if(chain, isReshape));
       if (!isPointwise(source) || source->hasAttr(kernel::kStoredAttr) || of(source) ||
-          !onlyHere(source) || !fits(source))
+          !onlyHere(source) || reshaped > kMostReshapes || !fits(source))
         continue;
       chain.push_back(source);
       for (Operation *op : chain)
         add(group, op);
-      work.push_back(source);
+      work.emplace_back(source, reshaped);
     }
   }
 }
 
 /// Movement and views that only `reader` uses: index arithmetic of the kernel.
 void RegionGroups::absorbMovement(Group *group, Operation *reader, ValueRange operands) {
-  SmallVector<Value> work(operands);
+  SmallVector<std::pair<Value, int>> work; // with the reshapes behind it
+  for (Value operand : operands)
+    work.emplace_back(operand, 0);
   while (!work.empty()) {
-    Operation *producer = work.pop_back_val().getDefiningOp();
+    auto [value, reshapes] = work.pop_back_val();
+    Operation *producer = value.getDefiningOp();
     if (!producer || of(producer) || !(isMovement(producer) || kernel::isView(producer)))
+      continue;
+    int reshaped = reshapes + isReshape(producer);
+    if (reshaped > kMostReshapes)
       continue;
     if (!llvm::all_of(usersOf(producer), [&](Operation *user) { return of(user) == group; }))
       continue;
     add(group, producer);
-    work.append(tensorsRead(producer));
+    for (Value tensor : tensorsRead(producer))
+      work.emplace_back(tensor, reshaped);
   }
 }
 
