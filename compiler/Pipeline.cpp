@@ -267,11 +267,15 @@ bool Compilation::kernelsStage() {
   auto progress = [&](size_t done, size_t all) {
     say("kernels " + llvm::Twine(done) + " of " + llvm::Twine(all));
   };
-  CacheUse use = compileKernels(*module, target, cache ? &*cache : nullptr, objects, progress);
-  if (!use.problem.empty())
-    llvm::errs() << "warning: kernel cache: " << use.problem << "\n";
+  auto build = compileKernels(*module, target, cache ? &*cache : nullptr, objects, progress);
+  if (failed(build))
+    return false;
+  for (const std::string &refused : build->refused)
+    llvm::errs() << "warning: slow loops stand in for kernel " << refused << "\n";
+  if (!build->problem.empty())
+    llvm::errs() << "warning: kernel cache: " << build->problem << "\n";
   if (options.verbose && cache)
-    llvm::errs() << use.found << " of " << use.kernels << " kernels from the cache\n";
+    llvm::errs() << build->found << " of " << build->kernels << " kernels from the cache\n";
   if (!attentionIsAsAsked())
     return false;
   report.addKernels(*module, *sizes, kernelUses(*module, target, *sizes));

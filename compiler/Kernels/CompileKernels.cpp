@@ -33,7 +33,7 @@ struct Job {
   kernels::KernelObject result;
   std::string error;   // why it is not done
   std::string problem; // why it is not kept in the cache
-  bool done = false, found = false;
+  bool done = false, found = false, interrupted = false;
 
   void run(const kernels::TargetCpu &target, const KernelCache *cache);
 };
@@ -47,7 +47,8 @@ void Job::run(const kernels::TargetCpu &target, const KernelCache *cache) {
     if (found)
       return;
   }
-  done = kernels::halide::emitKernel(spec, schedule, target, symbolPrefix, result, error);
+  done = kernels::halide::emitKernel(spec, schedule, target, symbolPrefix, result, error,
+                                     &interrupted);
   if (cache && done)
     if (llvm::Error failed = cache->store(key, result))
       problem = llvm::toString(std::move(failed));
@@ -90,8 +91,7 @@ std::vector<Job> collectJobs(ModuleOp module) {
     auto spec = kernels::buildSpec(func.getBody().front(), func.getNumDims(), func.getInputShapes(),
                                    func.getInputPanels());
     if (spec)
-      jobs.push_back(
-          {func, func.getSymName().str(), std::move(*spec), schedule, {}, "", "", false, false});
+      jobs.push_back({func, func.getSymName().str(), std::move(*spec), schedule, {}, "", ""});
     else
       useReference(func, llvm::toString(spec.takeError()));
   }
@@ -100,9 +100,9 @@ std::vector<Job> collectJobs(ModuleOp module) {
 
 } // namespace
 
-CacheUse rapt::compileKernels(ModuleOp module, const kernels::TargetCpu &target,
-                              const KernelCache *cache, KernelObjects &objects,
-                              const std::function<void(size_t, size_t)> &progress) {
+FailureOr<KernelBuild> rapt::compileKernels(ModuleOp module, const kernels::TargetCpu &target,
+                                            const KernelCache *cache, KernelObjects &objects,
+                                            const std::function<void(size_t, size_t)> &progress) {
   std::vector<Job> jobs = collectJobs(module);
   std::mutex lock;
   size_t finished = 0;
@@ -115,17 +115,22 @@ CacheUse rapt::compileKernels(ModuleOp module, const kernels::TargetCpu &target,
     });
   pool.wait();
 
-  CacheUse use{0, jobs.size(), ""};
+  KernelBuild build{0, jobs.size(), "", {}};
   for (Job &job : jobs) {
-    use.found += job.found;
-    if (use.problem.empty())
-      use.problem = job.problem;
+    build.found += job.found;
+    if (build.problem.empty())
+      build.problem = job.problem;
+    if (job.interrupted) {
+      job.func.emitError() << "kernel '" << job.name << "' is not compiled: " << job.error;
+      return failure();
+    }
     if (!job.done) {
+      build.refused.push_back(job.name + ": " + job.error);
       useReference(job.func, job.error);
       continue;
     }
     job.func.setObjectAttr(kernels::objectToAttr(module.getContext(), job.result, job.spec));
     objects[job.name] = std::move(job.result.object);
   }
-  return use;
+  return build;
 }

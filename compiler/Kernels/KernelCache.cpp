@@ -13,6 +13,7 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/SHA256.h"
+#include "llvm/Support/Signals.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <link.h>
@@ -98,18 +99,23 @@ bool KernelCache::find(StringRef key, kernels::KernelObject &object) const {
 Error KernelCache::store(StringRef key, const kernels::KernelObject &object) const {
   std::string file = fileOf(key), bytes = kernels::toBytes(object);
   auto fail = [&](Error error) { return createFileError(file, std::move(error)); };
-  Expected<sys::fs::TempFile> temporary = sys::fs::TempFile::create(file + ".%%%%%%%%");
-  if (!temporary)
-    return fail(temporary.takeError());
-  raw_fd_ostream os(temporary->FD, /*shouldClose=*/false);
-  os << hashOf(bytes) << bytes;
-  os.flush();
-  if (std::error_code code = os.error()) {
-    os.clear_error(); // its destructor ends the program otherwise
-    consumeError(temporary->discard());
+  // Not a TempFile: that would take a '%' in the folder's name for a place to fill in.
+  SmallString<16> name;
+  sys::fs::createUniquePath("%%%%%%%%", name, /*MakeAbsolute=*/false);
+  std::string temporary = file + "." + name.str().str();
+  std::error_code code;
+  raw_fd_ostream os(temporary, code, sys::fs::CD_CreateNew);
+  if (code)
     return fail(errorCodeToError(code));
-  }
-  if (Error error = temporary->keep(file))
-    return fail(std::move(error));
-  return Error::success();
+  sys::RemoveFileOnSignal(temporary);
+  os << hashOf(bytes) << bytes;
+  os.close();
+  code = os.error();
+  os.clear_error(); // its destructor ends the program otherwise
+  if (!code)
+    code = sys::fs::rename(temporary, file);
+  if (code)
+    sys::fs::remove(temporary);
+  sys::DontRemoveFileOnSignal(temporary);
+  return code ? fail(errorCodeToError(code)) : Error::success();
 }

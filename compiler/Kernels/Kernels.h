@@ -28,20 +28,21 @@ std::unique_ptr<mlir::Pass> createPrintKernelSpecsPass();
 /// The object files of a module's kernels, by the name of their kernel.func.
 using KernelObjects = std::map<std::string, std::string>;
 
-/// What compileKernels had of its cache.
-struct CacheUse {
-  size_t found = 0, kernels = 0;
-  std::string problem; ///< why a kernel could not be kept; empty: all were
+/// What compileKernels did.
+struct KernelBuild {
+  size_t found = 0, kernels = 0;    ///< in the cache, and all
+  std::string problem;              ///< why a kernel could not be kept; empty: all were
+  std::vector<std::string> refused; ///< "kernel: reason" of those that Halide did not compile
 };
 
 /// Compiles every kernel.func of `module` whose recipe is not `reference` through Halide, on
 /// several threads, and sets its `object` attribute. A kernel that Halide refuses gets the
-/// reference recipe and an attribute `kernel.reference_reason`. Kernels come from `cache` where it
-/// has them, and are kept there; null: none. `progress` is called with (done, total), never
-/// concurrently.
-CacheUse compileKernels(mlir::ModuleOp module, const kernels::TargetCpu &target,
-                        const KernelCache *cache, KernelObjects &objects,
-                        const std::function<void(size_t, size_t)> &progress);
+/// reference recipe and an attribute `kernel.reference_reason`; where the machine lacked something,
+/// such as memory, there is an error. Kernels come from `cache` where it has them, and are kept
+/// there; null: none. `progress` is called with (done, total), never concurrently.
+mlir::FailureOr<KernelBuild> compileKernels(mlir::ModuleOp module, const kernels::TargetCpu &target,
+                                            const KernelCache *cache, KernelObjects &objects,
+                                            const std::function<void(size_t, size_t)> &progress);
 
 } // namespace rapt
 

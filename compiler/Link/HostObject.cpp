@@ -37,7 +37,7 @@ std::string link::requiredFeatures(const kernels::TargetCpu &cpu) {
                                          "avx512fp16",  "avx512vbmi",   "avx512vbmi2",
                                          "avx512ifma",  "avx512bitalg", "avx512vpopcntdq",
                                          "gfni",        "avxvnni",      "avxifma",
-                                         "avxvnniint8", "avxneconvert"};
+                                         "avxvnniint8", "avxneconvert", "sse4a"};
   std::string result;
   for (StringRef feature : cpu.features) {
     feature.consume_front("+");

@@ -118,16 +118,16 @@ link::TempDir::~TempDir() {
 }
 
 Error link::TempDir::create(StringRef output) {
-  // Beside the output, so that the rename at the end stays on one file system. createUniquePath
-  // would put a relative path under the system's temporary folder.
-  SmallString<128> model(output);
-  if (std::error_code code = sys::fs::make_absolute(model))
+  // Beside the output, so that the rename at the end stays on one file system.
+  SmallString<128> folder(output);
+  if (std::error_code code = sys::fs::make_absolute(folder))
     return fileError("cannot find the folder of", output, code);
-  sys::path::remove_filename(model);
-  sys::path::append(model, ".rapt-%%%%%%%%%%");
+  sys::path::remove_filename(folder);
   for (int attempt = 0; attempt < 8; ++attempt) {
-    SmallString<128> unique;
-    sys::fs::createUniquePath(model, unique, /*MakeAbsolute=*/false);
+    // Only of the name: a '%' in the folder's stays one.
+    SmallString<128> name, unique(folder);
+    sys::fs::createUniquePath(".rapt-%%%%%%%%%%", name, /*MakeAbsolute=*/false);
+    sys::path::append(unique, name);
     std::error_code code =
         sys::fs::create_directory(unique, /*IgnoreExisting=*/false, sys::fs::owner_all);
     if (!code) {

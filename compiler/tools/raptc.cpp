@@ -261,8 +261,11 @@ static std::string checkOutput(bool printsIr) {
   std::string cannot = "cannot write '" + output + "': ";
   if (exists && sys::fs::is_directory(status))
     return cannot + "it is a folder";
+  SmallString<128> path(output.getValue());
   if (exists && !sys::fs::is_regular_file(status)) // IR may go to a device; artifacts are renamed
     return printsIr ? "" : cannot + "it is not a regular file";
+  if (!sys::fs::make_absolute(path) && path.str().contains('%'))
+    return cannot + "the '%' in '" + path.str().str() + "' is taken for a place to fill in";
   StringRef folder = sys::path::parent_path(output);
   if (std::error_code code =
           sys::fs::access(folder.empty() ? "." : folder, sys::fs::AccessMode::Write))
@@ -331,6 +334,8 @@ static std::string readOptions(const char *argv0, rapt::CompileOptions &options)
   options.input = input;
   options.output = compileTo.getNumOccurrences() > 0 ? std::string() : output.getValue();
   options.writes = outputFiles();
+  if (tune.getNumOccurrences() > 0)
+    options.writes.push_back(tuneFile());
   options.externalDataDir = externalDataDir;
   options.targetCpu = targetCpu;
   options.tuning = tuning;
@@ -356,6 +361,19 @@ static std::string readOptions(const char *argv0, rapt::CompileOptions &options)
   return wrong.empty() ? parseValues(options) : wrong;
 }
 
+/// To a device or a pipe, whose place a rename would take.
+static Error writeInPlace(StringRef path, StringRef text) {
+  std::error_code code;
+  raw_fd_ostream os(path, code, sys::fs::CD_OpenExisting);
+  if (code)
+    return createFileError(path, code);
+  os << text;
+  os.close();
+  code = os.error();
+  os.clear_error(); // its destructor ends the program otherwise
+  return code ? createFileError(path, code) : Error(Error::success());
+}
+
 /// Writes what --compile-to prints: through a temporary file and a rename, so that the file is
 /// complete or not there.
 static bool writeIr(StringRef ir) {
@@ -363,7 +381,9 @@ static bool writeIr(StringRef ir) {
     os << ir;
     return Error::success();
   };
-  Error error = writeToOutput(output.empty() ? "-" : output.getValue(), write);
+  std::string to = output.empty() ? "-" : output.getValue();
+  bool isDevice = to != "-" && sys::fs::exists(to) && !sys::fs::is_regular_file(to);
+  Error error = isDevice ? writeInPlace(to, ir) : writeToOutput(to, write);
   if (!error)
     return true;
   errorStream() << "cannot write " << toString(std::move(error)) << "\n";

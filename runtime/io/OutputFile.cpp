@@ -12,18 +12,32 @@
 
 using namespace rapt::io;
 
+bool rapt::io::flushOutput(IoError &error) {
+  if (fflush(stdout) == 0 && !ferror(stdout))
+    return true;
+  return error.fail("cannot write to standard output: %s", strerror(errno));
+}
+
 OutputFile::OutputFile(const char *path, IoError &error) : path(path), error(error) {
   struct stat info;
   if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) { // a rename would replace the device
     errno = EINVAL;
     return;
   }
-  int length = snprintf(temporary, sizeof temporary, "%s.%ld.tmp", path, long(getpid()));
-  if (length < 0 || size_t(length) >= sizeof temporary) {
-    errno = ENAMETOOLONG;
-    return;
+  // In a container each process may have the same number, and one that was killed leaves its file.
+  constexpr int mostLeft = 1000;
+  int descriptor = -1;
+  for (int number = 0; descriptor < 0 && number < mostLeft; ++number) {
+    int length =
+        snprintf(temporary, sizeof temporary, "%s.%ld-%d.tmp", path, long(getpid()), number);
+    if (length < 0 || size_t(length) >= sizeof temporary) {
+      errno = ENAMETOOLONG;
+      return;
+    }
+    descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor < 0 && errno != EEXIST)
+      return;
   }
-  int descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (descriptor >= 0)
     file = fdopen(descriptor, "wb");
 }

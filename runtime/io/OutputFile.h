@@ -6,6 +6,9 @@
 
 namespace rapt::io {
 
+/// Whether all that was printed to standard output got there; else false with a text.
+bool flushOutput(IoError &error);
+
 /// A file under a temporary name in the folder of `path`; it gets its own name on commit and
 /// vanishes otherwise.
 class OutputFile {

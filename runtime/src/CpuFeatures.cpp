@@ -60,6 +60,7 @@ constexpr Feature table[] = {
     {"avxvnniint8", 7, 1, EDX, 4, Ymm},
     {"avxneconvert", 7, 1, EDX, 5, Ymm},
     {"lzcnt", extended + 1, 0, ECX, 5, None},
+    {"sse4a", extended + 1, 0, ECX, 6, None},
 };
 
 uint64_t readXcr0() {

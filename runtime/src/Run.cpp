@@ -4,6 +4,7 @@
 // nothing is allocated on this path.
 //===------------------------------------------------------------------------------------===//
 #include "Error.h"
+#include "FloatMode.h"
 #include "Workspace.h"
 
 using namespace rapt;
@@ -51,6 +52,7 @@ rapt_status rapt_run(rapt_workspace *workspace, const rapt_tensor *inputs, int32
   error.clear();
   if (workspace->profile.isOn())
     workspace->profile.begin(binding.dims);
+  FloatMode mode;
   if (model->abi->run(&workspace->contexts[0].abi, binding.dims, binding.inputs, binding.outputs,
                       workspace->memory, model->weights, binding.resultDims))
     return fail(RAPT_ERROR_RUN, "the model refuses these values: %s",

@@ -10,6 +10,7 @@
 //===------------------------------------------------------------------------------------===//
 #include "ThreadPool.h"
 #include "CpuCount.h"
+#include "FloatMode.h"
 #include "Profile.h"
 
 #include <algorithm>
@@ -147,6 +148,7 @@ uint32_t ThreadPool::work(Context &context) {
 }
 
 void *ThreadPool::workerMain(void *argument) {
+  FloatMode mode;
   Worker *worker = static_cast<Worker *>(argument);
   worker->pool->workerLoop(*worker->context);
   return nullptr;

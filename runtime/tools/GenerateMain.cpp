@@ -7,6 +7,7 @@
 #include "FlagReader.h"
 #include "Generate.h"
 #include "Json.h"
+#include "OutputFile.h"
 
 #include <limits.h>
 #include <string.h>
@@ -192,7 +193,7 @@ int rapt::tools::generateMain(const char *program, int argc, char **argv) {
   }
   if (options.help) {
     printf("usage: %s generate MODEL.so --prompt-ids 1,5,7 [flags]\n\n%s", program, help);
-    return 0;
+    return flushOutput(error) ? 0 : 1;
   }
   List<Continuation> results;
   bool done = generate(options, results, error);
@@ -204,7 +205,8 @@ int rapt::tools::generateMain(const char *program, int argc, char **argv) {
     printJson(options, results, done ? nullptr : error.text);
   else if (done || made)
     printLines(results);
-  if (done)
+  bool written = !done || flushOutput(error);
+  if (done && written)
     return 0;
   fflush(stdout);
   fprintf(stderr, "%s generate: error: %s\n", program, error.text);

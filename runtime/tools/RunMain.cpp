@@ -7,6 +7,7 @@
 #include "RunMain.h"
 #include "Arrays.h"
 #include "Compare.h"
+#include "OutputFile.h"
 #include "ProfileReport.h"
 #include "RandomInput.h"
 #include "RunOptions.h"
@@ -345,11 +346,16 @@ int rapt_run_main(int argc, char **argv, const rapt_abi_model *embedded) {
     fprintf(stderr, "%s: error: %s (see --help)\n", options.program, error.text);
     return Usage;
   }
+  int status = Done;
   if (options.help)
     printHelp(options, embedded);
   else if (options.version)
     printf("rapt-run %s (model interface %u)\n", rapt_version(), RAPT_ABI_VERSION);
   else
-    return Session(options).run(embedded);
-  return Done;
+    status = Session(options).run(embedded);
+  if (status == Done && !rapt::io::flushOutput(error)) {
+    fprintf(stderr, "%s: error: %s\n", options.program, error.text);
+    return Failed;
+  }
+  return status;
 }

@@ -43,13 +43,22 @@ static H::Target halideTarget(const TargetCpu &cpu, bool strict) {
                 has("avx512bw");
   set(H::Target::SSE41, has("sse4.1"));
   set(H::Target::AVX, has("avx"));
-  set(H::Target::AVX2, has("avx2"));
+  // Halide takes these for processors that have more than their names say.
+  auto hasAll = [&](std::initializer_list<const char *> names) {
+    return std::all_of(names.begin(), names.end(), has);
+  };
+  bool haswell = hasAll({"avx2", "fma", "f16c", "bmi", "bmi2", "lzcnt", "movbe"});
+  bool zen4 =
+      avx512 && haswell && cpu.cpu.starts_with("znver") &&
+      hasAll({"sse4a", "gfni", "vaes", "vpclmulqdq", "avx512cd", "avx512ifma", "avx512vbmi",
+              "avx512vbmi2", "avx512vnni", "avx512bf16", "avx512bitalg", "avx512vpopcntdq"});
+  set(H::Target::AVX2, haswell);
   set(H::Target::FMA, has("fma"));
   set(H::Target::F16C, has("f16c"));
   set(H::Target::AVX512, avx512);
   set(H::Target::AVX512_Skylake, avx512);
-  set(H::Target::AVX512_Zen4, avx512 && (cpu.cpu == "znver4" || cpu.cpu == "znver5"));
-  set(H::Target::AVX512_Zen5, avx512 && cpu.cpu == "znver5");
+  set(H::Target::AVX512_Zen4, zen4);
+  set(H::Target::AVX512_Zen5, zen4 && cpu.cpu == "znver5" && has("avxvnni"));
   set(H::Target::StrictFloat, strict);
   return target;
 }

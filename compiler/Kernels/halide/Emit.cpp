@@ -36,18 +36,23 @@ std::string pack(bool compiled, const KernelObject &object, const std::string &e
   return compiled ? "1" + toBytes(object) : "0" + error;
 }
 
-bool unpack(const std::string &answer, KernelObject &object, std::string &error) {
+bool unpack(const std::string &answer, KernelObject &object, std::string &error,
+            bool &isInterrupted) {
   if (answer.starts_with('1') && fromBytes(std::string_view(answer).substr(1), object))
     return true;
-  error =
-      answer.starts_with('0') ? answer.substr(1) : "the kernel compiler gave no complete answer";
+  isInterrupted = !answer.starts_with('0');
+  error = isInterrupted ? "the kernel compiler gave no complete answer" : answer.substr(1);
   return false;
 }
 
 } // namespace
 
 bool emitKernel(const KernelSpec &spec, const Schedule &schedule, const TargetCpu &target,
-                const std::string &symbolPrefix, KernelObject &result, std::string &error) {
+                const std::string &symbolPrefix, KernelObject &result, std::string &error,
+                bool *isInterrupted) {
+  bool unused;
+  bool &interrupted = isInterrupted ? *isInterrupted : unused;
+  interrupted = false;
   result = {};
   error.clear();
   if (isEmpty(spec)) {
@@ -61,11 +66,13 @@ bool emitKernel(const KernelSpec &spec, const Schedule &schedule, const TargetCp
   int ends[2];
   if (pipe(ends) != 0) {
     error = std::string("cannot make a pipe to the kernel compiler: ") + strerror(errno);
+    interrupted = true;
     return false;
   }
   pid_t child = fork();
   if (child < 0) {
     error = std::string("cannot start the kernel compiler: ") + strerror(errno);
+    interrupted = true;
     close(ends[0]);
     close(ends[1]);
     return false;
@@ -87,12 +94,17 @@ bool emitKernel(const KernelSpec &spec, const Schedule &schedule, const TargetCp
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
+    error = "the kernel compiler was killed, as happens where memory is short";
+    interrupted = true;
+    return false;
+  }
   if (WIFSIGNALED(status)) {
     error = "the kernel compiler ended with signal " + std::to_string(WTERMSIG(status)) + " on\n" +
             spec.print() + schedule.print();
     return false;
   }
-  return unpack(answer, result, error);
+  return unpack(answer, result, error, interrupted);
 }
 
 } // namespace rapt::kernels::halide

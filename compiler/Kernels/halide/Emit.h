@@ -13,11 +13,13 @@
 namespace rapt::kernels::halide {
 
 /// Compiles `spec` under `schedule` for `target` to one object file whose symbols start with
-/// `symbolPrefix`. Returns true and fills `result`, or returns false with a text in `error`. The
-/// same arguments give the same bytes. May be called from several threads at once only if Halide
-/// allows it: calls are serialised inside where it does not.
+/// `symbolPrefix`. Returns true and fills `result`, or returns false with a text in `error`;
+/// `isInterrupted` then says whether the machine lacked something, such as memory or processes, and
+/// the kernel is not at fault. The same arguments give the same bytes. May be called from several
+/// threads at once.
 bool emitKernel(const KernelSpec &spec, const Schedule &schedule, const TargetCpu &target,
-                const std::string &symbolPrefix, KernelObject &result, std::string &error);
+                const std::string &symbolPrefix, KernelObject &result, std::string &error,
+                bool *isInterrupted = nullptr);
 
 /// "21.0.0"
 std::string version();

@@ -2,6 +2,7 @@
 
 #include "ThreadPool.h"
 #include "CpuCount.h"
+#include "FloatMode.h"
 #include "Helpers.h"
 
 #include <atomic>
@@ -69,6 +70,36 @@ TEST(ThreadPool, ManyShortLoops) {
   }
   for (int k = 0; k < 16; ++k)
     EXPECT_EQ(counts[size_t(k)], expected[k]);
+}
+
+// A program may flush denormals on the thread that makes a workspace; workers do not.
+TEST(ThreadPool, WorkersKeepDenormals) {
+  constexpr unsigned flush = 0x8040;
+  unsigned before = _mm_getcsr();
+  _mm_setcsr(before | flush);
+  Pool pool(2);
+  unsigned here = 0;
+  {
+    FloatMode mode;
+    here = _mm_getcsr();
+  }
+  EXPECT_EQ(_mm_getcsr() & flush, flush);
+  _mm_setcsr(before);
+  EXPECT_EQ(here & flush, 0u);
+  struct Seen {
+    std::atomic<int> inside{0};
+    std::atomic<unsigned> modes{0};
+  } seen;
+  auto look = [](rapt_abi_context *, int, uint8_t *closure) {
+    auto *self = reinterpret_cast<Seen *>(closure);
+    self->modes.fetch_or(_mm_getcsr());
+    self->inside.fetch_add(1);
+    while (self->inside.load() < 2) // so that both threads have one
+      _mm_pause();
+    return 0;
+  };
+  EXPECT_EQ(pool.loop(look, 0, 2, &seen), 0);
+  EXPECT_EQ(seen.modes.load() & flush, 0u);
 }
 
 TEST(ThreadPool, NestedLoopsRunInline) {
