@@ -16,13 +16,6 @@ using namespace rapt::kernels;
 
 namespace {
 
-bool usesLoopBelow(const ExprRef &expr, int count) {
-  if (expr->kind == Expr::Kind::Loop)
-    return expr->integer < count;
-  return std::any_of(expr->operands.begin(), expr->operands.end(),
-                     [&](const ExprRef &operand) { return usesLoopBelow(operand, count); });
-}
-
 /// Whether the first `count` indices of a load are Loop(0), ..., Loop(count - 1).
 bool leadsWithLoops(const Expr &load, int count) {
   if (static_cast<int>(load.operands.size()) < count)

@@ -172,8 +172,9 @@ RAPT_API rapt_status rapt_workspace_size(const rapt_model *model, const rapt_ten
                                          int32_t num_inputs, int32_t num_threads, uint64_t *bytes);
 
 /* Makes a workspace for `model`; `options` may be null. It starts num_threads - 1 threads of its
- * own, so that runs on two workspaces never wait for each other; they sleep between runs. The
- * caller destroys *workspace. Errors: RAPT_ERROR_ARGUMENT, _MEMORY. Any thread. */
+ * own, so that runs on two workspaces never wait for each other; they have the calling thread's
+ * affinity mask and sleep between runs. The caller destroys *workspace. Errors:
+ * RAPT_ERROR_ARGUMENT, _MEMORY. Any thread. */
 RAPT_API rapt_status rapt_workspace_create(rapt_model *model, const rapt_workspace_options *options,
                                            rapt_workspace **workspace);
 
@@ -279,7 +280,9 @@ RAPT_API int32_t rapt_dtype_bytes(int32_t dtype);
 RAPT_API uint64_t rapt_tensor_bytes(const rapt_tensor *tensor);
 
 /* Threads for num_threads = 0: RAPT_NUM_THREADS when that is a number from 1 to 1024, else the CPUs
- * in this process's affinity mask, limited by its cgroup's CPU quota (rounded up). At least 1. */
+ * in the calling thread's affinity mask, limited by the process's cgroup's CPU quota (rounded up).
+ * At least 1. The mask of a thread that something has pinned, as OpenMP does where OMP_PROC_BIND
+ * is set, has one CPU. */
 RAPT_API int32_t rapt_default_num_threads(void);
 
 /* "0.1.0". */
