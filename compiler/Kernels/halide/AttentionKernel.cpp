@@ -140,12 +140,12 @@ H::Expr AttentionKernel::scoreAt(const H::Expr &product, const H::Expr &at,
   return scoreOf(lowering, attention, product, keyBias(at, h, b), {b, h, row, key}, at);
 }
 
-H::Expr AttentionKernel::valueAt(const H::Expr &key) const {
+H::Expr AttentionKernel::valueAt(const H::Expr &key, const H::Expr &column) const {
   H::Expr kvHead = h / static_cast<int>(attention.heads / attention.kvHeads);
   if (valueDim == paddedValue)
-    return translate(attention.value, kvHead, key, d);
-  return H::select(d < valueDim, translate(attention.value, kvHead, key, H::min(d, valueDim - 1)),
-                   0.0f);
+    return translate(attention.value, kvHead, key, column);
+  return H::select(column < valueDim,
+                   translate(attention.value, kvHead, key, H::min(column, valueDim - 1)), 0.0f);
 }
 
 void AttentionKernel::defineOperands() {
@@ -170,23 +170,25 @@ void AttentionKernel::defineOperands() {
     keyPanels(rest, d, H::min(wholePanels, panels - 1), c, h, b) =
         keyAt(wholePanels * panel + rest);
   }
+  // A register tile of sums reads its columns of all keys one after the other.
+  H::Expr column = dt * valueTile + di;
   if (!skipsTiles || !strip || !packValues) {
-    valueRows(d, j, c, h, b) = valueAt(packValues ? H::min(j, keys - 1) : H::Expr(j));
+    valueRows(di, j, dt, c, h, b) = valueAt(packValues ? H::min(j, keys - 1) : H::Expr(j), column);
     return;
   }
   byTaskKey = H::RDom(0, panel, 0, panels, "by_task_key");
   restrictTask(byTaskKey, byTaskKey.y);
   H::Expr key = byTaskKey.y * panel + byTaskKey.x;
-  valueRows(d, j, c, h, b) = H::undef<float>();
-  valueRows(d, key, c, h, b) = valueAt(H::min(key, keys - 1));
+  valueRows(di, j, dt, c, h, b) = H::undef<float>();
+  valueRows(di, key, dt, c, h, b) = valueAt(H::min(key, keys - 1), column);
 }
 
 void AttentionKernel::defineSums() {
   H::Expr chunk = strip ? H::Expr(t / taskBlocks) : H::Expr(0);
   if (!skipsTiles) {
     H::RDom rj(0, keys, "rj");
-    weighted(di, r, dt, t, h, b) += weights(rj % panel, rj / panel, r, t, h, b) *
-                                    valueRows(dt * valueTile + di, rj, chunk, h, b);
+    weighted(di, r, dt, t, h, b) +=
+        weights(rj % panel, rj / panel, r, t, h, b) * valueRows(di, rj, dt, chunk, h, b);
     return;
   }
   H::RDom byKey(0, panel, 0, panels, "rj");
@@ -195,7 +197,7 @@ void AttentionKernel::defineSums() {
   if (!packValues)
     byKey.where(byKey.x < keys - panelAt(byKey.y) * panel);
   weighted(di, r, dt, t, h, b) +=
-      weights(byKey.x, byKey.y, r, t, h, b) * valueRows(dt * valueTile + di, key, chunk, h, b);
+      weights(byKey.x, byKey.y, r, t, h, b) * valueRows(di, key, dt, chunk, h, b);
 }
 
 /// The products of the queries of a block and the keys of a panel, where `isThere`.
@@ -281,7 +283,7 @@ void AttentionKernel::defineHidden() {
   hiddenCount(r, t, h, b) = 0.0f;
   hiddenCount(r, t, h, b) += weight;
   hiddenSum(d, r, t, h, b) = 0.0f;
-  hiddenSum(d, r, t, h, b) += weight * valueAt(all);
+  hiddenSum(d, r, t, h, b) += weight * valueAt(all, d);
 }
 
 H::Func AttentionKernel::define() {
@@ -328,7 +330,7 @@ H::Func AttentionKernel::define() {
     H::RDom all(0, keys, "all");
     all.where(emptyBlock(t, h, b) != 0);
     meanValue(d, t, h, b) = 0.0f;
-    meanValue(d, t, h, b) += valueAt(all);
+    meanValue(d, t, h, b) += valueAt(all, d);
     result(d, r, t, h, b) = H::select(empty, meanValue(d, t, h, b) * (1.0f / keys), sum * factor);
   } else if (canBeEmpty && attention.emptyRow == AttentionStage::EmptyRow::Mean) {
     // Every key of such a row has weight 1, excluded ones too.

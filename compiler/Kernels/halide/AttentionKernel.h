@@ -79,7 +79,7 @@ private:
                          const Halide::Expr &last) const {
     return lowering.translate(expr, {b, head, row, last});
   }
-  Halide::Expr valueAt(const Halide::Expr &key) const;
+  Halide::Expr valueAt(const Halide::Expr &key, const Halide::Expr &column) const;
   Halide::Expr keyBiasAt() const;
   Halide::Expr scoreAt(const Halide::Expr &product, const Halide::Expr &at,
                        const Halide::Expr &key) const;

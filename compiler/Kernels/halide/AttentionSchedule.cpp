@@ -92,9 +92,9 @@ void AttentionKernel::scheduleOperands(const Place &perHead, const Place &perBlo
   if (packValues) {
     perHead(valueRows);
     if (skipsTiles && strip)
-      valueRows.update().reorder(d, byTaskKey.x, byTaskKey.y).vectorize(d, lanes, roundUp);
+      valueRows.update().reorder(di, dt, byTaskKey.x, byTaskKey.y).vectorize(di, lanes, roundUp);
     else
-      valueRows.vectorize(d, lanes, roundUp);
+      valueRows.reorder(di, dt, j).vectorize(di, lanes, roundUp);
   }
   perBlock(queryRows);
   vectorizeExactly(queryRows, d, Extent{headDim, {}}, lanes);
