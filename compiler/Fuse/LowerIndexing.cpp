@@ -26,11 +26,16 @@ using onnx::SymbolicExpr;
 /// Constants of more elements than this are not read to find their range.
 static constexpr int64_t kRangeLimit = 65536;
 
+/// At most this many operations are looked at on the way: bounds may have bounds in turn.
+static constexpr int kRangeSteps = 256;
+
 /// The least and the greatest number of an integer tensor, when they can be known.
 struct IndexRange {
   SymbolicExpr least, greatest;
 };
-static std::optional<IndexRange> rangeOf(Lowering &lowering, Value value) {
+static std::optional<IndexRange> rangeOf(Lowering &lowering, Value value, int &steps) {
+  if (--steps < 0)
+    return std::nullopt;
   const onnx::Content &content = lowering.content(value);
   if (content.isAffine() && content.base().kind == onnx::Element::Int) {
     IndexRange range{content.base().expr, content.base().expr};
@@ -66,13 +71,13 @@ static std::optional<IndexRange> rangeOf(Lowering &lowering, Value value) {
     return std::nullopt;
   if (isa<onnx::ReshapeOp, onnx::TransposeOp, onnx::ExpandOp, onnx::SliceOp, onnx::SqueezeOp,
           onnx::UnsqueezeOp, onnx::IdentityOp, onnx::GatherOp, onnx::GatherElementsOp>(op))
-    return rangeOf(lowering, op->getOperand(0));
+    return rangeOf(lowering, op->getOperand(0), steps);
   if (auto cast = dyn_cast<onnx::CastOp>(op);
       cast && tensorType(cast.getInput()).getElementType().isInteger(32))
-    return rangeOf(lowering, cast.getInput());
+    return rangeOf(lowering, cast.getInput(), steps);
   if (auto clip = dyn_cast<onnx::ClipOp>(op); clip && clip.getMin() && clip.getMax()) {
-    std::optional<IndexRange> least = rangeOf(lowering, clip.getMin()),
-                              greatest = rangeOf(lowering, clip.getMax());
+    std::optional<IndexRange> least = rangeOf(lowering, clip.getMin(), steps),
+                              greatest = rangeOf(lowering, clip.getMax(), steps);
     // min(max(x, least), greatest), also where the bounds are in the wrong order.
     if (least && greatest)
       return IndexRange{SymbolicExpr::min(least->least, greatest->least), greatest->greatest};
@@ -103,7 +108,8 @@ Indices Lowering::checkIndices(Operation *op, Value indices, Value data, int64_t
     taken = taken.through(AffineMap::get(taking.size(), 0, place, builder.getContext()));
     taken.window = true;
   }
-  if (std::optional<IndexRange> range = rangeOf(*this, indices)) {
+  int steps = kRangeSteps;
+  if (std::optional<IndexRange> range = rangeOf(*this, indices, steps)) {
     bool nonNegative = range->least.lowerBound() >= 0;
     bool above =
         nonNegative || SymbolicExpr::provablyAtMost(SymbolicExpr(0) - extent, range->least);

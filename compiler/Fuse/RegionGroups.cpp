@@ -238,20 +238,23 @@ bool RegionGroups::dependsOn(Operation *op, const Group *group) const {
 /// `op` can join `group` after it: it reads members in place, and nothing that needs the group
 /// first.
 bool RegionGroups::mayFollow(Operation *op, const Group *group) const {
+  // What reads no member is most of the block: it is told apart before any path is followed.
+  SmallVector<Operation *> others;
   bool reads = false;
-  if (llvm::any_of(countsOf(op), [&](Operation *count) { return dependsOn(count, group); }))
-    return false;
   for (Value tensor : tensorsRead(op)) {
     Operation *producer = tensor.getDefiningOp();
     if (producer && of(producer) == group) {
       reads = true;
       if (!readsAtLoops(op, tensor))
         return false;
-    } else if (producer && dependsOn(producer, group)) {
-      return false;
+    } else if (producer) {
+      others.push_back(producer);
     }
   }
-  return reads;
+  if (!reads)
+    return false;
+  llvm::append_range(others, countsOf(op));
+  return llvm::none_of(others, [&](Operation *other) { return dependsOn(other, group); });
 }
 
 /// Adds consumers in program order while they fit, then keeps the longest run of them that leaves
