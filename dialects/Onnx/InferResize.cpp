@@ -70,11 +70,10 @@ LogicalResult inferResize(ShapeInference &shapes, ResizeOp op) {
       failed(checkOneOf(op, op.getNearestMode(),
                         {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"},
                         "nearest_mode")) ||
-      failed(
-          checkOneOf(op, transformation,
-                     {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
-                      "asymmetric", "tf_crop_and_resize"},
-                     "coordinate_transformation_mode")))
+      failed(checkOneOf(op, transformation,
+                        {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel",
+                         "align_corners", "asymmetric", "tf_crop_and_resize"},
+                        "coordinate_transformation_mode")))
     return failure();
   if (sizes->size() != axes.size() || op.getScales().size() != axes.size())
     return op.emitOpError() << "has " << sizes->size() << " sizes and " << op.getScales().size()

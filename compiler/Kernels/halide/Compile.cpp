@@ -136,16 +136,17 @@ static Recipe buildVariant(std::unique_ptr<Lowering> &lowering, const KernelSpec
 /// there. Even ones only for the two largest heights, as others do not serve more rows.
 static std::vector<Plan> gemmPlans(const Schedule &schedule, const Extent &rows) {
   int largest = static_cast<int>(schedule.tileRows);
-  auto plan = [&](int height, int64_t maxRows, int64_t evenUpTo = 0) {
-    std::string suffix = "_r" + std::to_string(height) + (evenUpTo ? "_even" : "");
-    RowTile tile{height, evenUpTo, schedule.prefetch > 0};
+  auto plan = [&](int height, int64_t maxRows, int64_t evenUpTo = 0, bool many = false) {
+    std::string suffix = "_r" + std::to_string(height) + (evenUpTo ? "_even" : many ? "_many" : "");
+    bool fetch = schedule.prefetch > 0;
+    RowTile tile{height, evenUpTo, fetch, fetch && many};
     return Plan{suffix, height, maxRows, tile, {}};
   };
   if (rows.isStatic()) {
     int64_t blocks = (rows.factor + largest - 1) / largest;
     int height = static_cast<int>((rows.factor + blocks - 1) / blocks);
     bool even = blocks > 2 && rows.factor <= schedule.evenRows && rows.factor % height != 0;
-    return {plan(height, 0, even ? rows.factor : 0)};
+    return {plan(height, 0, even ? rows.factor : 0, !even && blocks > 2)};
   }
   std::vector<Plan> plans;
   for (int height = 1; height <= largest; ++height) {
@@ -154,7 +155,7 @@ static std::vector<Plan> gemmPlans(const Schedule &schedule, const Extent &rows)
     if (high && schedule.evenRows > 2 * height)
       plans.push_back(plan(height, schedule.evenRows, schedule.evenRows));
   }
-  plans.push_back(plan(largest, 0));
+  plans.push_back(plan(largest, 0, 0, true));
   return plans;
 }
 

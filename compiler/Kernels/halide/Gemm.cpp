@@ -74,8 +74,8 @@ class GemmKernel {
 public:
   GemmKernel(Lowering &lowering, const GemmMatch &match, const RowTile &tile, Recipe &recipe)
       : lowering(lowering), match(match), loop(match.contraction->loop), height(tile.rows),
-        evenUpTo(tile.evenUpTo), fetch(tile.fetch), recipe(recipe), rank(loop.parallel),
-        nr(static_cast<int>(lowering.schedule.tileCols)),
+        evenUpTo(tile.evenUpTo), fetch(tile.fetch), rowsAhead(tile.fetchRows), recipe(recipe),
+        rank(loop.parallel), nr(static_cast<int>(lowering.schedule.tileCols)),
         columns(static_cast<int>(loop.loops[rank - 1].factor)),
         depth(static_cast<int>(loop.loops[rank].factor)), panels((columns + nr - 1) / nr),
         groupSize(std::max(1, panels / 16)), groups((panels + groupSize - 1) / groupSize),
@@ -107,6 +107,7 @@ private:
   void scheduleOut(std::vector<H::VarOrRVar> order, size_t firstTask,
                    const std::vector<H::VarOrRVar> &outermost = {});
   void scheduleSums(H::Func acc, int tileRows);
+  bool lhsIsDense() const;
   void fetchPanels(const H::Expr &inTurn, const std::vector<PanelPrefetch::Place> &places);
 
   Lowering &lowering;
@@ -114,7 +115,7 @@ private:
   const LoopStage &loop;
   int height;
   int64_t evenUpTo;
-  bool fetch;
+  bool fetch, rowsAhead;
   Recipe &recipe;
   int rank, nr, columns, depth, panels;
   /// About 16 groups of neighbouring panels: a thread that takes a group fetches most panels for
@@ -273,6 +274,17 @@ void GemmKernel::scheduleEven() {
   fetchPanels(blocks, {{acc.name(), "tall$y", 0}, {lowAcc.name(), "low$y", talls}});
 }
 
+/// Whether rows of A are an input's rows of K floats, one behind the other.
+bool GemmKernel::lhsIsDense() const {
+  const std::vector<ExprRef> &indices = match.a->operands;
+  if (!readsRows(lowering, match.a, rank) || indices.size() < 2 ||
+      !isLoop(indices[indices.size() - 2], rank - 2))
+    return false;
+  const Tensor &tensor = lowering.spec.tensors[match.a->integer];
+  return tensor.type == ScalarType::F32 && tensor.shape.back().isStatic() &&
+         tensor.shape.back().factor == depth;
+}
+
 /// `inTurn`: row blocks that read a panel one after the other.
 void GemmKernel::fetchPanels(const H::Expr &inTurn,
                              const std::vector<PanelPrefetch::Place> &places) {
@@ -289,6 +301,12 @@ void GemmKernel::fetchPanels(const H::Expr &inTurn,
   pass->reduction = depth;
   pass->stepsAhead = stepsAhead;
   pass->linesPerStep = static_cast<int>(lowering.schedule.prefetch);
+  if (rowsAhead) {
+    pass->rowVar = "mi";
+    pass->height = height;
+    if (lhsIsDense())
+      pass->lhs = lowering.inputs[match.a->integer].name();
+  }
   recipe.pass = pass;
 }
 

@@ -19,8 +19,9 @@ public:
 };
 
 /// Inserts prefetches into the reduction loops that read panels of `weight`. Step k of row block b
-/// fetches what lies one panel further than where the share of (b, k) begins in this one; with a
-/// single block, some of what step k + stepsAhead reads.
+/// fetches what lies one panel further than where the share of (b, k) begins in this one, and a
+/// share of the rows that block b + 1 reads; with a single block, some of what step k + stepsAhead
+/// reads. Before the sums of a block, what its epilogue reads of each row is fetched.
 class PanelPrefetch : public Prefetch {
 public:
   /// An accumulator, and the row block that it computes: the value of the innermost enclosing loop
@@ -37,6 +38,9 @@ public:
   int reduction = 0;    ///< K
   int linesPerStep = 1; ///< prefetches in each step
   int stepsAhead = 0;
+  std::string rowVar; ///< epilogue: its loop over the rows of a block; none: nothing is fetched
+  std::string lhs;    ///< rows of K floats, one behind the other; none: nothing is fetched
+  int height = 0;     ///< rows of a block
 
   /// One of several places may be missing, as tiles of which the number is known to be zero are.
   bool foundAny() const override;
@@ -48,6 +52,7 @@ protected:
 private:
   std::vector<std::string> enclosing;
   Halide::Expr valueOf(const std::string &var) const;
+  Halide::Internal::Stmt withinSums(const Halide::Internal::For *loop);
 };
 
 /// Inserts prefetches before the reduction loops of an accumulator: rows that a later block or task

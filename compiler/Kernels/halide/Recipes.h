@@ -30,8 +30,9 @@ bool buildLoops(Lowering &lowering, Recipe &recipe);
 /// tile.rows).
 struct RowTile {
   int rows = 0;
-  int64_t evenUpTo = 0; ///< the most rows of an even kernel; 0: not even
-  bool fetch = false;   ///< schedule.prefetch lines of what comes next, in each step
+  int64_t evenUpTo = 0;   ///< the most rows of an even kernel; 0: not even
+  bool fetch = false;     ///< schedule.prefetch lines of what comes next, in each step
+  bool fetchRows = false; ///< and of the rows that the next tile and an epilogue read
 };
 bool buildGemm(Lowering &lowering, const RowTile &tile, Recipe &recipe);
 /// `tileRows` as above.

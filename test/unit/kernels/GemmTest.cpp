@@ -110,6 +110,21 @@ TEST(Gemm, AnyNumberOfRows) { // shared out by tiles of two heights, and by over
   }
 }
 
+TEST(Gemm, ManyRowsWhoseTilesFetchRowsForTheNext) {
+  for (bool narrow : {false, true})
+    for (auto epilogue : {Linear::Gelu, Linear::Residual})
+      for (bool isStatic : {false, true}) {
+        Schedule s = schedule(Recipe::Gemm, narrow);
+        s.prefetch = 1;
+        Extent rows = isStatic ? fixed(301) : Extent{1, {0, 1}};
+        Linear linear(rows, 200, 3 * s.tileCols + 7, s, epilogue, isStatic ? 0 : 2);
+        checkAll(linear.b.spec, s,
+                 isStatic ? std::vector<std::vector<int64_t>>{{}}
+                          : std::vector<std::vector<int64_t>>{{1, 8}, {3, 43}, {1, 600}},
+                 1e-5);
+      }
+}
+
 TEST(Gemm, RowsThatAlwaysFillTiles) { // 14 a batch: no tile is one row less than seven
   Builder b(1);
   Schedule s = schedule(Recipe::Gemm);
