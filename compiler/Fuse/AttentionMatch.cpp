@@ -208,6 +208,8 @@ static Value belowMask(onnx::WhereOp where, AttentionMatch &match, std::string &
   if (!seenWhenTrue && !isSentinel(where.getX()))
     return fail("masked scores are not set to -inf or to a constant of at most -1e4");
   Value scores = seenWhenTrue ? where.getX() : where.getY();
+  if (!match.addedMasks.empty())
+    return fail("masks below a bias set the scores to a sentinel more than once");
   auto element = cast<FloatType>(tensorType(where.getOutput()).getElementType());
   double stored = *scalarConstant(seenWhenTrue ? where.getY() : where.getX());
   // What the sentinel is by the time it reaches the softmax, in the arithmetic of the graph.
@@ -303,14 +305,16 @@ static Value stepUp(Value value, AttentionMatch &match, std::string &reason) {
     reason = "a bias is added before scores are cast to a narrower type";
     return {};
   }
-  if (isa<onnx::AddOp>(op)) {
-    int scores = leadsToMatMul(op->getOperand(0)) ? 0 : 1;
-    match.biases.push_back({op->getOperand(1 - scores), match.factor});
+  if (isa<onnx::AddOp, onnx::SubOp>(op)) { // XLNet and Funnel take masks away from the scores
+    bool isSum = isa<onnx::AddOp>(op);
+    int scores = !isSum || leadsToMatMul(op->getOperand(0)) ? 0 : 1;
+    BiasTerm bias{op->getOperand(1 - scores), isSum ? match.factor : -match.factor};
+    if (!match.addedMasks.empty() && !sumIsWithin(bias, kOrdinary)) {
+      reason = "a bias that may be large comes before scores are set to a finite sentinel";
+      return {};
+    }
+    match.biases.push_back(bias);
     return op->getOperand(scores);
-  }
-  if (isa<onnx::SubOp>(op)) { // XLNet and Funnel take masks away from the scores
-    match.biases.push_back({op->getOperand(1), -match.factor});
-    return op->getOperand(0);
   }
   if (auto where = dyn_cast<onnx::WhereOp>(op))
     return belowMask(where, match, reason);
@@ -358,17 +362,18 @@ std::optional<AttentionMatch> matchAttention(onnx::SoftmaxOp softmax, std::strin
       break;
     }
     // A softmax does not change with what is added to all of a row; a tanh does, and so does what
-    // comes later: the finite sentinel of a mask, or a sink.
+    // comes later: the finite sentinel of a mask, which may be a bias, or a sink.
     shifted = withoutMaximum(value);
     bool moves = match.sink || match.softcap != 0 || !match.masks.empty() ||
-                 !match.addedMasks.empty() || match.weakMask;
+                 !match.biases.empty() || !match.addedMasks.empty() || match.weakMask;
     value = shifted && !moves ? shifted : stepUp(value, match, reason);
     if (!value)
       return std::nullopt;
   }
   // Where nothing is -inf, the maximum with the lowest float changes nothing.
   auto isInfinite = [](const MaskTerm &mask) { return std::isinf(mask.sentinel); };
-  if (match.keptFinite && (llvm::any_of(match.masks, isInfinite) || !leastSum(match.biases))) {
+  if (match.keptFinite && (llvm::any_of(match.masks, isInfinite) || !leastSum(match.biases) ||
+                           (!match.addedMasks.empty() && !sumIsWithin(match.biases, kOrdinary)))) {
     reason = "scores are kept above a number that masks may be below";
     return std::nullopt;
   }

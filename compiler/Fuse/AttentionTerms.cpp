@@ -18,9 +18,6 @@ using onnx::SymbolicExpr;
 /// The lowest f32 over 16, rounded: what is left of it where scores are divided after the mask.
 constexpr double kScaledLowest = -2e37;
 
-/// Less than half a unit in the last place of kScaledLowest.
-constexpr double kOrdinary = 1e29;
-
 /// Scores and biases of f16 within this are far from the lowest f16.
 constexpr double kOrdinaryHalf = 1e4;
 

@@ -13,6 +13,10 @@
 
 namespace rapt::fuse {
 
+/// Less than half a unit in the last place of the lowest f32 over 16: beside such a sentinel,
+/// numbers within this change nothing.
+inline constexpr double kOrdinary = 1e29;
+
 /// The least that the sum of `terms` can be, in the arithmetic of the graph and in its order; none
 /// unless the sum is provably finite: two masks of the lowest float are -inf where both exclude a
 /// key. Integers that the graph does not compute from constants count as 0 or 1, which is what

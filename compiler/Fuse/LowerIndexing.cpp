@@ -354,75 +354,6 @@ LogicalResult lowerRotaryEmbedding(Lowering &lowering, onnx::RotaryEmbeddingOp o
   return success();
 }
 
-/// One operand of a Concat.
-struct Part {
-  View source;
-  Value start;             ///< of it, in the result
-  Value last;              ///< index of its own, -1 where it is empty
-  bool maybeEmpty = false; ///< then it is read at 0
-  Value offset, end;       ///< of a slice: where it begins, and the last index of what it is of
-};
-
-/// Every part is read at a place that exists, whichever is chosen: indices are clamped. A part that
-/// is empty is read at 0, where the host has room for one element in each empty dim; a slice that
-/// may be empty is read where it lies in its operand.
-LogicalResult lowerConcat(Lowering &lowering, onnx::ConcatOp op) {
-  int64_t axis = op.getAxis(), rank = tensorType(op.getConcatResult()).getRank();
-  if (op.getInputs().size() == 1)
-    return lowering.bind(op.getConcatResult(), View(lowering.view(op.getInputs()[0]))), success();
-  SmallVector<Part> parts;
-  auto valueOf = [&](const SymbolicExpr &expr) { return lowering.indexValue(lowering.size(expr)); };
-  SymbolicExpr start = 0;
-  for (Value input : op.getInputs()) {
-    const SymbolicExpr &extent = lowering.shape(input)[axis];
-    if (extent.is(0))
-      continue;
-    Part part;
-    auto slice = input.getDefiningOp<onnx::SliceOp>();
-    // A size that is 0 while the result is not: what is read then lies in the memory of that part.
-    bool isStored = extent.lowerBound() < 1 && extent.hasMeasured() && !lowering.inLoop();
-    if (!isStored && slice && lowering.isReadThrough(slice)) {
-      input = slice.getData();
-      part.offset = valueOf(*lowering.startOf(slice, 0));
-      part.end = valueOf(lowering.shape(input)[axis] - SymbolicExpr(1));
-    } else if (!isStored) {
-      lowering.requireNonEmpty(extent);
-    }
-    part.source = isStored ? lowering.stored(input) : lowering.view(input);
-    part.start = valueOf(start);
-    part.last = valueOf(extent - SymbolicExpr(1));
-    part.maybeEmpty = extent.lowerBound() < 1;
-    parts.push_back(std::move(part));
-    start = start + extent;
-  }
-  Type element = tensorType(op.getConcatResult()).getElementType();
-  Value result = lowering.map(
-      lowering.sizes(op.getConcatResult()), element, {},
-      [&](OpBuilder &b, Location loc, ValueRange) {
-        SmallVector<Value> position = loopIndices(b, loc, rank);
-        Value along = position[axis], zero = arith::ConstantIndexOp::create(b, loc, 0), chosen;
-        for (const Part &part : parts) {
-          Value inside = arith::SubIOp::create(b, loc, along, part.start);
-          Value clamped = arith::MinSIOp::create(
-              b, loc, part.maybeEmpty ? inside : arith::MaxSIOp::create(b, loc, inside, zero),
-              part.last);
-          if (part.maybeEmpty)
-            clamped = arith::MaxSIOp::create(b, loc, clamped, zero);
-          if (part.offset)
-            clamped = arith::MinSIOp::create(
-                b, loc, arith::AddIOp::create(b, loc, clamped, part.offset), part.end);
-          position[axis] = clamped;
-          Value loaded = lowering.load(b, loc, part.source, element, position);
-          Value here = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge, inside, zero);
-          chosen =
-              chosen ? arith::SelectOp::create(b, loc, here, loaded, chosen).getResult() : loaded;
-        }
-        return chosen;
-      });
-  lowering.bind(op.getConcatResult(), result);
-  return success();
-}
-
 LogicalResult lowerRange(Lowering &lowering, onnx::RangeOp op) {
   Type element = tensorType(op.getOutput()).getElementType();
   View start = lowering.view(op.getStart()), delta = lowering.view(op.getDelta());
@@ -488,7 +419,7 @@ std::optional<LogicalResult> Lowering::lowerIndexing(Operation *op) {
       .Case([&](onnx::GatherElementsOp gather) { return lowerGatherElements(*this, gather); })
       .Case([&](onnx::GatherNDOp gather) { return lowerGatherND(*this, gather); })
       .Case([&](onnx::RotaryEmbeddingOp rotary) { return lowerRotaryEmbedding(*this, rotary); })
-      .Case([&](onnx::ConcatOp concat) { return lowerConcat(*this, concat); })
+      .Case([&](onnx::ConcatOp concat) { return lowerConcat(concat); })
       .Case([&](onnx::RangeOp range) { return lowerRange(*this, range); })
       .Case([&](onnx::TileOp tile) { return lowerTile(*this, tile); })
       .Case([&](onnx::TriluOp trilu) { return lowerTrilu(*this, trilu); })

@@ -141,6 +141,7 @@ public:
   std::optional<mlir::LogicalResult> lowerIndexing(mlir::Operation *op);
   std::optional<mlir::LogicalResult> lowerWindows(mlir::Operation *op);
   std::optional<mlir::LogicalResult> lowerScatter(mlir::Operation *op);
+  mlir::LogicalResult lowerConcat(onnx::ConcatOp op);
   mlir::LogicalResult lowerPad(onnx::PadOp op);
   mlir::LogicalResult lowerResize(onnx::ResizeOp op);
   mlir::LogicalResult lowerLoop(onnx::LoopOp op);

@@ -80,7 +80,8 @@ bool isRowConstant(Value value, Value x) {
 void raise(onnx::MulOp mul) {
   for (auto [norm, scale] : {std::pair(mul.getA(), mul.getB()), {mul.getB(), mul.getA()}}) {
     std::optional<Deviation> match = normalized(norm);
-    if (!match || !isRowConstant(scale, match->x))
+    // An epsilon may have more dims than x, and then the quotient has.
+    if (!match || norm.getType() != match->x.getType() || !isRowConstant(scale, match->x))
       continue;
     Value result = mul.getOutput(), bias;
     auto add = result.hasOneUse() ? dyn_cast<onnx::AddOp>(*result.user_begin()) : nullptr;

@@ -82,7 +82,8 @@ bool isRowVector(Value value, Value x) {
 
 void raise(Operation *op) {
   std::optional<Root> match = normalized(op);
-  if (!match)
+  // An epsilon may have more dims than x, and then the quotient has.
+  if (!match || match->x.getType() != op->getResult(0).getType())
     return;
   Value x = match->x, result = op->getResult(0), scale;
   auto mul = result.hasOneUse() ? dyn_cast<onnx::MulOp>(*result.user_begin()) : nullptr;
@@ -118,7 +119,8 @@ struct RaiseRmsNorm : PassWrapper<RaiseRmsNorm, OperationPass<func::FuncOp>> {
       return;
     Block &body = getOperation().getBody().front();
     for (Operation &op : llvm::make_early_inc_range(body))
-      if (isa<onnx::MulOp, onnx::DivOp>(op))
+      if (isa<onnx::MulOp, onnx::DivOp>(op) &&
+          isa<FloatType>(fuse::tensorType(op.getResult(0)).getElementType()))
         raise(&op);
     eraseDead(body);
   }

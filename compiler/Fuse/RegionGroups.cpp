@@ -289,14 +289,26 @@ static bool isReshape(Operation *op) {
   return isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(op);
 }
 
+/// What an operation adds to the work of compiling a kernel: a load at a computed place brings the
+/// arithmetic of all indices that lead to it.
+static int weightOf(Operation *op) {
+  constexpr int kLoad = 6;
+  int weight = 1;
+  op->walk([&](tensor::ExtractOp) { weight += kLoad; });
+  return weight;
+}
+
 /// Adds ungrouped producers that only the group uses, last first.
 void RegionGroups::absorbProducers(Group *group, llvm::function_ref<bool(Operation *)> fits) {
   // The time to compile a kernel grows with the cube of its operations.
-  constexpr size_t kMostMembers = 128;
+  constexpr int kMostWeight = 128;
+  int weight = 0;
   SmallVector<std::pair<Operation *, int>> work; // with the reshapes behind it
-  for (Operation *member : group->members)
+  for (Operation *member : group->members) {
     work.emplace_back(member, 0);
-  while (!work.empty() && group->members.size() < kMostMembers) {
+    weight += weightOf(member);
+  }
+  while (!work.empty() && weight < kMostWeight) {
     auto [reader, reshapes] = work.pop_back_val();
     for (Value tensor : tensorsRead(reader)) {
       Operation *producer = tensor.getDefiningOp();
@@ -318,8 +330,10 @@ void RegionGroups::absorbProducers(Group *group, llvm::function_ref<bool(Operati
           !onlyHere(source) || reshaped > kMostReshapes || !fits(source))
         continue;
       chain.push_back(source);
-      for (Operation *op : chain)
+      for (Operation *op : chain) {
         add(group, op);
+        weight += weightOf(op);
+      }
       work.emplace_back(source, reshaped);
     }
   }
