@@ -361,12 +361,16 @@ std::optional<AttentionMatch> matchAttention(onnx::SoftmaxOp softmax, std::strin
       match.scores = matmul;
       break;
     }
-    // A softmax does not change with what is added to all of a row; a tanh does, and so does what
-    // comes later: the finite sentinel of a mask, which may be a bias, or a sink.
+    // A softmax does not change with what is added to all of a row. A tanh does, and so does the
+    // finite sentinel of a mask, which may be a bias. Beside a sink it stays, as a bias.
     shifted = withoutMaximum(value);
-    bool moves = match.sink || match.softcap != 0 || !match.masks.empty() ||
-                 !match.biases.empty() || !match.addedMasks.empty() || match.weakMask;
-    value = shifted && !moves ? shifted : stepUp(value, match, reason);
+    bool moves = match.softcap != 0 || !match.masks.empty() || !match.biases.empty() ||
+                 !match.addedMasks.empty() || match.weakMask;
+    if (shifted && moves) {
+      reason = "the greatest score of a row is taken away before scores are final";
+      return std::nullopt;
+    }
+    value = shifted && !match.sink ? shifted : stepUp(value, match, reason);
     if (!value)
       return std::nullopt;
   }

@@ -278,6 +278,8 @@ static std::unique_ptr<mlir::MLIRContext> makeContext() {
   mlir::DialectRegistry registry;
   rapt::registerDialects(registry);
   auto context = std::make_unique<mlir::MLIRContext>(registry);
+  // Nobody sees the notes, and each numbers all values of the module to print an operation.
+  context->printOpOnDiagnostic(false);
   context->loadAllAvailableDialects();
   // One function has nothing to gain from threads, and --print-ir-after wants the passes in order.
   context->disableMultithreading();

@@ -97,6 +97,9 @@ LogicalResult inferReshape(ShapeInference &shapes, ReshapeOp op) {
         shapes.require(op, SymbolicExpr(1), rest, /*equal=*/false,
                        "elements in the dims beside -1");
     }
+    if (!dim.isKnown() && (!total.isKnown() || !rest.isKnown()))
+      return op.emitOpError() << "shape: the size for -1 has more terms than Rapt keeps track of; "
+                                 "expected an operand with fewer symbolic dims (--dim gives them)";
     if (!dim.isKnown())
       return op.emitOpError() << "shape: no size for -1 makes " << total.str() << " elements from "
                               << rest.str();

@@ -339,8 +339,16 @@ FailureOr<Shape> ShapeInference::broadcast(Operation *op, ArrayRef<Shape> shapes
         dim = shape[i];
         continue;
       }
-      FailureOr<SymbolicExpr> common =
-          meet(op, dim, shape[i], "dim " + Twine(rank - shape.size() + i) + " of its operands");
+      std::string what = "dim " + std::to_string(rank - shape.size() + i) + " of its operands";
+      // What is 0 or 1 is 1 here: x[:, 1:2] beside x.
+      bool isOne = shape[i].upperBound() <= 1, wasOne = dim.upperBound() <= 1;
+      if (shape[i] != dim && isOne != wasOne) {
+        require(op, isOne ? shape[i] : dim, SymbolicExpr(1), /*equal=*/true, what);
+        if (wasOne)
+          dim = shape[i];
+        continue;
+      }
+      FailureOr<SymbolicExpr> common = meet(op, dim, shape[i], what);
       if (failed(common))
         return failure();
       dim = *common;

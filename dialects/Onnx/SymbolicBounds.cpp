@@ -74,10 +74,16 @@ Interval boundsOf(const SymbolicAtom &atom) {
 Interval boundsOf(const SymbolicTerm &term) {
   Interval result = {term.coefficient, term.coefficient};
   for (const Atom &atom : term.factors)
-    result = multiply(result, boundsOf(*atom));
+    result = multiply(result, {atom->low, atom->high});
   return result;
 }
 } // namespace
+
+void SymbolicAtom::findBounds() {
+  Interval found = boundsOf(*this);
+  low = found.low;
+  high = found.high;
+}
 
 int64_t SymbolicExpr::lowerBound() const {
   if (!poly)

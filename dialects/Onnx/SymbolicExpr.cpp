@@ -56,6 +56,7 @@ SymbolicExpr SymbolicExpr::symbol(llvm::StringRef name, int64_t least) {
   auto atom = std::make_shared<SymbolicAtom>();
   atom->name = name.str();
   atom->least = least;
+  atom->findBounds();
   SymbolicTerm term{1, {}};
   term.factors.push_back(std::move(atom));
   return fromTerms({std::move(term)});
@@ -66,6 +67,7 @@ SymbolicExpr SymbolicExpr::measured(llvm::StringRef name, const SymbolicExpr &bo
   atom->name = name.str();
   atom->least = 0;
   atom->bound = bound;
+  atom->findBounds();
   SymbolicTerm term{1, {}};
   term.factors.push_back(std::move(atom));
   return fromTerms({std::move(term)});
@@ -98,6 +100,7 @@ SymbolicExpr SymbolicExpr::fromAtom(int kind, const SymbolicExpr &a, const Symbo
   atom->lhs = a;
   atom->rhs = b;
   atom->size += a.size() + b.size();
+  atom->findBounds();
   SymbolicTerm term{1, {}};
   term.factors.push_back(std::move(atom));
   return fromTerms({std::move(term)});

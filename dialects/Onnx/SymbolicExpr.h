@@ -126,6 +126,10 @@ struct SymbolicAtom {
   SymbolicExpr bound;    ///< of a measured Symbol
   SymbolicExpr lhs, rhs; ///< of the others
   unsigned size = 1;     ///< atoms in it, itself included
+  int64_t low = 0,
+          high = 0; ///< its bounds, found when it is made: operands may be many times there
+
+  void findBounds();
 };
 
 } // namespace rapt::onnx

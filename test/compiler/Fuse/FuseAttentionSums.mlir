@@ -129,3 +129,79 @@ func.func @fixed_keys(%x: tensor<2x5x8xf32>, %v: tensor<2x4x8xf32>) -> tensor<2x
   %o = onnx.MatMul %p, %v : (tensor<2x5x4xf32>, tensor<2x4x8xf32>) -> tensor<2x5x8xf32>
   return %o : tensor<2x5x8xf32>
 }
+
+// -----
+
+// The bias above the mask may be anything, which the sum with the lowest float does not hide.
+// CHECK-LABEL: func @mask_below_a_bias_and_above_one
+func.func @mask_below_a_bias_and_above_one(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %c: tensor<2x1x5x7xi1>, %e: tensor<2x1x5x7xi1>, %b: tensor<2x1x5x7xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK-NOT: attn.sdpa
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %t = onnx.Add %s, %b : (tensor<2x3x5x7xf32>, tensor<2x1x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %u = onnx.Where %c, %t, %low : (tensor<2x1x5x7xi1>, tensor<2x3x5x7xf32>, tensor<f32>) -> tensor<2x3x5x7xf32>
+  %w = onnx.Add %u, %b : (tensor<2x3x5x7xf32>, tensor<2x1x5x7xf32>) -> tensor<2x3x5x7xf32>
+  // expected-remark @+1 {{attention not fused: a bias that may be large comes before scores are set to a finite sentinel}}
+  %p = onnx.Softmax %w {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// Two masks of the lowest float, each set and not added, do not add up.
+// CHECK-LABEL: func @masks_below_a_bias
+func.func @masks_below_a_bias(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %c: tensor<2x1x5x7xi1>, %e: tensor<2x1x5x7xi1>, %b: tensor<2x1x5x7xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK-NOT: attn.sdpa
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %t = onnx.Where %e, %s, %low : (tensor<2x1x5x7xi1>, tensor<2x3x5x7xf32>, tensor<f32>) -> tensor<2x3x5x7xf32>
+  %u = onnx.Where %c, %t, %low : (tensor<2x1x5x7xi1>, tensor<2x3x5x7xf32>, tensor<f32>) -> tensor<2x3x5x7xf32>
+  %w = onnx.Add %u, %b : (tensor<2x3x5x7xf32>, tensor<2x1x5x7xf32>) -> tensor<2x3x5x7xf32>
+  // expected-remark @+1 {{attention not fused: masks below a bias set the scores to a sentinel more than once}}
+  %p = onnx.Softmax %w {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// The sum of both masks is -inf where both exclude a key, but for the maximum.
+// CHECK-LABEL: func @kept_above_two_masks
+func.func @kept_above_two_masks(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %c: tensor<2x1x5x7xi1>, %e: tensor<2x1x5x7xi1>) -> tensor<2x3x5x8xf32> {
+  // CHECK-NOT: attn.sdpa
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %m = onnx.Where %c, %zero, %low : (tensor<2x1x5x7xi1>, tensor<f32>, tensor<f32>) -> tensor<2x1x5x7xf32>
+  %t = onnx.Where %e, %s, %low : (tensor<2x1x5x7xi1>, tensor<2x3x5x7xf32>, tensor<f32>) -> tensor<2x3x5x7xf32>
+  %u = onnx.Add %t, %m : (tensor<2x3x5x7xf32>, tensor<2x1x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %w = onnx.Max %u, %low : (tensor<2x3x5x7xf32>, tensor<f32>) -> tensor<2x3x5x7xf32>
+  // expected-remark @+1 {{attention not fused: scores are kept above a number that masks may be below}}
+  %p = onnx.Softmax %w {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// Without the difference, both masks add up to -inf where both exclude a key.
+// CHECK-LABEL: func @maximum_between_masks
+func.func @maximum_between_masks(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %c: tensor<2x1x5x7xi1>, %e: tensor<2x1x5x7xi1>) -> tensor<2x3x5x8xf32> {
+  // CHECK-NOT: attn.sdpa
+  %low = onnx.Constant dense<-3.40282347E+38> : tensor<f32> : tensor<f32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32> : tensor<f32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %m = onnx.Where %c, %zero, %low : (tensor<2x1x5x7xi1>, tensor<f32>, tensor<f32>) -> tensor<2x1x5x7xf32>
+  %n = onnx.Where %e, %zero, %low : (tensor<2x1x5x7xi1>, tensor<f32>, tensor<f32>) -> tensor<2x1x5x7xf32>
+  %t = onnx.Add %s, %m : (tensor<2x3x5x7xf32>, tensor<2x1x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %g = onnx.ReduceMax %t {axes = array<i64: 3>} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x1xf32>
+  %u = onnx.Sub %t, %g : (tensor<2x3x5x7xf32>, tensor<2x3x5x1xf32>) -> tensor<2x3x5x7xf32>
+  %w = onnx.Add %u, %n : (tensor<2x3x5x7xf32>, tensor<2x1x5x7xf32>) -> tensor<2x3x5x7xf32>
+  // expected-remark @+1 {{attention not fused: the greatest score of a row is taken away before scores are final}}
+  %p = onnx.Softmax %w {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}

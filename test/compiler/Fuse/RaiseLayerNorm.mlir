@@ -108,3 +108,20 @@ func.func @epsilon_of_f32(%x: tensor<2x8xf64>) -> tensor<2x8xf64> {
   %y = onnx.Mul %n, %scale : (tensor<2x8xf64>, tensor<8xf64>) -> tensor<2x8xf64>
   return %y : tensor<2x8xf64>
 }
+
+// The quotient has the dims of epsilon, which are more than x has.
+// CHECK-LABEL: func @epsilon_of_more_dims
+func.func @epsilon_of_more_dims(%x: tensor<2x8xf32>) -> tensor<1x2x8xf32> {
+  %scale = kernel.weight [dense<2.0> : tensor<8xf32>] : tensor<8xf32>
+  %eps = onnx.Constant dense<0.1> : tensor<1x1x1xf32> : tensor<1x1x1xf32>
+  %m = onnx.ReduceMean %x {axes = array<i64: 1>} : (tensor<2x8xf32>) -> tensor<2x1xf32>
+  %d = onnx.Sub %x, %m : (tensor<2x8xf32>, tensor<2x1xf32>) -> tensor<2x8xf32>
+  %q = onnx.Mul %d, %d : (tensor<2x8xf32>, tensor<2x8xf32>) -> tensor<2x8xf32>
+  %v = onnx.ReduceMean %q {axes = array<i64: 1>} : (tensor<2x8xf32>) -> tensor<2x1xf32>
+  %e = onnx.Add %v, %eps : (tensor<2x1xf32>, tensor<1x1x1xf32>) -> tensor<1x2x1xf32>
+  %s = onnx.Sqrt %e : (tensor<1x2x1xf32>) -> tensor<1x2x1xf32>
+  // CHECK: onnx.Div
+  %n = onnx.Div %d, %s : (tensor<2x8xf32>, tensor<1x2x1xf32>) -> tensor<1x2x8xf32>
+  %y = onnx.Mul %n, %scale : (tensor<1x2x8xf32>, tensor<8xf32>) -> tensor<1x2x8xf32>
+  return %y : tensor<1x2x8xf32>
+}

@@ -171,3 +171,29 @@ func.func @epsilon_of_f32(%x: tensor<2x8xf64>) -> tensor<2x8xf64> {
   %y = onnx.Div %x, %s : (tensor<2x8xf64>, tensor<2x1xf64>) -> tensor<2x8xf64>
   return %y : tensor<2x8xf64>
 }
+
+// The quotient has the dims of epsilon, which are more than x has.
+// CHECK-LABEL: func @epsilon_of_more_dims
+func.func @epsilon_of_more_dims(%x: tensor<2x8xf32>) -> tensor<1x2x8xf32> {
+  %eps = onnx.Constant dense<0.1> : tensor<1x1x1xf32> : tensor<1x1x1xf32>
+  %q = onnx.Mul %x, %x : (tensor<2x8xf32>, tensor<2x8xf32>) -> tensor<2x8xf32>
+  %m = onnx.ReduceMean %q {axes = array<i64: 1>} : (tensor<2x8xf32>) -> tensor<2x1xf32>
+  %e = onnx.Add %m, %eps : (tensor<2x1xf32>, tensor<1x1x1xf32>) -> tensor<1x2x1xf32>
+  %s = onnx.Sqrt %e : (tensor<1x2x1xf32>) -> tensor<1x2x1xf32>
+  // CHECK: onnx.Div
+  %y = onnx.Div %x, %s : (tensor<2x8xf32>, tensor<1x2x1xf32>) -> tensor<1x2x8xf32>
+  return %y : tensor<1x2x8xf32>
+}
+
+// CHECK-LABEL: func @integers
+func.func @integers(%x: tensor<2x8xi32>) -> tensor<2x8xi32> {
+  %eps = onnx.Constant dense<1> : tensor<i32> : tensor<i32>
+  %half = onnx.Constant dense<0.5> : tensor<f32> : tensor<f32>
+  %q = onnx.Mul %x, %x : (tensor<2x8xi32>, tensor<2x8xi32>) -> tensor<2x8xi32>
+  %m = onnx.ReduceMean %q {axes = array<i64: 1>} : (tensor<2x8xi32>) -> tensor<2x1xi32>
+  %e = onnx.Add %m, %eps : (tensor<2x1xi32>, tensor<i32>) -> tensor<2x1xi32>
+  %s = onnx.Pow %e, %half : (tensor<2x1xi32>, tensor<f32>) -> tensor<2x1xi32>
+  // CHECK: onnx.Div
+  %y = onnx.Div %x, %s : (tensor<2x8xi32>, tensor<2x1xi32>) -> tensor<2x8xi32>
+  return %y : tensor<2x8xi32>
+}
