@@ -128,9 +128,12 @@ Value extremum(Lowering &lowering, Axes &axes, bool maximum) {
                       });
 }
 
-/// The number of reduced elements, in the type of a body's value.
+/// The number of reduced elements, in the type of a body's value; 1 where there is none, so that
+/// their mean is 0, as onnxruntime's is.
 struct Count {
   Count(Lowering &lowering, Axes &axes) {
+    for (int64_t dim : axes.reduced)
+      maybeNone |= lowering.shape(axes.value)[dim].lowerBound() < 1;
     for (OpFoldResult size : axes.reducedSizes) {
       if (auto constant = getConstantIntValue(size))
         fixed *= *constant;
@@ -139,15 +142,18 @@ struct Count {
     }
   }
   Value emit(OpBuilder &b, Location loc, Type type) const {
-    Value count = arith::ConstantIndexOp::create(b, loc, fixed);
     if (dynamic.empty())
-      return constantOf(b, loc, type, static_cast<double>(fixed));
+      return constantOf(b, loc, type, static_cast<double>(std::max<int64_t>(fixed, 1)));
+    Value count = arith::ConstantIndexOp::create(b, loc, fixed);
     for (Value size : dynamic)
       count = arith::MulIOp::create(b, loc, count, size);
+    if (maybeNone)
+      count = arith::MaxSIOp::create(b, loc, count, arith::ConstantIndexOp::create(b, loc, 1));
     return convert(b, loc, arith::IndexCastOp::create(b, loc, b.getI64Type(), count), type);
   }
   int64_t fixed = 1;
   SmallVector<Value> dynamic;
+  bool maybeNone = false;
 };
 
 Value mean(Lowering &lowering, Axes &axes, Value total) {
