@@ -42,7 +42,7 @@ def in_bfloat(g, site):
 def keep_apart(g, before):
     """No step reads the tensors that are made since there were `before`: they may hold NaN."""
     for name in set(g.tensors) - before:
-        g.tensors[name].masks = g.tensors[name] not in g.inputs
+        g.tensors[name].masks |= g.tensors[name] not in g.inputs
 
 
 class Site:

@@ -64,7 +64,12 @@ def row_norm(g):
         narrow(g)
         if min(g.size(x.dims[axes[0]], which) * g.size(x.dims[axes[1]], which) for which in range(2)) < 4:
             raise NotApplicable
-        g.op(kind, [x], x.dims, axes=axes)
+        wide = [axis for axis in axes if isinstance(x.dims[axis], int) and x.dims[axis] > 1]
+        if not wide:
+            raise NotApplicable
+        # onnxruntime leaves out the operator's epsilon and gives NaN where all elements are equal.
+        uneven = g.weight(x.dims[wide[0]], *[1] * (x.rank - 1 - wide[0]))
+        g.op(kind, [g.op("Add", [x, uneven], x.dims)], x.dims, axes=axes)
     else:
         if not all(isinstance(dim, int) for dim in x.dims[axis:]) or np.prod(x.dims[axis:]) < 2:
             raise NotApplicable
