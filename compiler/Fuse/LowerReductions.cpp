@@ -2,7 +2,7 @@
 //
 // A reduction is one linalg.generic whose loops are the result's dims and then the reduced ones, so
 // that it looks the same whichever axes it runs over. Sums are accumulated in f32 or f64. A
-// variance takes two passes: mean((x - mean)^2).
+// variance takes two passes, and corrects for what rounding took from the mean in the first one.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -187,44 +187,66 @@ void lowerSoftmax(Lowering &lowering, onnx::SoftmaxOp op) {
                                              }));
 }
 
-/// 1 / sqrt(squares / count + epsilon), one number a row.
-Value normScales(Lowering &lowering, Axes &axes, Value squares, const APFloat &epsilon) {
+/// 1 / sqrt(squares / count - drift^2 + epsilon), one number a row; `drifts` may be null.
+Value normScales(Lowering &lowering, Axes &axes, Value squares, const APFloat &epsilon,
+                 Value drifts = nullptr) {
   Type type = accumulatorType(axes.element);
   Count count(lowering, axes);
-  return lowering.map(axes.keptSizes, type, {View::of(squares)},
-                      [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
-                        Value mean = divide(b, loc, args[0], count.emit(b, loc, type));
-                        Value sum = arith::AddFOp::create(
-                            b, loc, mean, constantOf(b, loc, type, epsilon.convertToFloat()));
-                        Value root = math::SqrtOp::create(b, loc, sum);
-                        return arith::DivFOp::create(b, loc, constantOf(b, loc, type, 1), root);
-                      });
+  SmallVector<View> inputs{View::of(squares)};
+  if (drifts)
+    inputs.push_back(View::of(drifts));
+  return lowering.map(
+      axes.keptSizes, type, inputs, [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
+        Value mean = divide(b, loc, args[0], count.emit(b, loc, type));
+        if (drifts) {
+          Value square = arith::MulFOp::create(b, loc, args[1], args[1]);
+          mean = arith::MaximumFOp::create(b, loc, arith::SubFOp::create(b, loc, mean, square),
+                                           constantOf(b, loc, type, 0));
+        }
+        Value sum =
+            arith::AddFOp::create(b, loc, mean, constantOf(b, loc, type, epsilon.convertToFloat()));
+        Value root = math::SqrtOp::create(b, loc, sum);
+        return arith::DivFOp::create(b, loc, constantOf(b, loc, type, 1), root);
+      });
 }
 
+/// The deviations d = x - mean are added up, too: where a row's mean is far above its spread, the
+/// rounding of the mean would be most of them. Their own mean is that rounding (Chan, Golub and
+/// LeVeque, "Algorithms for computing the sample variance", 1983: the corrected two-pass form).
 void lowerLayerNorm(Lowering &lowering, onnx::LayerNormalizationOp op) {
   int64_t rank = tensorType(op.getX()).getRank();
   Axes axes(lowering, op.getX(), llvm::to_vector(llvm::seq<int64_t>(op.getAxis(), rank)));
   Value means = mean(lowering, axes, sum(lowering, axes));
   View inLoops = View::of(means).through(axes.rows.compose(axes.loops));
+  auto deviation = [](OpBuilder &b, Location loc, ValueRange args) -> Value {
+    return arith::SubFOp::create(b, loc, widen(b, loc, args[0]), args[1]);
+  };
+  Value drifts = mean(lowering, axes, reduceSum(lowering, axes, {axes.input, inLoops}, deviation));
   Value squares = reduceSum(lowering, axes, {axes.input, inLoops},
-                            [](OpBuilder &b, Location loc, ValueRange args) -> Value {
-                              Value d =
-                                  arith::SubFOp::create(b, loc, widen(b, loc, args[0]), args[1]);
+                            [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
+                              Value d = deviation(b, loc, args);
                               return arith::MulFOp::create(b, loc, d, d);
                             });
-  Value scales = normScales(lowering, axes, squares, op.getEpsilon());
+  Value scales = normScales(lowering, axes, squares, op.getEpsilon(), drifts);
+  // Subtracted after the scale: x - mean - drift could be taken for x - (mean + drift).
+  Value offsets = lowering.map(axes.keptSizes, tensorType(scales).getElementType(),
+                               {View::of(drifts), View::of(scales)},
+                               [](OpBuilder &b, Location loc, ValueRange args) -> Value {
+                                 return arith::MulFOp::create(b, loc, args[0], args[1]);
+                               });
   SmallVector<View> inputs{lowering.view(op.getX()), View::of(means).through(axes.rows),
                            View::of(scales).through(axes.rows),
+                           View::of(offsets).through(axes.rows),
                            lowering.broadcast(op.getScale(), rank, rank)};
   if (op.getBias())
     inputs.push_back(lowering.broadcast(op.getBias(), rank, rank));
   Value result = lowering.map(
       axes.sizes, axes.element, inputs, [&](OpBuilder &b, Location loc, ValueRange args) -> Value {
-        Value d = arith::SubFOp::create(b, loc, widen(b, loc, args[0]), args[1]);
-        Value y = arith::MulFOp::create(b, loc, arith::MulFOp::create(b, loc, d, args[2]),
-                                        widen(b, loc, args[3]));
+        Value y = arith::MulFOp::create(b, loc, deviation(b, loc, args), args[2]);
+        y = arith::SubFOp::create(b, loc, y, args[3]);
+        y = arith::MulFOp::create(b, loc, y, widen(b, loc, args[4]));
         if (op.getBias())
-          y = arith::AddFOp::create(b, loc, y, widen(b, loc, args[4]));
+          y = arith::AddFOp::create(b, loc, y, widen(b, loc, args[5]));
         return convert(b, loc, y, axes.element);
       });
   lowering.bind(op.getY(), result);

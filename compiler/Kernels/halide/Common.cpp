@@ -70,6 +70,13 @@ void vectorizeExactly(H::Stage stage, H::Var x, const Extent &size, int lanes) {
   stage.vectorize(x, lanes, H::TailStrategy::GuardWithIf);
 }
 
+void computeWhole(Lowering &lowering, H::Func func, const std::vector<Extent> &shape) {
+  func.compute_root();
+  std::vector<H::Var> args = func.args();
+  for (size_t i = 0; i < args.size(); ++i)
+    func.bound(args[i], 0, lowering.extent(shape[args.size() - 1 - i]));
+}
+
 H::Var fuseIntoTasks(Lowering &lowering, H::Func out, size_t firstOuter, const Extent &row) {
   std::vector<H::Var> args = out.args();
   H::Var t("t"), task("task");
@@ -111,7 +118,17 @@ void reduceInLanes(Lowering &lowering, H::Func func, H::RVar r, const Extent &si
   H::Func partial = update.rfactor(ri, u);
   partial.compute_at(consumer, at).vectorize(u, lanes).unroll(u);
   partial.update().reorder(u, ro).vectorize(u, lanes).unroll(u);
-  func.update().atomic().vectorize(ri, lanes).unroll(ri);
+  update = func.update();
+  if (width > lanes) { // to one vector first: the sum of its lanes is a chain of shuffles
+    H::RVar rv(func.name() + "_rv"), rl(func.name() + "_rl");
+    H::Var l(func.name() + "_l");
+    update.split(ri, rv, rl, lanes);
+    H::Func single = update.rfactor(rl, l);
+    single.compute_at(consumer, at).vectorize(l);
+    single.update().vectorize(l).unroll(rv);
+    ri = rl;
+  }
+  func.update().atomic().vectorize(ri);
 }
 
 void addScratch(Recipe &recipe, const std::vector<Extent> &shape, int64_t elementBytes) {

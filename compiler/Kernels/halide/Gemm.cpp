@@ -63,7 +63,7 @@ static H::Func makeA(Lowering &lowering, const GemmMatch &match, Recipe &recipe)
   std::vector<Extent> shape(loop.loops.begin(), loop.loops.begin() + rank - 1);
   shape.push_back(loop.loops[k]);
   addScratch(recipe, shape, 4);
-  a.compute_root();
+  computeWhole(lowering, a, shape);
   fuseIntoTasks(lowering, a, 1, shape.back());
   vectorizeExactly(a, a.args()[0], shape.back(), lowering.lanes());
   return a;

@@ -85,7 +85,7 @@ void MatmulKernel::defineRows() {
       shape.push_back(loop.loops[i]);
   rows(args) = lowering.translate(match.a, loopsAt(0, {ks.begin(), ks.end()}));
   addScratch(recipe, shape, 4);
-  rows.compute_root();
+  computeWhole(lowering, rows, shape);
   fuseIntoTasks(lowering, rows, 1, shape.back());
   vectorizeExactly(rows, ks[0], shape.back(), lowering.lanes());
 }

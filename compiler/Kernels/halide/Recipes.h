@@ -57,6 +57,10 @@ void defineOutputs(Lowering &lowering, Recipe &recipe);
 /// Vectorises loop `x` of extent `size` without touching anything outside of it.
 void vectorizeExactly(Halide::Stage stage, Halide::Var x, const Extent &size, int lanes);
 
+/// Computes all of `func`, of shape `shape` (outermost dim first), before what reads it. Bounds
+/// inference would take many more rows than there are behind loops that are fused and guarded.
+void computeWhole(Lowering &lowering, Halide::Func func, const std::vector<Extent> &shape);
+
 /// Fuses the loops of `out` from `firstOuter` (in Halide's order) outwards into one, cut into tasks
 /// of a useful size, and returns the innermost fused loop. `row` is what one step of it computes.
 Halide::Var fuseIntoTasks(Lowering &lowering, Halide::Func out, size_t firstOuter,

@@ -254,7 +254,8 @@ struct Translator {
     // Loops and dims are not negative: there Halide's rounding (down) is truncation, and it
     // simplifies.
     bool positive = !a.type().is_float() && isNonNegative(lhs) && isNonNegative(rhs);
-    if (lowering.inOrder && a.type().is_float()) {
+    // Differences are taken as they are written: regrouped, x - mean would lose what is left of x.
+    if (a.type().is_float() && (lowering.inOrder || expr.binary == BinaryOp::Sub)) {
       // This operation alone: strict_float would also forbid fused steps inside of functions.
       auto strictly = [&](H::Internal::Call::IntrinsicOp op) {
         return H::Internal::Call::make(a.type(), op, {a, b}, H::Internal::Call::PureIntrinsic);
