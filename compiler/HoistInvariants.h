@@ -13,7 +13,7 @@ namespace rapt {
 /// constants become weights of the function, shape arithmetic index arithmetic, and products with
 /// nothing but captured values kernels of their own.
 /// An operation that refuses indices outside of its operand stays in a loop that may have no
-/// iteration.
+/// iteration, and so does a loop: its condition may never fail for what nothing has prepared.
 inline void hoistInvariants(mlir::func::FuncOp function) {
   function.walk<mlir::WalkOrder::PostOrder>([](onnx::LoopOp loop) {
     bool runs = !loop.getScanned().empty();
@@ -22,7 +22,7 @@ inline void hoistInvariants(mlir::func::FuncOp function) {
         [&](mlir::Value value, mlir::Region *) { return loop.isDefinedOutsideOfLoop(value); },
         [&](mlir::Operation *op, mlir::Region *) {
           bool refuses = mlir::isa<onnx::GatherOp, onnx::GatherElementsOp, onnx::GatherNDOp,
-                                   onnx::ScatterElementsOp, onnx::ScatterNDOp>(op);
+                                   onnx::LoopOp, onnx::ScatterElementsOp, onnx::ScatterNDOp>(op);
           return mlir::isMemoryEffectFree(op) && mlir::isSpeculatable(op) && (runs || !refuses);
         },
         [&](mlir::Operation *op, mlir::Region *) { loop.moveOutOfLoop(op); });

@@ -288,7 +288,8 @@ struct AbsorbedNot : ShapePattern<onnx::OrOp> {
 };
 
 /// Slice(Where(c, x, y))  =>  Where(Slice(c), Slice(x), Slice(y)), where x or y is one number, and
-/// Slice(And(x, y))  =>  And(Slice(x), Slice(y)), the same for Or, Not and Expand of these
+/// Slice(And(x, y))  =>  And(Slice(x), Slice(y)), the same for Or, Not and Expand of these. Only
+/// slices may read what is taken apart: each step makes a copy of it.
 struct SliceBeforeChoice : ShapePattern<onnx::SliceOp> {
   using ShapePattern::ShapePattern;
   Value replacement(onnx::SliceOp op, OpBuilder &builder) const override {
@@ -305,7 +306,8 @@ struct SliceBeforeChoice : ShapePattern<onnx::SliceOp> {
       bool cheap = numberOf(shapes, where.getX()) && numberOf(shapes, where.getY());
       if (!chosen || !(cheap || data->hasOneUse()))
         return {};
-    } else if (!isa_and_nonnull<onnx::AndOp, onnx::OrOp, onnx::NotOp>(data)) {
+    } else if (!isa_and_nonnull<onnx::AndOp, onnx::OrOp, onnx::NotOp>(data) ||
+               !onlyReadBy<onnx::SliceOp>(data)) {
       return {};
     }
     SmallVector<Value> operands;
@@ -348,6 +350,15 @@ private:
     }
     if (axes.empty())
       return value;
+    auto lists = [&](Value operand, ArrayRef<Element> elements) {
+      return shapes.listed(operand).elements() == elements;
+    };
+    auto earlier = findEarlier<onnx::SliceOp>(value, op, [&](onnx::SliceOp other) {
+      return other.getAxes() == ArrayRef(axes) && other.getSteps() == ArrayRef(steps) &&
+             lists(other.getStarts(), starts) && lists(other.getEnds(), ends);
+    });
+    if (earlier)
+      return earlier.getOutput();
     auto type = RankedTensorType::get({static_cast<int64_t>(axes.size())}, builder.getI64Type());
     Value first = makeElements(builder, op.getLoc(), starts, type);
     Value last = makeElements(builder, op.getLoc(), ends, type);

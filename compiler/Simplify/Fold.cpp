@@ -2,9 +2,9 @@
 //
 // op(constants)  =>  onnx.Constant
 //
-// Bounded: operands and results of at most 64 Ki elements, so that a graph can not make the
-// compiler slow or the artifact large; large weights are transposed when they are packed. Floats
-// are rounded to their type after each operation.
+// Bounded: operands and results of at most 64 Ki elements, 2 Mi of all results together, so that a
+// graph can not make the compiler slow or the artifact large; large weights are transposed when
+// they are packed. Floats are rounded to their type after each operation.
 //
 //===-------------------------------------------------------------------------------------===//
 

@@ -46,12 +46,14 @@ struct ReshapeBeforeChoice : ShapePattern<onnx::ReshapeOp> {
 };
 
 /// Reshape(And(x, y))  =>  And(Reshape(x), Reshape(y)), where the Reshape only adds or drops dims
-/// of size one; the same for Or and Not
+/// of size one; the same for Or and Not. Only Reshapes may read what is taken apart: each step
+/// makes a copy of it.
 struct ReshapeBeforeLogic : ShapePattern<onnx::ReshapeOp> {
   using ShapePattern::ShapePattern;
   Value replacement(onnx::ReshapeOp op, OpBuilder &builder) const override {
     Operation *logic = op.getData().getDefiningOp();
-    if (!isa_and_nonnull<onnx::AndOp, onnx::OrOp, onnx::NotOp>(logic))
+    if (!isa_and_nonnull<onnx::AndOp, onnx::OrOp, onnx::NotOp>(logic) ||
+        !onlyReadBy<onnx::ReshapeOp>(logic))
       return {};
     ArrayRef<SymbolicExpr> from = shapes.shape(op.getData());
     Shape to = shapes.shapeOf(op.getReshaped());
@@ -73,7 +75,11 @@ struct ReshapeBeforeLogic : ShapePattern<onnx::ReshapeOp> {
       Shape wanted;
       for (std::optional<size_t> origin : origins)
         wanted.push_back(origin && *origin >= missing ? own[*origin - missing] : SymbolicExpr(1));
-      mapping.map(operand, reshapeTo(builder, shapes, operand.getLoc(), operand, wanted));
+      auto earlier = findEarlier<onnx::ReshapeOp>(operand, op, [&](onnx::ReshapeOp other) {
+        return sameShape(shapes.shape(other.getReshaped()), wanted);
+      });
+      mapping.map(operand, earlier ? earlier.getReshaped()
+                                   : reshapeTo(builder, shapes, operand.getLoc(), operand, wanted));
     }
     return builder.clone(*logic, mapping)->getResult(0);
   }

@@ -57,6 +57,23 @@ mlir::Value make(mlir::OpBuilder &builder, mlir::Location loc, Args &&...args) {
       ->getResult(0);
 }
 
+/// Whether there are no other operations than `Op` among those that read the result of `op`.
+template <typename Op> bool onlyReadBy(mlir::Operation *op) {
+  return llvm::all_of(op->getUsers(), [](mlir::Operation *user) { return mlir::isa<Op>(user); });
+}
+
+/// An `Op` in front of `op` that reads `value` and for which `same` holds, so that rules which take
+/// a graph apart from its end do not copy what is read on several ways; null if there is none.
+template <typename Op>
+Op findEarlier(mlir::Value value, mlir::Operation *op, llvm::function_ref<bool(Op)> same) {
+  for (mlir::Operation *user : value.getUsers())
+    if (auto found = mlir::dyn_cast<Op>(user); found && found->getOperand(0) == value &&
+                                               found->getBlock() == op->getBlock() &&
+                                               found->isBeforeInBlock(op) && same(found))
+      return found;
+  return {};
+}
+
 /// The float that every element of `value` is.
 std::optional<double> numberOf(const ShapeInference &shapes, mlir::Value value);
 

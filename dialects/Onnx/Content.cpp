@@ -158,8 +158,7 @@ Element wrapTo(Type type, const SymbolicExpr &value) {
   unsigned width = intType.getWidth();
   std::optional<int64_t> constant = value.constant();
   if (!constant)
-    return width >= 32 && !(intType.isUnsigned() && value.lowerBound() < 0) ? Element::ofInt(value)
-                                                                            : Element();
+    return value.fits(width, intType.isUnsigned()) ? Element::ofInt(value) : Element();
   if (width == 1)
     return Element::ofInt(*constant != 0);
   if (width == 64) {

@@ -89,7 +89,7 @@ int64_t linearIndex(llvm::ArrayRef<int64_t> dims, llvm::ArrayRef<int64_t> index)
 /// The nearest value of the float type `type`.
 double roundTo(mlir::Type type, double value);
 /// The integer wrapped to the width and sign of the integer type `type`; unknown where an
-/// expression may not fit (only 32 and 64 bits are taken to hold every expression).
+/// expression may not fit (SymbolicExpr::fits).
 Element wrapTo(mlir::Type type, const SymbolicExpr &value);
 
 /// The elements of an attribute, at most `limit`; unknown when there are more or its data is

@@ -43,24 +43,6 @@ struct Operand {
 
 bool isUniform(const Content &content) { return content.uniform() != nullptr; }
 
-Content affineSum(const Content &a, const Content &b, int64_t sign, Type type) {
-  if (a.base().kind != Element::Int || b.base().kind != Element::Int)
-    return {};
-  Shape strides;
-  for (auto [x, y] : llvm::zip(a.strides(), b.strides()))
-    strides.push_back(x + y * SymbolicExpr(sign));
-  return Content::affine(wrapTo(type, a.base().expr + b.base().expr * SymbolicExpr(sign)), strides);
-}
-
-Content affineScaled(const Content &a, const Element &factor, Type type) {
-  if (a.base().kind != Element::Int || factor.kind != Element::Int)
-    return {};
-  Shape strides;
-  for (const SymbolicExpr &stride : a.strides())
-    strides.push_back(stride * factor.expr);
-  return Content::affine(wrapTo(type, a.base().expr * factor.expr), strides);
-}
-
 /// The least (or greatest) element of an affine content over all indices.
 SymbolicExpr extreme(const Content &content, ArrayRef<SymbolicExpr> shape, bool least) {
   SymbolicExpr value = content.base().expr;
@@ -74,6 +56,36 @@ SymbolicExpr extreme(const Content &content, ArrayRef<SymbolicExpr> shape, bool 
       value = value + stride * (dim - SymbolicExpr(1));
   }
   return value;
+}
+
+/// The content where integers of `type` hold its elements, else unknown: they would wrap around.
+Content inType(Content content, ArrayRef<SymbolicExpr> shape, Type type) {
+  auto integer = dyn_cast<IntegerType>(type);
+  if (!content.isAffine() || !integer || integer.isInteger(1))
+    return {};
+  for (bool least : {true, false})
+    if (!extreme(content, shape, least).fits(integer.getWidth(), integer.isUnsigned()))
+      return {};
+  return content;
+}
+
+Content affineSum(const Content &a, const Content &b, int64_t sign) {
+  if (a.base().kind != Element::Int || b.base().kind != Element::Int)
+    return {};
+  Shape strides;
+  for (auto [x, y] : llvm::zip(a.strides(), b.strides()))
+    strides.push_back(x + y * SymbolicExpr(sign));
+  return Content::affine(Element::ofInt(a.base().expr + b.base().expr * SymbolicExpr(sign)),
+                         strides);
+}
+
+Content affineScaled(const Content &a, const Element &factor) {
+  if (a.base().kind != Element::Int || factor.kind != Element::Int)
+    return {};
+  Shape strides;
+  for (const SymbolicExpr &stride : a.strides())
+    strides.push_back(stride * factor.expr);
+  return Content::affine(Element::ofInt(a.base().expr * factor.expr), strides);
 }
 
 /// A comparison that has the same answer at every index, because the ranges of its sides are apart.
@@ -126,18 +138,16 @@ Content affineResult(Operation *op, ArrayRef<Operand> operands, ArrayRef<Symboli
     return Content::uniform(value, shape.size());
   if (allUniform || !llvm::all_of(contents, [](auto &c) { return c.isKnown(); }))
     return {};
-  if (isa<AddOp>(op))
-    return affineSum(contents[0], contents[1], 1, type);
-  if (isa<SubOp>(op))
-    return affineSum(contents[0], contents[1], -1, type);
-  if (isa<MulOp>(op) && isUniform(contents[1]))
-    return affineScaled(contents[0], values[1], type);
-  if (isa<MulOp>(op) && isUniform(contents[0]))
-    return affineScaled(contents[1], values[0], type);
   if (isa<IdentityOp>(op))
     return contents[0];
-  if (isa<CastOp>(op) && type.isInteger() && type.getIntOrFloatBitWidth() >= 32)
-    return contents[0];
+  if (isa<AddOp, SubOp>(op))
+    return inType(affineSum(contents[0], contents[1], isa<AddOp>(op) ? 1 : -1), shape, type);
+  if (isa<MulOp>(op) && isUniform(contents[1]))
+    return inType(affineScaled(contents[0], values[1]), shape, type);
+  if (isa<MulOp>(op) && isUniform(contents[0]))
+    return inType(affineScaled(contents[1], values[0]), shape, type);
+  if (isa<CastOp>(op) && contents[0].base().kind == Element::Int)
+    return inType(contents[0], shape, type);
   if (isa<LessOp, LessOrEqualOp, GreaterOp, GreaterOrEqualOp>(op))
     return compareRanges(op, contents[0], contents[1], shape);
   return {};

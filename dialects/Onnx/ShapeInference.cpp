@@ -182,6 +182,11 @@ LogicalResult ShapeInference::set(Operation *op, unsigned result, Shape shape, T
   } else if (content.hasElements()) {
     content = {};
   }
+  // What the tensors of a graph list together is bounded, too.
+  if (!isa<ConstantOp>(op) && content.hasElements())
+    listedElements += content.elements().size();
+  if (listedElements > kListedElementsLimit)
+    limit = std::min(limit, kShapeContentLimit);
   content = mapExpressions(content, [&](auto &expr) { return simplify(expr); });
   op->getResult(result).setType(RankedTensorType::get(dims, elementType));
   values[op->getResult(result)] = {std::move(shape), std::move(content)};

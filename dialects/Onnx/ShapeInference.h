@@ -35,6 +35,9 @@ struct Requirement {
 
 /// Contents of more elements than this are not followed while shapes are inferred.
 inline constexpr int64_t kShapeContentLimit = 1024;
+/// Nor are those of more than kShapeContentLimit once an analysis has listed so many that are no
+/// constants of the graph.
+inline constexpr size_t kListedElementsLimit = 2 * 1024 * 1024;
 
 class ShapeInference {
 public:
@@ -109,6 +112,7 @@ private:
   llvm::DenseMap<mlir::Value, Info> values;
   std::vector<Requirement> required, facts;
   int64_t limit;
+  size_t listedElements = 0;
 };
 
 } // namespace rapt::onnx

@@ -44,8 +44,6 @@ Interval multiply(Interval a, Interval b) {
           clampTo64(*std::max_element(std::begin(products), std::end(products)))};
 }
 
-Interval bounds(const SymbolicExpr &expr) { return {expr.lowerBound(), expr.upperBound()}; }
-
 /// floor(a / b) for b > 0, where either may be "no bound".
 int64_t floorDivBound(int64_t a, int64_t b) {
   if ((a == lowest || a == highest) && b != highest)
@@ -54,11 +52,9 @@ int64_t floorDivBound(int64_t a, int64_t b) {
   return a / b - (a % b < 0);
 }
 
-Interval boundsOf(const SymbolicAtom &atom) {
-  if (atom.kind == SymbolicAtom::Symbol)
-    return {atom.least, atom.bound.isKnown() ? atom.bound.upperBound() : highest};
-  Interval a = bounds(atom.lhs), b = bounds(atom.rhs);
-  switch (atom.kind) {
+/// Of a min, max, mod or floordiv of operands that stay in `a` and `b`.
+Interval boundsOf(SymbolicAtom::Kind kind, Interval a, Interval b) {
+  switch (kind) {
   case SymbolicAtom::Min:
     return {std::min(a.low, b.low), std::min(a.high, b.high)};
   case SymbolicAtom::Max:
@@ -77,12 +73,58 @@ Interval boundsOf(const SymbolicTerm &term) {
     result = multiply(result, {atom->low, atom->high});
   return result;
 }
+
+/// The bounds of an expression where dims are below a limit. Not kept in the atoms: the expressions
+/// asked about are small.
+struct Reach {
+  int64_t largestDim, largestProduct;
+
+  Interval of(const SymbolicAtom &atom) const {
+    if (atom.kind != SymbolicAtom::Symbol)
+      return boundsOf(atom.kind, of(atom.lhs), of(atom.rhs));
+    int64_t measured = atom.bound.isKnown() ? of(atom.bound).high : largestDim;
+    return {atom.least, std::min(measured, largestDim)};
+  }
+  Interval of(const SymbolicTerm &term) const {
+    Interval product = {1, 1};
+    for (const Atom &atom : term.factors)
+      product = multiply(product, of(*atom));
+    if (term.factors.size() > 1 && product.low >= 0)
+      product.high = std::min(product.high, largestProduct);
+    return multiply(product, {term.coefficient, term.coefficient});
+  }
+  Interval of(const SymbolicExpr &expr) const {
+    Interval sum = {0, 0};
+    for (const SymbolicTerm &term : expr.terms()) {
+      Interval next = of(term);
+      sum = {addBound(sum.low, next.low, lowest), addBound(sum.high, next.high, highest)};
+    }
+    return sum;
+  }
+};
 } // namespace
 
 void SymbolicAtom::findBounds() {
-  Interval found = boundsOf(*this);
+  auto bounds = [](const SymbolicExpr &expr) {
+    return Interval{expr.lowerBound(), expr.upperBound()};
+  };
+  Interval found = kind == Symbol ? Interval{least, bound.upperBound()}
+                                  : boundsOf(kind, bounds(lhs), bounds(rhs));
   low = found.low;
   high = found.high;
+}
+
+bool SymbolicExpr::fits(unsigned width, bool isUnsigned) const {
+  if (!isKnown())
+    return false;
+  Reach reach = width > 32 ? Reach{std::numeric_limits<int32_t>::max(), int64_t(1) << 47}
+                           : Reach{1 << 24, 1 << 24};
+  Interval range = reach.of(*this);
+  if (range.low == lowest || range.high == highest)
+    return false;
+  int64_t half = width == 64 ? highest : (int64_t(1) << (width - 1)) - 1;
+  int64_t most = isUnsigned && width < 64 ? 2 * half + 1 : half;
+  return range.low >= (isUnsigned ? 0 : -half - 1) && range.high <= most;
 }
 
 int64_t SymbolicExpr::lowerBound() const {

@@ -197,6 +197,8 @@ static bool isExtremeOf(SymbolicAtom::Kind kind, const SymbolicExpr &expr,
 SymbolicExpr SymbolicExpr::min(const SymbolicExpr &a, const SymbolicExpr &b) {
   if (!a.isKnown() || !b.isKnown())
     return {};
+  if (auto x = a.constant(), y = b.constant(); x && y) // their difference may leave int64
+    return std::min(*x, *y);
   if (provablyAtMost(a, b) || isExtremeOf(SymbolicAtom::Max, b, a))
     return a;
   if (provablyAtMost(b, a) || isExtremeOf(SymbolicAtom::Max, a, b))
@@ -207,6 +209,8 @@ SymbolicExpr SymbolicExpr::min(const SymbolicExpr &a, const SymbolicExpr &b) {
 SymbolicExpr SymbolicExpr::max(const SymbolicExpr &a, const SymbolicExpr &b) {
   if (!a.isKnown() || !b.isKnown())
     return {};
+  if (auto x = a.constant(), y = b.constant(); x && y)
+    return std::max(*x, *y);
   if (provablyAtMost(a, b) || isExtremeOf(SymbolicAtom::Min, a, b))
     return b;
   if (provablyAtMost(b, a) || isExtremeOf(SymbolicAtom::Min, b, a))

@@ -91,6 +91,11 @@ public:
   /// What holds for all values of the symbols; INT64_MIN and INT64_MAX stand for no bound.
   int64_t lowerBound() const;
   int64_t upperBound() const;
+  /// Whether integers of `width` bits hold the expression for all dims that a model can have: up to
+  /// 2^31 - 1 each, and their products up to 2^47, as many elements as memory has place for. Beside
+  /// numbers of 32 bits and less, dims and their products are up to 2^24: with more of them, what
+  /// exporters add and multiply there would wrap around in the model, too.
+  bool fits(unsigned width, bool isUnsigned) const;
   /// Whether the expression is at least 1 wherever all dims of inputs are: what is empty then is so
   /// because an input is.
   bool isPositiveUnlessInputsEmpty() const;

@@ -11,6 +11,7 @@ import os
 import tempfile
 
 import numpy as np
+import onnx
 
 import attention_truth
 import e2e
@@ -98,6 +99,26 @@ def check_attention(args, folder, kernels):
     print(f"{kernels}: attention, {len(cases)} cases")
 
 
+def check_powers(args, folder, kernels):
+    """Every pair of numbers, as numpy's float64 has it."""
+    path, artifact = os.path.join(folder, "powers.onnx"), os.path.join(folder, "powers.so")
+    onnx.save(e2e.onnx.parser.parse_model(
+        """<ir_version: 9, opset_import: ["" : 20]>
+        powers (float[n] x, float[n] y) => (float[n] z) { z = Pow(x, y) }"""), path)
+    e2e.compile_model(args.raptc, path, artifact, [f"--kernels={kernels}"])
+    bases = np.array([0, -0.0, 1, -1, 0.3, -0.3, 2.5, -2.5, 1e30, -1e30, INF, -INF, NAN], np.float32)
+    exponents = np.array([0, -0.0, 1, -1, 2, -2, 3, -3, 0.5, -0.5, 2.25, -2.25, 1e9, INF, -INF, NAN], np.float32)
+    x, y = (grid.ravel() for grid in np.meshgrid(bases, exponents))
+    want = np.power(x.astype(np.float64), y.astype(np.float64)).astype(np.float32)
+    got = e2e.run_model(args.rapt_run, artifact, {"x": x, "y": y}, folder)["z"]
+    right = np.isclose(got, want, rtol=3e-5, atol=0, equal_nan=True)
+    right &= np.isnan(want) | (np.signbit(got) == np.signbit(want))
+    if not right.all():
+        at = np.argmin(right)
+        raise e2e.Failure(f"{kernels}: {x[at]} to the power of {y[at]} is {got[at]}, expected {want[at]}")
+    print(f"{kernels}: {len(x)} powers")
+
+
 def check():
     parser = e2e.parser(__doc__.splitlines()[0])
     parser.add_argument("folder", help="the folder of this script")
@@ -106,6 +127,7 @@ def check():
         for kernels in args.kernels.split(","):
             check_operators(args, folder, kernels)
             check_attention(args, folder, kernels)
+            check_powers(args, folder, kernels)
 
 
 if __name__ == "__main__":

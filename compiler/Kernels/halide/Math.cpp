@@ -104,10 +104,21 @@ Expr powAny(Expr x, Expr y) {
       if (*exponent == whole)
         return Halide::Internal::raise_to_integer_power(x, whole);
   }
-  Expr magnitude = expAny(logAny(atLeast(1e-38f, Halide::abs(x))) * y);
-  Expr odd = Halide::floor(y * 0.5f) * 2.0f != y;
-  Expr power = Halide::select(x < 0.0f && odd, -magnitude, magnitude);
-  return Halide::select(y == 0.0f, 1.0f, x == 0.0f && y > 0.0f, 0.0f, power);
+  // By bits, where infinities take part: instructions may count on there being none.
+  auto bitsOf = [](const Expr &v) { return reinterpret<uint32_t>(v); };
+  const Expr infinity = cast<uint32_t>(Expr(0x7F800000u)), one = bitsOf(1.0f);
+  Expr bits = bitsOf(x), isNegative = bits >> 31 != 0, infiniteY = bitsOf(y) << 1 == infinity << 1;
+  Expr magnitude = bitsOf(expAny(logAny(atLeast(1e-38f, Halide::abs(x))) * y));
+  magnitude = Halide::select(bits == one || (bits << 1 == one << 1 && infiniteY), one, magnitude);
+  Expr isZero = bits << 1 == 0 && bitsOf(y) << 1 <= infinity << 1; // and y is a number
+  magnitude = Halide::select(!isZero, magnitude, y > 0.0f, cast<uint32_t>(0), infinity);
+  Expr whole = infiniteY || Halide::floor(y) == y;
+  Expr odd = whole && !infiniteY && Halide::floor(y * 0.5f) * 2.0f != y;
+  Expr isReal = !isNegative || whole || bits << 1 == 0 || bits << 1 == infinity << 1;
+  magnitude = Halide::select(isReal, magnitude, cast<uint32_t>(Expr(0x7FC00000u)));
+  Expr power =
+      Halide::select(isNegative && odd, magnitude | cast<uint32_t>(Expr(0x80000000u)), magnitude);
+  return reinterpret<float>(Halide::select(y == 0.0f, one, power));
 }
 
 /// Sine of x + quarter * pi/2: x = n pi/2 + r with pi/2 in three parts, then the quadrant picks the

@@ -267,7 +267,20 @@ struct Translator {
       if (expr.binary == BinaryOp::Mul)
         return strictly(H::Internal::Call::strict_mul);
     }
+    if (!at.index && wraps(expr, a.type())) {
+      H::Type bits = a.type().with_code(H::Type::UInt);
+      return H::cast(a.type(), binaryOperation(expr, H::cast(bits, a), H::cast(bits, b), positive));
+    }
     return binaryOperation(expr, a, b, positive);
+  }
+
+  /// Whether a sum, difference or product may leave its signed type, where it wraps around: what
+  /// Halide takes for impossible.
+  bool wraps(const Expr &expr, H::Type type) {
+    bool leaves = expr.binary == BinaryOp::Add || expr.binary == BinaryOp::Sub ||
+                  expr.binary == BinaryOp::Mul;
+    return leaves && type.is_int() && type.bits() >= 32 &&
+           bound(expr) > (type.bits() == 32 ? INT32_MAX : std::ldexp(1.0, 62));
   }
 
   H::Expr cast(const Expr &expr, const H::Expr &a) const {

@@ -189,6 +189,27 @@ func.func @slice(%c: tensor<2x1x5x9xi1>, %m: tensor<2x1x1x9xi1>, %x: tensor<1x3x
 
 // -----
 
+// What is read on two ways is cut once.
+// CHECK-LABEL: func @diamonds
+// CHECK: %[[S:.*]] = onnx.Slice %arg0
+// CHECK-NEXT: %[[N:.*]] = onnx.Not %[[S]]
+// CHECK-NEXT: %[[A:.*]] = onnx.Or %[[S]], %[[N]]
+// CHECK-NEXT: %[[M:.*]] = onnx.Not %[[A]]
+// CHECK-NEXT: %[[B:.*]] = onnx.And %[[A]], %[[M]]
+// CHECK-NEXT: return %[[B]]
+func.func @diamonds(%c: tensor<5x9xi1>) -> tensor<5x7xi1> {
+  %n = onnx.Not %c : (tensor<5x9xi1>) -> tensor<5x9xi1>
+  %a = onnx.Or %c, %n : (tensor<5x9xi1>, tensor<5x9xi1>) -> tensor<5x9xi1>
+  %m = onnx.Not %a : (tensor<5x9xi1>) -> tensor<5x9xi1>
+  %b = onnx.And %a, %m : (tensor<5x9xi1>, tensor<5x9xi1>) -> tensor<5x9xi1>
+  %begin = onnx.Constant dense<0> : tensor<1xi64> : tensor<1xi64>
+  %end = onnx.Constant dense<7> : tensor<1xi64> : tensor<1xi64>
+  %s = onnx.Slice %b, %begin, %end {axes = array<i64: 1>, steps = array<i64: 1>} : (tensor<5x9xi1>, tensor<1xi64>, tensor<1xi64>) -> tensor<5x7xi1>
+  return %s : tensor<5x7xi1>
+}
+
+// -----
+
 // Earlier keys are seen, and the mask of the new ones.
 // CHECK-LABEL: func @concat
 func.func @concat(%c: tensor<5x5xi1>) -> tensor<5x8xf32> {

@@ -242,6 +242,27 @@ TEST(SymbolicExpr, MeasuredStaysBelowItsBound) {
   EXPECT_TRUE((count * past).substitute("past", seq).hasMeasured());
 }
 
+TEST(SymbolicExpr, FitsItsType) {
+  EXPECT_TRUE((batch * seq * SymbolicExpr(768)).fits(64, /*isUnsigned=*/false));
+  EXPECT_FALSE((seq * SymbolicExpr(int64_t(1) << 40)).fits(64, false));
+  EXPECT_TRUE((seq + past).fits(32, false));
+  EXPECT_FALSE((seq * SymbolicExpr(1 << 30)).fits(32, false));
+  EXPECT_FALSE((seq + SymbolicExpr(highest)).fits(64, false));
+  // A difference may be negative.
+  EXPECT_TRUE((seq - batch).fits(32, false));
+  EXPECT_FALSE((seq - batch).fits(32, true));
+  EXPECT_FALSE(seq.fits(8, false));
+  EXPECT_TRUE(SymbolicExpr::min(seq, 127).fits(8, false));
+  EXPECT_FALSE(SymbolicExpr::min(seq, 128).fits(8, false));
+  EXPECT_TRUE(SymbolicExpr::min(seq, 128).fits(8, true));
+  EXPECT_FALSE(SymbolicExpr().fits(64, false));
+}
+
+TEST(SymbolicExpr, ExtremesOfConstantsFarApart) {
+  EXPECT_TRUE(SymbolicExpr::min(highest, -highest).is(-highest));
+  EXPECT_TRUE(SymbolicExpr::max(-highest, highest).is(highest));
+}
+
 TEST(SymbolicExpr, BoundsWithoutMeasured) {
   SymbolicExpr count = SymbolicExpr::measured("count(y)", seq);
   EXPECT_EQ((two * count + one).withoutMeasured(), two * seq + one);
