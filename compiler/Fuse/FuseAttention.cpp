@@ -11,7 +11,8 @@
 // keeps what the graph gives in a row where every key is excluded: -inf gives NaN, or zero behind a
 // guard (docs/semantics.md S2); a finite sentinel gives the mean. Where scores have another reader,
 // attention gets a copy of them (ScoresCopy.h). A scale that is a tensor multiplies the queries. A
-// column beside the scores whose weights are left out is a `sink` (AttentionSink.h).
+// column beside the scores whose weights are left out is a `sink` (AttentionSink.h). Scores of f16
+// and bf16 may be computed in f32.
 //
 //===-------------------------------------------------------------------------------------===//
 
@@ -82,18 +83,25 @@ public:
     }
     if (match.rowScale)
       query = onnx::MulOp::create(builder, loc, query.getType(), query, match.rowScale).getOutput();
+    unifyTypes(query, key, value);
     Value bias = joinBiases(), mask = joinMasks();
     auto [causal, window, fromEnd] = bandAttributes();
     RankedTensorType scoreType = tensorType(match.scores.getOutput());
+    Type element = tensorType(query).getElementType();
+    auto term = [&](Value value) {
+      // What is narrower than a query that was cast to f32 is cast with it.
+      bool fits = !value || !isNarrow(tensorType(value).getElementType()) || isNarrow(element);
+      return value ? termToRank4(fits ? value : castTo(value, element), scoreType) : Value();
+    };
     auto output = attn::SdpaOp::create(
-        builder, loc, withRank4(tensorType(match.output.getOutput())), toRank4(query), toRank4(key),
-        toRank4(value), bias ? termToRank4(bias, scoreType) : Value(),
-        mask ? termToRank4(mask, scoreType) : Value(),
-        match.sink ? termToRank4(match.sink, scoreType) : Value(), builder.getF64FloatAttr(scale),
-        builder.getF64FloatAttr(match.softcap), causal, window, fromEnd,
-        attn::EmptyRowAttr::get(builder.getContext(), emptyRow()));
+        builder, loc, withRank4(tensorType(match.output.getOutput())).clone(element),
+        toRank4(query), toRank4(key), toRank4(value), term(bias),
+        mask ? termToRank4(mask, scoreType) : Value(), term(match.sink),
+        builder.getF64FloatAttr(scale), builder.getF64FloatAttr(match.softcap), causal, window,
+        fromEnd, attn::EmptyRowAttr::get(builder.getContext(), emptyRow()));
     // A later site may read this one's result directly, and asks for its dims.
-    Value old = match.output.getOutput(), result = fromRank4(output.getOutput());
+    Value old = match.output.getOutput();
+    Value result = castTo(fromRank4(output.getOutput()), tensorType(old).getElementType());
     SmallVector<onnx::SymbolicExpr> dims(shapes.shape(old));
     shapes.bindArgument(result, dims);
     old.replaceAllUsesWith(result);
@@ -150,8 +158,6 @@ private:
         return fail(reason, "operands of different ranks");
       if (!isa<FloatType>(tensorType(value).getElementType()))
         return fail(reason, "operands are not floats");
-      if (tensorType(value).getElementType() != tensorType(a).getElementType())
-        return fail(reason, "operands of different element types");
       if (llvm::is_contained(tensorType(value).getShape(), 0))
         return fail(reason, "an operand has no elements");
     }
@@ -192,9 +198,11 @@ private:
       if (!fits)
         return fail(reason, "mask " + shapeText(term) + " does not broadcast to scores " +
                                 shapeText(scores));
-      // A cast would round the term, or make a sum that was rounded exact.
+      // Attention adds in f32: what was added in less was rounded, to be added to more later.
       Type element = tensorType(term).getElementType();
-      if (isa<FloatType>(element) && element != tensorType(match.scores.getA()).getElementType())
+      Type own = tensorType(match.scores.getA()).getElementType();
+      bool widened = element.isF32() && isNarrow(own) && term != match.rowScale;
+      if (isa<FloatType>(element) && element != own && !widened)
         return fail(reason, "query and a term of the scores have different element types");
     }
     return success();
@@ -216,6 +224,44 @@ private:
     if (least && *least >= *match.sentinel / 2)
       return success();
     return fail(reason, "a bias may be as low as the finite sentinel of a mask");
+  }
+
+  static bool isNarrow(Type element) { return element.isF16() || element.isBF16(); }
+
+  Value castTo(Value value, Type element) {
+    if (tensorType(value).getElementType() == element)
+      return value;
+    return onnx::CastOp::create(builder, loc, tensorType(value).clone(element), value).getOutput();
+  }
+
+  /// x of Cast(x) or Transpose(Cast(x)), transposed, where the Cast widens f16 or bf16 to f32.
+  Value withoutWidening(Value value) {
+    auto transposed = value.getDefiningOp<onnx::TransposeOp>();
+    auto cast = (transposed ? transposed.getData() : value).getDefiningOp<onnx::CastOp>();
+    if (!cast || !tensorType(cast.getOutput()).getElementType().isF32() ||
+        !isNarrow(tensorType(cast.getInput()).getElementType()))
+      return value;
+    return transposed ? transpose(cast.getInput(), transposed.getPerm()) : cast.getInput();
+  }
+
+  /// Attention has operands of one type. Where scores are computed in f32 of f16 or bf16, and the
+  /// values are as narrow, that is theirs: it accumulates in f32. Else all become f32.
+  void unifyTypes(Value &query, Value &key, Value &value) {
+    auto agree = [](ArrayRef<Value> values) {
+      return llvm::all_equal(
+          llvm::map_range(values, [](Value value) { return tensorType(value).getElementType(); }));
+    };
+    if (agree({query, key, value}))
+      return;
+    Value narrow[] = {withoutWidening(query), withoutWidening(key), withoutWidening(value)};
+    Type wide = builder.getF32Type();
+    for (Value operand : {query, key, value})
+      if (tensorType(operand).getElementType().isF64())
+        wide = builder.getF64Type();
+    bool stay = agree(narrow);
+    query = stay ? narrow[0] : castTo(query, wide);
+    key = stay ? narrow[1] : castTo(key, wide);
+    value = stay ? narrow[2] : castTo(value, wide);
   }
 
   /// Follows Mul and Div by scalars up, multiplying them into `scale`.
@@ -337,6 +383,10 @@ private:
   template <typename OpTy> Value combine(Value a, Value b) {
     if (tensorType(a).getRank() < tensorType(b).getRank())
       std::swap(a, b);
+    if (tensorType(a).getElementType() != tensorType(b).getElementType()) {
+      a = castTo(a, builder.getF32Type());
+      b = castTo(b, builder.getF32Type());
+    }
     SmallVector<int64_t> shape(tensorType(a).getShape());
     int64_t skipped = shape.size() - tensorType(b).getRank();
     for (auto [i, size] : llvm::enumerate(tensorType(b).getShape()))
@@ -404,7 +454,8 @@ private:
   Value fromRank4(Value value) {
     if (rank == 4)
       return value;
-    return onnx::SqueezeOp::create(builder, loc, match.output.getOutput().getType(), value,
+    auto type = tensorType(match.output.getOutput()).clone(tensorType(value).getElementType());
+    return onnx::SqueezeOp::create(builder, loc, type, value,
                                    builder.getDenseI64ArrayAttr(addedAxes()))
         .getSqueezed();
   }

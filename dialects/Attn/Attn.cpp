@@ -40,6 +40,11 @@ static bool mayEqual(int64_t a, int64_t b) {
   return ShapedType::isDynamic(a) || ShapedType::isDynamic(b) || a == b;
 }
 
+/// What is added to scores of f16 or bf16 may be as wide as their sums.
+static bool isTermType(Type term, Type query) {
+  return term == query || (term.isF32() && (query.isF16() || query.isBF16()));
+}
+
 static LogicalResult verifyBroadcast(SdpaOp op, RankedTensorType type, StringRef name,
                                      ArrayRef<int64_t> score) {
   static constexpr const char *dims[] = {"batch", "heads", "queries", "keys"};
@@ -95,9 +100,10 @@ LogicalResult SdpaOp::verify() {
   // sdpa_c4
   if (getBias()) {
     auto bias = cast<RankedTensorType>(getBias().getType());
-    if (bias.getElementType() != query.getElementType())
+    if (!isTermType(bias.getElementType(), query.getElementType()))
       return emitOpError() << "expects bias to have the element type of query ("
-                           << query.getElementType() << "), but it has " << bias.getElementType();
+                           << query.getElementType() << ") or the f32 of its sums, but it has "
+                           << bias.getElementType();
     if (failed(verifyBroadcast(*this, bias, "bias", score)))
       return failure();
   }
@@ -128,9 +134,10 @@ LogicalResult SdpaOp::verify() {
   // sdpa_c9
   if (getSink()) {
     auto sink = cast<RankedTensorType>(getSink().getType());
-    if (sink.getElementType() != query.getElementType())
+    if (!isTermType(sink.getElementType(), query.getElementType()))
       return emitOpError() << "expects sink to have the element type of query ("
-                           << query.getElementType() << "), but it has " << sink.getElementType();
+                           << query.getElementType() << ") or the f32 of its sums, but it has "
+                           << sink.getElementType();
     if (failed(verifyBroadcast(*this, sink, "sink", score)))
       return failure();
     if (sink.getDimSize(3) != 1)

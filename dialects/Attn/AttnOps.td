@@ -65,12 +65,13 @@ def Attn_SdpaOp : Op<Attn_Dialect, "sdpa", [Pure, AttrSizedOperandSegments]> {
     - C1: query, key and value have rank 4 and one float element type, which is the result's.
     - C2: the number of query heads H is a static multiple of the number of key heads G.
     - C3: query and key agree in batch and head_dim D; key and value agree in batch, heads and length J.
-    - C4: `bias` has rank 4, the same element type, and each dim is 1 or the score's.
+    - C4: `bias` has rank 4, the same element type, or f32 beside f16 and bf16, and each dim is 1 or the
+      score's.
     - C5: `mask` has rank 4, element type i1 (true = may be seen), and each dim is 1 or the score's.
     - C6: the result is [B, H, I, E].
     - C7: `scale` is finite; `softcap` is finite and not negative.
     - C8: `causal_from_end` comes with `causal_offset` or `window_offset`.
-    - C9: `sink` has rank 4, the element type of query, and dims that are 1 or B, H, I and 1.
+    - C9: `sink` has rank 4, an element type as `bias` may have, and dims that are 1 or B, H, I and 1.
     - C10: `mask_mean` and `either_mean` come with a mask and a band, `causal_mean` with `causal_offset`
       and a mask or a window; none of them with `bias` or `sink`.
   }];

@@ -218,6 +218,65 @@ def check_sentinels(args, name, folder):
     print(f"{name} sentinels: right")
 
 
+def wide_scores_model(element):
+    """Scores of GPT-J, in f32 of narrow queries and keys, beside a bias in f32; `late` casts the product of MPT."""
+    def value(name, shape, kind=element):
+        return helper.make_tensor_value_info(name, kind, shape)
+
+    def node(op, operands, result, **attributes):
+        nodes.append(helper.make_node(op, operands, [result], name=result, **attributes))
+
+    wide, nodes = {"to": TensorProto.FLOAT}, []
+    for name in "qkv":
+        node("Cast", [name], name + "_n", to=element)
+    node("Cast", ["q_n"], "q_w", **wide)
+    node("Transpose", ["k_n"], "kt", perm=[0, 1, 3, 2])
+    node("Cast", ["kt"], "kt_w", **wide)
+    node("MatMul", ["q_w", "kt_w"], "early_product")
+    node("MatMul", ["q_n", "kt"], "late_narrow")
+    node("Cast", ["late_narrow"], "late_product", **wide)
+    for form in ("early", "late"):
+        node("Mul", [f"{form}_product", "scale"], f"{form}_scores")
+        node("Add", [f"{form}_scores", "bias"], f"{form}_sum")
+        node("Softmax", [f"{form}_sum"], f"{form}_weights", axis=-1)
+        node("Cast", [f"{form}_weights"], f"{form}_rounded", to=element)
+        node("MatMul", [f"{form}_rounded", "v_n"], f"{form}_n")
+        node("Cast", [f"{form}_n"], form, **wide)
+    inputs = [value("q", ["b", HEADS, "i", DIM], TensorProto.FLOAT), value("k", ["b", HEADS, "j", DIM], TensorProto.FLOAT),
+              value("v", ["b", HEADS, "j", DIM], TensorProto.FLOAT), value("bias", [1, 1, "i", "j"], TensorProto.FLOAT)]
+    outputs = [value(form, ["b", HEADS, "i", DIM], TensorProto.FLOAT) for form in ("early", "late")]
+    graph = helper.make_graph(nodes, "wide_scores", inputs, outputs,
+                              [helper.make_tensor("scale", TensorProto.FLOAT, [], [0.25])])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+def check_wide_scores(args, name, folder):
+    """Attention fuses with the narrow operands, and adds the bias as it is."""
+    element, dtype, half = NARROW[name]
+    random = np.random.default_rng(11)
+    feed = {key: random.standard_normal((BATCH, HEADS, length, DIM)).astype(dtype).astype(np.float32)
+            for key, length in (("q", QUERIES), ("k", KEYS), ("v", KEYS))}
+    feed["bias"] = (3 * random.standard_normal((1, 1, QUERIES, KEYS))).astype(np.float32)
+    feed["bias"][..., 5:20:3] = np.finfo(np.float32).min
+    path, artifact = os.path.join(folder, f"{name}-wide.onnx"), os.path.join(folder, "wide.so")
+    onnx.save(wide_scores_model(element), path)
+    sites = json.loads(e2e.execute([args.raptc, path, "--report=json", "--compile-to=fuse", "-o",
+                                    os.path.join(folder, "ir.mlir")]))["attention"]
+    if [site["fused"] for site in sites] != [True, True]:
+        raise e2e.Failure(f"{name}: not all of these are fused: {sites}")
+    q, k, v, bias = (feed[key].astype(np.float64) for key in ("q", "k", "v", "bias"))
+    scores = q @ k.swapaxes(2, 3) / 4 + bias
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    want = weights / weights.sum(-1, keepdims=True) @ v
+    for kernels in args.kernels.split(","):
+        e2e.compile_model(args.raptc, path, artifact, [f"--kernels={kernels}"])
+        for form, y in e2e.run_model(args.rapt_run, artifact, feed, folder).items():
+            error = np.abs(y - want) - half * np.abs(want)
+            if not (error <= 1e-5 * np.abs(want).max()).all():
+                raise e2e.Failure(f"{name} {form} with {kernels} kernels: off by {error.max():.2e} more than half an ulp")
+    print(f"{name} beside scores in f32: right")
+
+
 def main():
     args = e2e.parser(__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -228,6 +287,8 @@ def main():
         check_round_trip(args, "bf16", folder)
         check_sentinels(args, "f16", folder)
         check_sentinels(args, "bf16", folder)
+        check_wide_scores(args, "f16", folder)
+        check_wide_scores(args, "bf16", folder)
 
 
 if __name__ == "__main__":

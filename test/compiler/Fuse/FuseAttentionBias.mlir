@@ -98,13 +98,10 @@ func.func @unknown_bias(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: te
 
 // -----
 
-// A term that is added in a wider type than the query's has no place in attn.sdpa.
+// A term that is added in f32 to scores of f16: so does attn.sdpa.
 // CHECK-LABEL: func @wider_bias
 func.func @wider_bias(%q: tensor<2x3x5x8xf16>, %k: tensor<2x3x8x7xf16>, %v: tensor<2x3x7x8xf16>, %m: tensor<2x1x1x7xf32>) -> tensor<2x3x5x8xf16> {
-  // CHECK-NOT: attn.sdpa
-  // CHECK: onnx.Softmax {{.*}}attn.not_fused = "query and a term of the scores have different element types"
-  // CHECK-NOT: attn.sdpa
-  // CHECK: return
+  // CHECK: attn.sdpa query(%arg0) {{.*}} bias(%arg3) {{.*}}tensor<2x1x1x7xf32>) -> tensor<2x3x5x8xf16>
   %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf16>, tensor<2x3x8x7xf16>) -> tensor<2x3x5x7xf16>
   %w = onnx.Cast %s : (tensor<2x3x5x7xf16>) -> tensor<2x3x5x7xf32>
   %b = onnx.Add %w, %m : (tensor<2x3x5x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x3x5x7xf32>
@@ -112,6 +109,58 @@ func.func @wider_bias(%q: tensor<2x3x5x8xf16>, %k: tensor<2x3x8x7xf16>, %v: tens
   %n = onnx.Cast %p : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf16>
   %o = onnx.MatMul %n, %v : (tensor<2x3x5x7xf16>, tensor<2x3x7x8xf16>) -> tensor<2x3x5x8xf16>
   return %o : tensor<2x3x5x8xf16>
+}
+
+// -----
+
+// Scores that were rounded to be added to a narrow term are not those of attn.sdpa.
+// CHECK-LABEL: func @narrower_bias
+func.func @narrower_bias(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf16>, %m: tensor<2x1x1x7xbf16>) -> tensor<2x3x5x8xf16> {
+  // CHECK-NOT: attn.sdpa
+  // CHECK: onnx.Softmax {{.*}}attn.not_fused = "query and a term of the scores have different element types"
+  // CHECK-NOT: attn.sdpa
+  // CHECK: return
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %w = onnx.Cast %s : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xbf16>
+  %b = onnx.Add %w, %m : (tensor<2x3x5x7xbf16>, tensor<2x1x1x7xbf16>) -> tensor<2x3x5x7xbf16>
+  %p = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x5x7xbf16>) -> tensor<2x3x5x7xbf16>
+  %n = onnx.Cast %p : (tensor<2x3x5x7xbf16>) -> tensor<2x3x5x7xf16>
+  %o = onnx.MatMul %n, %v : (tensor<2x3x5x7xf16>, tensor<2x3x7x8xf16>) -> tensor<2x3x5x8xf16>
+  return %o : tensor<2x3x5x8xf16>
+}
+
+// -----
+
+// Scores computed in f32 of narrow operands: attention reads the narrow ones.
+// CHECK-LABEL: func @wide_scores
+func.func @wide_scores(%q: tensor<2x3x5x8xf16>, %k: tensor<2x3x7x8xf16>, %v: tensor<2x3x7x8xf16>) -> tensor<2x3x5x8xf16> {
+  // CHECK: attn.sdpa query(%arg0) key(%arg1) value(%arg2) {{.*}}scale = 2.5
+  %scale = onnx.Constant dense<0.25> : tensor<f32> : tensor<f32>
+  %qw = onnx.Cast %q : (tensor<2x3x5x8xf16>) -> tensor<2x3x5x8xf32>
+  %kw = onnx.Cast %k : (tensor<2x3x7x8xf16>) -> tensor<2x3x7x8xf32>
+  %kt = onnx.Transpose %kw {perm = array<i64: 0, 1, 3, 2>} : (tensor<2x3x7x8xf32>) -> tensor<2x3x8x7xf32>
+  %s = onnx.MatMul %qw, %kt : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %b = onnx.Mul %s, %scale : (tensor<2x3x5x7xf32>, tensor<f32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %b {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %n = onnx.Cast %p : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf16>
+  %o = onnx.MatMul %n, %v : (tensor<2x3x5x7xf16>, tensor<2x3x7x8xf16>) -> tensor<2x3x5x8xf16>
+  return %o : tensor<2x3x5x8xf16>
+}
+
+// -----
+
+// The same where only the values are narrow: they become f32.
+// CHECK-LABEL: func @wide_operands
+func.func @wide_operands(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xbf16>) -> tensor<2x3x5x8xbf16> {
+  // CHECK: %[[V:.*]] = onnx.Cast %arg2 : {{.*}} -> tensor<2x3x7x8xf32>
+  // CHECK: %[[O:.*]] = attn.sdpa query(%arg0) {{.*}} value(%[[V]])
+  // CHECK: %[[N:.*]] = onnx.Cast %[[O]] : {{.*}} -> tensor<2x3x5x8xbf16>
+  // CHECK: return %[[N]]
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %s {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %n = onnx.Cast %p : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xbf16>
+  %o = onnx.MatMul %n, %v : (tensor<2x3x5x7xbf16>, tensor<2x3x7x8xbf16>) -> tensor<2x3x5x8xbf16>
+  return %o : tensor<2x3x5x8xbf16>
 }
 
 // -----

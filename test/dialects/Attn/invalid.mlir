@@ -120,7 +120,7 @@ func.func @sdpa_c8_from_end(%q: tensor<1x4x5x16xf32>, %k: tensor<1x4x7x16xf32>) 
 // -----
 
 func.func @sdpa_c9_type(%q: tensor<1x4x5x16xf32>, %k: tensor<1x4x7x16xf32>, %s: tensor<1x4x1x1xf16>) -> tensor<1x4x5x16xf32> {
-  // expected-error @+1 {{expects sink to have the element type of query ('f32'), but it has 'f16'}}
+  // expected-error @+1 {{expects sink to have the element type of query ('f32') or the f32 of its sums, but it has 'f16'}}
   %o = attn.sdpa query(%q) key(%k) value(%k) sink(%s) {scale = 1.0 : f64}
      : (tensor<1x4x5x16xf32>, tensor<1x4x7x16xf32>, tensor<1x4x7x16xf32>, tensor<1x4x1x1xf16>) -> tensor<1x4x5x16xf32>
   return %o : tensor<1x4x5x16xf32>
