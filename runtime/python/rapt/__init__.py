@@ -92,7 +92,11 @@ class _WorkspaceOptions(ctypes.Structure):
 def _load_library():
     built = Path(__file__).resolve().parents[3] / "build" / "lib" / "librapt.so"
     path = os.environ.get("RAPT_LIBRARY") or (str(built) if built.exists() else "librapt.so")
-    library = ctypes.CDLL(path)
+    try:
+        library = ctypes.CDLL(path)
+    except OSError as error:
+        raise ImportError(f"{error}; looked for {built} (`scripts/build RaptRuntimeShared` makes it) and for "
+                          "librapt.so where shared libraries are; RAPT_LIBRARY may name another file") from error
     pointer, number = ctypes.c_void_p, ctypes.c_int32
     signatures = {
         "rapt_open": (number, [ctypes.c_char_p, ctypes.POINTER(pointer)]),
