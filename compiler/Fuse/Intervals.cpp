@@ -148,8 +148,9 @@ private:
     std::optional<Interval> a = of(op->getOperand(0), depth);
     if (!a)
       return std::nullopt;
-    if (isa<onnx::CastOp>(op))
-      return rounded(type, a->least, a->greatest);
+    if (isa<onnx::CastOp>(op)) // to an integer it drops fractions
+      return isa<IntegerType>(type) ? Interval{std::trunc(a->least), std::trunc(a->greatest)}
+                                    : rounded(type, a->least, a->greatest);
     if (isa<onnx::NegOp>(op))
       return Interval{-a->greatest, -a->least};
     std::optional<Interval> b = of(op->getOperand(1), depth);

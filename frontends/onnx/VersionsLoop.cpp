@@ -297,7 +297,8 @@ Named LoopImport::grown(size_t i, Value added) {
   Value joined = mergeDims(b, moveAxis(b, added, 0, axis), axis), before = carried[i].value;
   if (b.stopped())
     return {};
-  bool nothing = b.rank(before) == b.rank(joined) && b.dim(before, axis).is(0);
+  bool nothing = b.rank(before) == b.rank(joined) && b.dim(before, axis).is(0) &&
+                 b.elementType(before) == b.elementType(joined);
   return nothing ? joined : b.make<ConcatOp>(ValueRange{before, joined}, axis);
 }
 
