@@ -486,7 +486,7 @@ llvm::Expected<KernelSpec> rapt::kernels::buildSpec(Block &body, int64_t numDims
     return std::move(error);
   dropUnitDims(builder.spec);
   dropRemainders(builder.spec);
-  mergeLeadingLoops(builder.spec);
+  mergeLoops(builder.spec);
   addRowOfVectorProduct(builder.spec);
   return std::move(builder.spec);
 }

@@ -10,7 +10,7 @@ namespace rapt::kernels {
 
 /// Translates the block of a kernel.region or kernel.func. `numDims`, `inputShapes` and the block's
 /// arguments are as KernelOps.td describes; `inputPanels` gives the panel width of each input, or
-/// is empty. The result is normalised: views dissolved, leading loops that always go together
+/// is empty. The result is normalised: views dissolved, neighbouring loops that always go together
 /// merged.
 ///
 /// Fails with a text that names the operation when the body holds something that a KernelSpec
@@ -25,10 +25,10 @@ void dropUnitDims(KernelSpec &spec);
 /// Takes remainders and quotients of loops that end before they wrap out of the spec.
 void dropRemainders(KernelSpec &spec);
 
-/// Merges the leading loops that every stage has in common and every tensor is indexed by together,
+/// Merges neighbouring loops that every stage has in common and every tensor is indexed by together,
 /// so that [batch, seq, 384] becomes [batch * seq, 384]: one long row loop tiles better than two
 /// short ones, and models of different rank share their kernels.
-void mergeLeadingLoops(KernelSpec &spec);
+void mergeLoops(KernelSpec &spec);
 
 } // namespace rapt::kernels
 

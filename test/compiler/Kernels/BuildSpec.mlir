@@ -37,6 +37,60 @@ kernel.func @linear dims 2 shapes [array<i64: 0, 1>, array<i64>, array<i64>] -> 
   kernel.yield %y : tensor<?x?x1536xf32>
 }
 
+// Rows of height and width merge where the input has its channels in front of them; the batch, which
+// lies elsewhere, stays. A bias of each row (of height) keeps them apart.
+// CHECK-LABEL: kernel channels
+// CHECK: t0: f32[d0, 16, d1*d2]
+// CHECK: = sum [d0, d1*d2, 16] over [16]
+// CHECK-NEXT: = (t0[i0, i3, i1] * t1[i3, i2])
+// CHECK-LABEL: kernel channels_and_rows
+// CHECK: t0: f32[d0, 16, d1, d2]
+// CHECK: = sum [d0, d1, d2, 16] over [16]
+// CHECK-NEXT: = (t0[i0, i4, i1, i2] * t1[i4, i3])
+// CHECK: = map [d0, d1, d2, 16]
+// CHECK-NEXT: = (t3[i0, i1, i2, i3] + t2[i1])
+#bkhw = affine_map<(b, h, w, n, k) -> (b, k, h, w)>
+#kn5 = affine_map<(b, h, w, n, k) -> (k, n)>
+#bhwn5 = affine_map<(b, h, w, n, k) -> (b, h, w, n)>
+#bhwn = affine_map<(b, h, w, n) -> (b, h, w, n)>
+#h = affine_map<(b, h, w, n) -> (h)>
+kernel.func @channels dims 3 shapes [array<i64: 0, 1, 2>, array<i64>] -> [array<i64: 0, 1, 2>] panels [0, 16]
+    schedule(<gemm {}>) {
+^bb0(%d0: index, %d1: index, %d2: index, %x: tensor<?x16x?x?xf32>, %w: tensor<16x16xf32>):
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty(%d0, %d1, %d2) : tensor<?x?x?x16xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<?x?x?x16xf32>) -> tensor<?x?x?x16xf32>
+  %c = linalg.generic {indexing_maps = [#bkhw, #kn5, #bhwn5], iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
+      ins(%x, %w : tensor<?x16x?x?xf32>, tensor<16x16xf32>) outs(%f : tensor<?x?x?x16xf32>) {
+  ^bb0(%a: f32, %b: f32, %acc: f32):
+    %p = arith.mulf %a, %b : f32
+    %s = arith.addf %acc, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<?x?x?x16xf32>
+  kernel.yield %c : tensor<?x?x?x16xf32>
+}
+kernel.func @channels_and_rows dims 3 shapes [array<i64: 0, 1, 2>, array<i64>, array<i64: 1>] -> [array<i64: 0, 1, 2>]
+    panels [0, 16, 0] schedule(<gemm {}>) {
+^bb0(%d0: index, %d1: index, %d2: index, %x: tensor<?x16x?x?xf32>, %w: tensor<16x16xf32>, %bias: tensor<?xf32>):
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty(%d0, %d1, %d2) : tensor<?x?x?x16xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<?x?x?x16xf32>) -> tensor<?x?x?x16xf32>
+  %c = linalg.generic {indexing_maps = [#bkhw, #kn5, #bhwn5], iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
+      ins(%x, %w : tensor<?x16x?x?xf32>, tensor<16x16xf32>) outs(%f : tensor<?x?x?x16xf32>) {
+  ^bb0(%a: f32, %b: f32, %acc: f32):
+    %p = arith.mulf %a, %b : f32
+    %s = arith.addf %acc, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<?x?x?x16xf32>
+  %y = linalg.generic {indexing_maps = [#bhwn, #h, #bhwn], iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
+      ins(%c, %bias : tensor<?x?x?x16xf32>, tensor<?xf32>) outs(%e : tensor<?x?x?x16xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %s = arith.addf %a, %b : f32
+    linalg.yield %s : f32
+  } -> tensor<?x?x?x16xf32>
+  kernel.yield %y : tensor<?x?x?x16xf32>
+}
+
 // Attention on a packed [batch, seq, 3 * 2 * 8] projection: slices, reshapes and transposes are gone.
 // CHECK-LABEL: kernel attention
 // CHECK: attention batch=d0 queries=d1 keys=d1 heads=2/2 dims=8,8 scale=0.5
