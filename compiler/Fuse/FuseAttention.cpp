@@ -56,7 +56,8 @@ public:
                               ? "scores are set to a sentinel above -1e9 by more than a band"
                               : "a bias is added after scores were set to a finite sentinel");
     if (failed(addMasks(reason)) || failed(checkTerms(reason)) ||
-        failed(fuse::checkOperands(match, shapes, reason)) || failed(checkSentinel(reason)))
+        failed(checkScaledBiases(reason)) || failed(fuse::checkOperands(match, shapes, reason)) ||
+        failed(checkSentinel(reason)))
       return failure();
     FailureOr<fuse::AttentionOperands> operands =
         fuse::findOperands(match, shapes, builder, loc, reason);
@@ -150,6 +151,18 @@ private:
       if (isa<FloatType>(element) && element != own && !widened)
         return fail(reason, "query and a term of the scores have different element types");
     }
+    return success();
+  }
+
+  /// Two biases may be -infinity together, which no scale takes back; each is scaled by itself
+  /// here.
+  LogicalResult checkScaledBiases(std::string &reason) {
+    SmallVector<fuse::BiasTerm> scaled;
+    for (const fuse::BiasTerm &bias : match.biases)
+      if (std::abs(bias.factor) != 1)
+        scaled.push_back(bias);
+    if (scaled.size() > 1 && !fuse::leastSum(scaled))
+      return fail(reason, "biases that may be infinite together are scaled after they were added");
     return success();
   }
 

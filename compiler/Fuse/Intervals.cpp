@@ -173,21 +173,23 @@ private:
 
 } // namespace
 
-/// What the sum of `terms` lies in, added up as the graph does it.
+/// What the sum of `terms` lies in, added up and scaled as the graph does it.
 static std::optional<Interval> sumOf(ArrayRef<BiasTerm> terms) {
   Intervals intervals;
   std::optional<Interval> total = Interval{0, 0};
+  double factor = terms.empty() ? 1 : terms.back().factor; // what `total` is to be scaled by yet
+  auto scale = [&](Type type, double by) { return Intervals::product(type, *total, {by, by}); };
   // The match went up from the softmax: the last term is the one that the graph adds first.
   for (const BiasTerm &term : llvm::reverse(terms)) {
     Type type = tensorType(term.value).getElementType();
     std::optional<Interval> values = intervals.of(term.value);
-    if (values)
-      values = Intervals::product(type, *values, {term.factor, term.factor});
-    total = values ? Intervals::sum(type, *total, *values) : std::nullopt;
+    total = values ? scale(type, factor / term.factor) : std::nullopt;
+    total = total ? Intervals::sum(type, *total, *values) : std::nullopt;
     if (!total)
       return std::nullopt;
+    factor = term.factor;
   }
-  return total;
+  return terms.empty() ? total : scale(tensorType(terms.front().value).getElementType(), factor);
 }
 
 std::optional<double> leastSum(ArrayRef<BiasTerm> terms) {

@@ -25,9 +25,9 @@ void dropUnitDims(KernelSpec &spec);
 /// Takes remainders and quotients of loops that end before they wrap out of the spec.
 void dropRemainders(KernelSpec &spec);
 
-/// Merges neighbouring loops that every stage has in common and every tensor is indexed by together,
-/// so that [batch, seq, 384] becomes [batch * seq, 384]: one long row loop tiles better than two
-/// short ones, and models of different rank share their kernels.
+/// Merges neighbouring loops that every stage has in common and every tensor is indexed by
+/// together, so that [batch, seq, 384] becomes [batch * seq, 384]: one long row loop tiles better
+/// than two short ones, and models of different rank share their kernels.
 void mergeLoops(KernelSpec &spec);
 
 } // namespace rapt::kernels

@@ -1,6 +1,7 @@
 //===- Gemm.cpp - Is a kernel a matrix product? --------------------------------*- C++ -*-===//
 //
-// In:  a spec in normal form (unit dims dropped, neighbouring loops merged). Matching changes nothing;
+// In:  a spec in normal form (unit dims dropped, neighbouring loops merged). Matching changes
+// nothing;
 //      the row is added once, at the end of the normal form, so that every later reader sees the
 //      same spec.
 //

@@ -241,13 +241,13 @@ SmallVector<int64_t> NodeBuilder::normalized(ArrayRef<int64_t> axes, int64_t ran
 void NodeBuilder::checkAllSeen() {
   for (size_t i = numAsked; i < inputs.size(); ++i)
     if (inputs[i] && i < node.inputs.size())
-      error("has an input " + Twine(i) + " " + quoted(node.inputs[i]) + ", expected at most " +
+      error("has a surplus input " + quoted(node.inputs[i]) + ", expected at most " +
             Twine(numAsked) + " inputs at opset " + Twine(version));
   for (size_t i = 0; i < outputs.size(); ++i)
     if (!outputs[i] && i < node.outputs.size() && !node.outputs[i].empty() &&
         (i >= numKnown || used.contains(node.outputs[i])))
-      error("has an output " + Twine(i) + " " + quoted(node.outputs[i]) + ", expected at most " +
-            Twine(i) + " outputs at opset " + Twine(version));
+      error("has a surplus output " + quoted(node.outputs[i]) + ", expected at most " + Twine(i) +
+            " outputs at opset " + Twine(version));
   for (const Attribute &attribute : node.attributes)
     if (!seen.contains(attribute.name))
       unsupported("attribute " + quoted(attribute.name));

@@ -11,6 +11,8 @@
 #include "frontends/onnx/LoopBuilder.h"
 #include "frontends/onnx/Versions.h"
 
+#include "llvm/ADT/TypeSwitch.h"
+
 using namespace mlir;
 
 namespace rapt::onnx {
@@ -29,9 +31,25 @@ bool areAlike(NodeBuilder &b, Value x, Value y) {
   return true;
 }
 
-/// Imports a branch, taken where the condition is `when`, that is computed anyway. Its loops run as
-/// long as their data say, which may be for ever where the branch is not taken: then they do not
-/// begin.
+/// A loop runs as long as its data say, which may be for ever where its branch is not taken: then
+/// it does not begin.
+void beginWhere(NodeBuilder &b, Value isTaken, LoopOp loop) {
+  Value count = loop.getCount(), goesOn = loop.getCondition();
+  if (goesOn)
+    loop.getConditionMutable().assign(binary<AndOp>(b, isTaken, goesOn));
+  if (count && !b.analysis().scalar(count).isKnown())
+    loop.getCountMutable().assign(where(b, isTaken, count, scalarInt(b, 0)));
+}
+
+/// Indices that data give may lie outside where the branch is not taken: then they are 0.
+void indexWhere(NodeBuilder &b, Value isTaken, OpOperand &indices) {
+  Value given = indices.get();
+  const Content &known = b.analysis().content(given);
+  if (!known.isComplete() && !known.isAffine())
+    indices.set(where(b, isTaken, given, b.makeScalar(b.elementType(given), 0)));
+}
+
+/// Imports a branch, taken where the condition is `when`, that is computed anyway.
 SmallVector<Value> importBranch(NodeBuilder &b, const Graph &branch, Value condition, bool when) {
   OpBuilder &ops = b.ops();
   Block *block = ops.getInsertionBlock();
@@ -40,22 +58,25 @@ SmallVector<Value> importBranch(NodeBuilder &b, const Graph &branch, Value condi
   SmallVector<Value> results = b.importGraph(branch, {});
   if (b.stopped())
     return results;
-  SmallVector<LoopOp> loops;
+  SmallVector<Operation *> guarded;
   Block::iterator begin = isFirst ? block->begin() : std::next(before);
   for (Operation &op : llvm::make_range(begin, ops.getInsertionPoint()))
-    op.walk([&](LoopOp loop) { loops.push_back(loop); });
+    op.walk([&](Operation *inner) {
+      if (isa<LoopOp, GatherOp, GatherElementsOp, GatherNDOp, ScatterElementsOp, ScatterNDOp>(
+              inner))
+        guarded.push_back(inner);
+    });
+  if (guarded.empty())
+    return results;
   OpBuilder::InsertionGuard guard(ops);
-  for (LoopOp loop : loops) {
-    ops.setInsertionPoint(loop);
-    Value count = loop.getCount(), goesOn = loop.getCondition();
-    bool countsData = count && !b.analysis().scalar(count).isKnown();
-    if (!goesOn && !countsData)
-      continue;
-    Value isTaken = when ? condition : unary<NotOp>(b, condition);
-    if (goesOn)
-      loop.getConditionMutable().assign(binary<AndOp>(b, isTaken, goesOn));
-    if (countsData)
-      loop.getCountMutable().assign(where(b, isTaken, count, scalarInt(b, 0)));
+  ops.setInsertionPoint(block, begin);
+  Value isTaken = when ? condition : unary<NotOp>(b, condition);
+  for (Operation *op : guarded) {
+    ops.setInsertionPoint(op);
+    TypeSwitch<Operation *>(op)
+        .Case([&](LoopOp loop) { beginWhere(b, isTaken, loop); })
+        .Case<GatherOp, GatherElementsOp, GatherNDOp, ScatterElementsOp, ScatterNDOp>(
+            [&](auto indexing) { indexWhere(b, isTaken, indexing.getIndicesMutable()); });
   }
   return results;
 }

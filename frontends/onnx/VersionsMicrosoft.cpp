@@ -145,10 +145,10 @@ void upgradeEmbedLayerNormalization(NodeBuilder &b) {
     return;
   b.out(0, b.make<LayerNormalizationOp>(sum, gamma, beta, 2, llvm::APFloat(epsilon)));
   if (b.wants(1)) {
+    // Without a mask onnxruntime gives zeros.
     Value mask = b.optional(Mask);
-    if (!mask)
-      b.unsupported("output 'mask_index' without input 'mask'");
-    b.out(1, castTo(b, reduce<ReduceSumOp>(b, mask, {1}, false), b.ops().getI32Type()));
+    Value counted = mask ? mask : binary<MulOp>(b, ids, b.makeScalar(b.elementType(ids), 0));
+    b.out(1, castTo(b, reduce<ReduceSumOp>(b, counted, {1}, false), b.ops().getI32Type()));
   }
   b.out(2, sum);
 }

@@ -119,6 +119,27 @@ def check_powers(args, folder, kernels):
     print(f"{kernels}: {len(x)} powers")
 
 
+def check_large(args, folder, kernels):
+    """Activations that are x itself far from zero, for x up to the greatest float."""
+    path, artifact = os.path.join(folder, "large.onnx"), os.path.join(folder, "large.so")
+    onnx.save(e2e.onnx.parser.parse_model(
+        """<ir_version: 9, opset_import: ["" : 20]>
+        large (float[n] x) => (float[n] mish, float[n] gelu, float[n] tanh_gelu, float[n] by_erf)
+        {
+            mish = Mish(x)
+            gelu = Gelu(x)
+            tanh_gelu = Gelu<approximate = "tanh">(x)
+            erf = Erf(x)
+            by_erf = Mul(x, erf)
+        }"""), path)
+    e2e.compile_model(args.raptc, path, artifact, [f"--kernels={kernels}"])
+    x = np.array([1e2, 1e10, 1e30, 1e37, 1e38, 3.3e38], np.float32)
+    for output, got in e2e.run_model(args.rapt_run, artifact, {"x": x}, folder).items():
+        if not np.allclose(got, x, rtol=1e-6):
+            raise e2e.Failure(f"{kernels} {output}: {got}, expected {x}")
+    print(f"{kernels}: {len(x)} large numbers")
+
+
 def check():
     parser = e2e.parser(__doc__.splitlines()[0])
     parser.add_argument("folder", help="the folder of this script")
@@ -128,6 +149,7 @@ def check():
             check_operators(args, folder, kernels)
             check_attention(args, folder, kernels)
             check_powers(args, folder, kernels)
+            check_large(args, folder, kernels)
 
 
 if __name__ == "__main__":

@@ -73,6 +73,12 @@ Expr logAny(Expr x) {
   return Halide::select(isNone, x, Halide::Internal::halide_log(x));
 }
 
+/// z * (p / q), of which fast-math takes nothing apart: x * z, of a caller that multiplies the
+/// result by a large x, may be infinite.
+static Expr timesQuotient(const Expr &z, const Expr &p, const Expr &q) {
+  return Call::make(z.type(), Call::strict_mul, {z, p / q}, Call::PureIntrinsic);
+}
+
 Expr erfAny(Expr x) {
   Expr z = clampTo(-3.92f, 3.92f, x), t = z * z;
   Expr p = polynomial(t, {1.128378777487957, 0.20611506101470237, 0.05139739577961286,
@@ -80,7 +86,7 @@ Expr erfAny(Expr x) {
                           1.992142371840719e-08});
   Expr q = polynomial(t, {1.0, 0.515993482521213, 0.11756490996007177, 0.014889293680971492,
                           0.0010241334276590707});
-  return z * p / q;
+  return timesQuotient(z, p, q);
 }
 
 Expr tanhAny(Expr x) {
@@ -89,7 +95,7 @@ Expr tanhAny(Expr x) {
                           2.8031298631045538e-05, 3.064250000503924e-08, -1.2246227165964812e-11});
   Expr q = polynomial(t, {1.0, 0.47014188021790454, 0.027250154280800312, 0.0003940712283120368,
                           1.2890342598793542e-06});
-  return z * p / q;
+  return timesQuotient(z, p, q);
 }
 
 Expr powAny(Expr x, Expr y) {

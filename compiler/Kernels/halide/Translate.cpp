@@ -55,14 +55,32 @@ static bool containsLoad(const ExprRef &expr) {
   return anyNode(expr, [](const Expr &node) { return node.kind == Expr::Kind::Load; });
 }
 
-/// True when loops and dims (never negative) can only give a value >= 0.
-static bool isNonNegative(const ExprRef &expr) {
+/// Which dims are a size of a tensor or of a loop, and so never negative. Others may be: where a
+/// window begins, how much longer one tensor is than another.
+static std::vector<bool> findSizes(const KernelSpec &spec) {
+  std::vector<bool> isSize(spec.numDims);
+  auto note = [&](const std::vector<Extent> &extents) {
+    for (const Extent &extent : extents)
+      for (int dim : extent.dims)
+        isSize[dim] = true;
+  };
+  for (const Tensor &tensor : spec.tensors)
+    note(tensor.shape);
+  for (const Stage &stage : spec.stages)
+    note(stage.loop.loops);
+  return isSize;
+}
+
+/// True when loops and sizes can only give a value >= 0.
+static bool isNonNegative(const ExprRef &expr, const std::vector<bool> &isSize) {
+  auto operand = [&](size_t i) { return isNonNegative(expr->operands[i], isSize); };
   switch (expr->kind) {
   case Expr::Kind::Int:
     return expr->integer >= 0;
   case Expr::Kind::Loop:
-  case Expr::Kind::Dim:
     return true;
+  case Expr::Kind::Dim:
+    return isSize[expr->integer];
   case Expr::Kind::Binary:
     switch (expr->binary) {
     case BinaryOp::Add:
@@ -71,11 +89,11 @@ static bool isNonNegative(const ExprRef &expr) {
     case BinaryOp::Mod:
     case BinaryOp::FloorDiv:
     case BinaryOp::Min:
-      return isNonNegative(expr->operands[0]) && isNonNegative(expr->operands[1]);
+      return operand(0) && operand(1);
     case BinaryOp::Max:
-      return isNonNegative(expr->operands[0]) || isNonNegative(expr->operands[1]);
+      return operand(0) || operand(1);
     case BinaryOp::FloorMod:
-      return isNonNegative(expr->operands[1]);
+      return operand(1);
     default:
       return false;
     }
@@ -250,10 +268,9 @@ struct Translator {
         b.type() == H::Int(32) && bound(expr) > INT32_MAX)
       a = H::cast(H::Int(64), a);
     unify(a, b);
-    const ExprRef &lhs = expr.operands[0], &rhs = expr.operands[1];
-    // Loops and dims are not negative: there Halide's rounding (down) is truncation, and it
-    // simplifies.
-    bool positive = !a.type().is_float() && isNonNegative(lhs) && isNonNegative(rhs);
+    // Of numbers that are not negative Halide's rounding (down) is truncation, and it simplifies.
+    bool positive = !a.type().is_float() && isNonNegative(expr.operands[0], lowering.isSize) &&
+                    isNonNegative(expr.operands[1], lowering.isSize);
     // Differences are taken as they are written: regrouped, x - mean would lose what is left of x.
     if (a.type().is_float() && (lowering.inOrder || expr.binary == BinaryOp::Sub)) {
       // This operation alone: strict_float would also forbid fused steps inside of functions.
@@ -334,7 +351,7 @@ H::Expr Lowering::translate(const ExprRef &expr, const std::vector<H::Expr> &loo
 //===-------------------------------------------------------------------------------------===//
 
 Lowering::Lowering(const KernelSpec &spec, const Schedule &schedule, const TargetCpu &cpu)
-    : spec(spec), schedule(schedule), cpu(cpu) {
+    : spec(spec), schedule(schedule), cpu(cpu), isSize(findSizes(spec)) {
   for (int i = 0; i < spec.numDims; ++i)
     dims.emplace_back("dim" + std::to_string(i));
   for (int i = 0; i < spec.numInputs; ++i) {

@@ -32,6 +32,7 @@ public:
   const TargetCpu &cpu;
 
   std::vector<Halide::Param<int>> dims;
+  std::vector<bool> isSize; ///< of each dim: it is never negative
   std::vector<Halide::ImageParam> inputs;
   std::map<int, Halide::Func> results; ///< stage results by tensor number
 

@@ -205,3 +205,38 @@ func.func @maximum_between_masks(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32
   %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
   return %o : tensor<2x3x5x8xf32>
 }
+
+// -----
+
+// The sum of two masks of the lowest float is -inf, and so is half of it.
+// CHECK-LABEL: func @scaled_behind_two_masks
+func.func @scaled_behind_two_masks(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %m: tensor<2x1x1x7xf32>, %n: tensor<2x1x5x7xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK-NOT: attn.sdpa
+  %half = onnx.Constant dense<0.5> : tensor<f32> : tensor<f32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %t = onnx.Add %s, %m : (tensor<2x3x5x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x3x5x7xf32>
+  %u = onnx.Add %t, %n : (tensor<2x3x5x7xf32>, tensor<2x1x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %w = onnx.Mul %u, %half : (tensor<2x3x5x7xf32>, tensor<f32>) -> tensor<2x3x5x7xf32>
+  // expected-remark @+1 {{attention not fused: biases that may be infinite together are scaled after they were added}}
+  %p = onnx.Softmax %w {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
+
+// -----
+
+// A mask behind the scale is its own matter, and so is a product of matrices before it, as Funnel and DeBERTa have it.
+// CHECK-LABEL: func @scaled_between_biases
+func.func @scaled_between_biases(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x8x7xf32>, %v: tensor<2x3x7x8xf32>, %r: tensor<2x3x8x7xf32>, %m: tensor<2x1x1x7xf32>, %n: tensor<2x1x5x7xf32>) -> tensor<2x3x5x8xf32> {
+  // CHECK: attn.sdpa
+  %half = onnx.Constant dense<0.5> : tensor<f32> : tensor<f32>
+  %s = onnx.MatMul %q, %k : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %b = onnx.MatMul %q, %r : (tensor<2x3x5x8xf32>, tensor<2x3x8x7xf32>) -> tensor<2x3x5x7xf32>
+  %t = onnx.Add %s, %b : (tensor<2x3x5x7xf32>, tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %w = onnx.Mul %t, %half : (tensor<2x3x5x7xf32>, tensor<f32>) -> tensor<2x3x5x7xf32>
+  %u = onnx.Add %w, %m : (tensor<2x3x5x7xf32>, tensor<2x1x1x7xf32>) -> tensor<2x3x5x7xf32>
+  %x = onnx.Add %u, %n : (tensor<2x3x5x7xf32>, tensor<2x1x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %p = onnx.Softmax %x {axis = 3 : i64} : (tensor<2x3x5x7xf32>) -> tensor<2x3x5x7xf32>
+  %o = onnx.MatMul %p, %v : (tensor<2x3x5x7xf32>, tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32>
+  return %o : tensor<2x3x5x8xf32>
+}
